@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Run Django's commands for this project."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run one command; without DATABASE_URL this is a local run, so DEBUG is on."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
+    if "DATABASE_URL" not in os.environ:
+        os.environ.setdefault("DEBUG", "1")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
