@@ -1,0 +1,227 @@
+"""Settings from the environment: safe for a local run, refused at start where production needs an answer.
+
+One module for every way to run: `manage.py` turns DEBUG on for a local run, servers leave it off.
+All variables stand in the README; the guards, pools and tiers in `resilience.py` beside this file.
+"""
+
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from zenow.settings.resilience import RESILIENCE
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+# What production lacks or has wrong, reported at once by _refuse_if_incomplete().
+_problems: list[str] = []
+
+
+def _local_secret_key() -> str:
+    """Return this clone's own key, made on first use, so that sessions survive a restart of a local run."""
+    path = VAR_DIR / "secret_key"
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def _networks(values: list[str]) -> list[str]:
+    """Return addresses and networks in canonical form; note each one that is neither."""
+    networks = []
+    for value in values:
+        try:
+            networks.append(str(ipaddress.ip_network(value, strict=False)))
+        except ValueError:
+            _problems.append(f"TRUSTED_PROXIES: {value!r} is no IP address or network (10.0.0.0/8, say)")
+    return networks
+
+
+def _refuse_if_incomplete() -> None:
+    """Stop the start with one message that lists everything missing or wrong at once."""
+    if _problems:
+        lines = "\n".join(f"  - {problem}" for problem in _problems)
+        raise ImproperlyConfigured(
+            f"These variables keep the server from starting:\n{lines}\n(For a local run set DEBUG=1 instead.)"
+        )
+
+
+# --- Who we are ---
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
+OPS_TOKEN = env.str("OPS_TOKEN", default="")
+RATINGS_URL = env.str("RATINGS_URL", default="")
+
+if DEBUG or "DATABASE_URL" not in os.environ:
+    VAR_DIR.mkdir(exist_ok=True)
+
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or _local_secret_key()
+    ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", ".localhost", "127.0.0.1", "[::1]"]
+else:
+    if len(SECRET_KEY) < 50:
+        _problems.append("SECRET_KEY: 50 random characters or more")
+    if not ALLOWED_HOSTS:
+        _problems.append("ALLOWED_HOSTS: the host names of this site, separated by commas")
+if "*" in ALLOWED_HOSTS:
+    _problems.append("ALLOWED_HOSTS: '*' would let stored pages carry another site's address; name the hosts")
+if OPS_TOKEN and len(OPS_TOKEN) < 32:
+    _problems.append("OPS_TOKEN: 32 characters or more, or unset")
+_refuse_if_incomplete()
+
+# --- The parts ---
+
+INSTALLED_APPS = [
+    "zenow.accounts",
+    "learn",
+    "resilience",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "zenow.urls"
+WSGI_APPLICATION = "zenow.wsgi.application"
+APPEND_SLASH = False  # The API answers with and without one; a redirect would lose a POST's body.
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "zenow" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Data ---
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}")}
+DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 1.5,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+    }
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+RESILIENCE |= {"STATIC_DIR": str(VAR_DIR / "static-tier"), "DRILLS": DEBUG}
+
+# --- The API ---
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Zenow Learn",
+    "DESCRIPTION": "A learning catalogue that keeps answering while what it depends on is down.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Language, time, files ---
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Security ---
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+# Sessions live in the database: cache-backed ones would sign everybody out when the cache blinks once.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+# TLS ends at a proxy. Where one is named, its X-Forwarded-Proto is believed and plain HTTP is redirected.
+# Where none is, nobody would answer on https: a redirect leads nowhere, and Django's advice on it is moot.
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = not DEBUG
+else:
+    SILENCED_SYSTEM_CHECKS = ["security.W008"]
+DEFAULT_EXCEPTION_REPORTER_FILTER = "zenow.reports.SecretFreeReporterFilter"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+# --- Logs ---
+
+# Django alone says nothing on a console while DEBUG is off; a server's errors belong on its standard error.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}

@@ -1,0 +1,61 @@
+"""Every guard, window, pool and tier on one screen; `resilience.conf` reads it. Durations in seconds."""
+
+import os
+from typing import Any
+
+RESILIENCE: dict[str, Any] = {
+    "NAMESPACE": "zenow",
+    "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
+    "BREAKERS": {
+        "database": {
+            "failure_threshold": 3,
+            "recovery_timeout": 15.0,
+            "window": 30.0,
+            "minimum_volume": 5,
+            "slow_after": 1.0,
+        },
+        "cache": {
+            "failure_threshold": 5,
+            "recovery_timeout": 10.0,
+            "window": 60.0,
+            "minimum_volume": 10,
+            "slow_after": 0.2,
+        },
+        "auth": {
+            "failure_threshold": 3,
+            "recovery_timeout": 20.0,
+            "window": 30.0,
+            "minimum_volume": 5,
+            "slow_after": 1.5,
+        },
+        "external_api": {
+            "failure_threshold": 5,
+            "recovery_timeout": 30.0,
+            "window": 60.0,
+            "minimum_volume": 5,
+            "slow_after": 2.0,
+        },
+    },
+    # Per process. All that run or wait together stay below WEB_THREADS: one thread always answers health.
+    "BULKHEADS": {
+        "read": {"running": 5, "waiting": 1, "max_wait": 0.1},
+        "write": {"running": 2, "waiting": 1, "max_wait": 0.1},
+        "auth": {"running": 1, "waiting": 1, "max_wait": 0.1},
+        "external": {"running": 1, "waiting": 0, "max_wait": 0.1},
+        "other": {"running": 2, "waiting": 1, "max_wait": 0.1},
+    },
+    # The client's budgets, and just below them the limits that a live server keeps by itself.
+    "DEADLINES": {
+        "read": 2.0,
+        "write": 2.0,
+        "connect": 0.5,
+        "health_check": 0.5,
+        "statement": 1.7,
+        "lock": 1.5,
+        "commit": 1.0,
+        "cache": 0.25,
+        "http_connect": 1.0,
+        "http_total": 3.0,
+        "probe": 0.5,
+    },
+}

@@ -1,0 +1,29 @@
+"""Settings of the test suite: production's, on databases and caches of the suite's own.
+
+A developer's own variables never reach a test: they are dropped before the settings are read.
+"""
+
+import os
+
+for _name in (
+    "DEBUG",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "RATINGS_URL",
+    "OPS_TOKEN",
+    "TRUSTED_PROXIES",
+    "RESILIENCE_DIR",
+):
+    os.environ.pop(_name, None)
+os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2
+os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+
+from zenow.settings.base import *  # noqa: E402, F403
+
+# No collected files are needed to render a page, and one cheap hash is enough for a test's password.
+STATIC_ROOT = None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,32 @@
+"""The WSGI entry point: a server process, whose calls count and are refused (RESILIENCE_ROLE)."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("RESILIENCE_ROLE", "server")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def without_process_environment(app: Wsgi) -> Wsgi:
+    """Strip the process environment from each request's.
+
+    granian copies `os.environ` into it once, after it has loaded this module, and with that DATABASE_URL's
+    password would reach error pages and mails. What the server sets itself has another value and stays.
+    """
+    inherited = tuple(os.environ.items())
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        for name, value in inherited:
+            if environ.get(name) == value:
+                del environ[name]
+        return app(environ, start_response)
+
+    return application
+
+
+application = without_process_environment(get_wsgi_application())
