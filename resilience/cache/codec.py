@@ -1,0 +1,138 @@
+"""Turn cached values into JSON and back, so that nothing read from a cache server is ever executed.
+
+What JSON has is written as it is. Everything else that is allowed becomes an object with one member, whose
+name starts with `$` and says the type: `{"$tuple": [...]}`. A dict of the caller that could be taken for such
+a tag, or has keys that are not strings, is written as pairs: `{"$dict": [[key, value], ...]}`.
+"""
+
+import base64
+import math
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.utils.safestring import SafeString
+
+# Both ways, so that neither a list that holds itself nor hostile bytes meet Python's recursion limit.
+MAX_DEPTH = 100
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # JSON numbers beyond these are read back as floats
+
+
+class UndecodableError(ValueError):
+    """Say that stored bytes are not what `encode` writes. The reader treats the entry as missing."""
+
+
+def encode(value: Any, *, key: str) -> bytes | int:
+    """Return the stored form of `value`; an integer stays one, so that the server can count with it.
+
+    Raises TypeError, naming `key` and the type, for a value that would not come back as it went.
+    """
+    if type(value) is int:
+        return value
+    try:
+        return orjson.dumps(_plain(value, 0))
+    except (
+        TypeError,
+        ValueError,
+    ) as error:  # orjson's own error is a TypeError: a lone surrogate in a string
+        raise TypeError(
+            f"Cache key {key!r}: cannot store this {type(value).__qualname__}: {error}"
+        ) from error
+
+
+def decode(stored: Any) -> Any:
+    """Return the value that `encode` stored.
+
+    Raises UndecodableError for anything else.
+    """
+    if type(stored) is int:
+        return stored
+    if not isinstance(stored, bytes):
+        raise UndecodableError(f"Expected bytes, found {type(stored).__qualname__}")
+    try:
+        return _value(orjson.loads(stored), 0)
+    except UndecodableError:
+        raise
+    # Whatever a forged entry makes a constructor raise (decimal.InvalidOperation, say) means the same.
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise UndecodableError(f"Not written by this codec: {type(error).__qualname__}") from error
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    kind = type(value)
+    if kind in (str, bool) or value is None:
+        return value
+    if kind is list:
+        return [_plain(item, depth + 1) for item in value]
+    if kind is dict:
+        return _plain_dict(value, depth)
+    if kind is int:
+        return value if _SMALLEST <= value <= _LARGEST else {"$int": str(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": str(value)}
+    if kind is tuple:
+        return {"$tuple": [_plain(item, depth + 1) for item in value]}
+    if kind is SafeString:
+        return str(value)  # what `{% cache %}` stores; it comes back as text that templates escape
+    if kind not in _WRITERS:
+        raise TypeError(f"{kind.__qualname__} is none of {_ALLOWED}")
+    return {f"${kind.__name__}": _WRITERS[kind](value)}
+
+
+def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    if any(type(key) is not str for key in value) or _looks_like_a_tag(value):
+        return {"$dict": [[_plain(k, depth + 1), _plain(v, depth + 1)] for k, v in value.items()]}
+    return {k: _plain(v, depth + 1) for k, v in value.items()}
+
+
+def _looks_like_a_tag(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith("$")
+
+
+def _value(stored: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise UndecodableError(f"Nested more than {MAX_DEPTH} deep")
+    if type(stored) is list:
+        return [_value(item, depth + 1) for item in stored]
+    if type(stored) is not dict:
+        return stored
+    if _looks_like_a_tag(stored):
+        ((name, body),) = stored.items()
+        return _tagged(name, body, depth)
+    return {k: _value(v, depth + 1) for k, v in stored.items()}
+
+
+def _tagged(name: str, body: Any, depth: int) -> Any:
+    if name in ("$tuple", "$dict"):
+        if type(body) is not list:
+            raise UndecodableError(f"{name} without a list")
+        items = _value(body, depth)
+        return tuple(items) if name == "$tuple" else dict(items)
+    if name not in _READERS or type(body) is not str:
+        raise UndecodableError("Unknown tag")
+    return _READERS[name](body)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    bytes: lambda value: base64.b64encode(value).decode(),
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    Decimal: str,
+    UUID: str,
+}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "$bytes": lambda body: base64.b64decode(body, validate=True),
+    "$datetime": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$Decimal": Decimal,
+    "$UUID": UUID,
+    "$int": int,
+    "$float": float,
+}
+_ALLOWED = "None bool int float str list dict tuple bytes datetime date Decimal UUID"
