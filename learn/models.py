@@ -1,0 +1,267 @@
+"""Category → Field → Course: the catalogue and who may see it.
+
+What a source may lack is NULL, never an empty string and never invented.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+from django.core.exceptions import ValidationError
+from django.db import models, router
+from django.db.models.signals import pre_save
+from django.dispatch import receiver
+from django.utils import timezone
+
+from learn.columns import BytewiseCharField
+from learn.normalise import fingerprint, normalise, numbered, slugify
+from learn.search import SearchTextField
+from learn.validators import (
+    NOT_NEGATIVE,
+    SLUG_LENGTH,
+    TITLE_LENGTH,
+    WEB_ADDRESS,
+    validate_language,
+    validate_slug,
+    validate_terms,
+)
+
+
+class EntryQuerySet(models.QuerySet[Any]):
+    """Rows of the catalogue."""
+
+    def public(self) -> Self:
+        """Keep what everybody may see: published, under published parents."""
+        return self.filter(published=True)
+
+    def publish(self) -> int:
+        """Publish all rows and return how many were drafts."""
+        return self._set_published(True)
+
+    def unpublish(self) -> int:
+        """Turn all rows into drafts and return how many were published."""
+        return self._set_published(False)
+
+    def _set_published(self, published: bool) -> int:
+        return self.filter(published=not published).update(
+            published=published, revision=models.F("revision") + 1, updated=timezone.now()
+        )
+
+
+class FieldQuerySet(EntryQuerySet):
+    """Rows of `Field`."""
+
+    def public(self) -> Self:
+        """Keep published fields of published categories."""
+        return super().public().filter(category__published=True)
+
+
+class CourseQuerySet(EntryQuerySet):
+    """Rows of `Course`."""
+
+    def public(self) -> Self:
+        """Keep published courses of public fields (a sub-select: counting needs no join per course)."""
+        return super().public().filter(field__in=Field.objects.public())
+
+
+class EntryManager(models.Manager[Any]):
+    """Find entries by slug, so that fixtures need no primary keys."""
+
+    def get_by_natural_key(self, slug: str) -> Any:
+        """Return the entry with this slug."""
+        return self.get(slug=slug)
+
+
+class Entry(models.Model):
+    """What all rows of the catalogue share: a stable slug, a title, who sees it, and its revision."""
+
+    slug = BytewiseCharField(
+        max_length=SLUG_LENGTH,
+        unique=True,
+        blank=True,
+        validators=[validate_slug],
+        help_text="Part of the address. Made from the title when empty; stays when the title changes.",
+    )
+    code = BytewiseCharField(max_length=64, null=True, blank=True, help_text="The source's own code.")
+    title = models.CharField(max_length=TITLE_LENGTH)
+    description = models.TextField(null=True, blank=True, max_length=20_000)
+    published = models.BooleanField(default=True, help_text="Drafts are seen in the admin only.")
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    updated = models.DateTimeField(default=timezone.now, editable=False)
+    revision = models.PositiveBigIntegerField(default=1, editable=False)
+    # Kept by prepare().
+    title_sort = BytewiseCharField(max_length=TITLE_LENGTH, editable=False)
+    search_text = SearchTextField(editable=False)
+
+    SEARCHED: ClassVar[tuple[str, ...]] = ("title", "code", "description")
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(
+        self,
+        *,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Store the entry, give a new one its slug and raise the revision of an old one."""
+        using = using or router.db_for_write(type(self), instance=self)
+        if not self.slug:
+            self.slug = self._free_slug(using)
+        was, again = self.revision, not self._state.adding
+        if again:
+            self.updated = timezone.now()
+            # In the database, so that two savers never give two contents one revision.
+            self.revision = models.F("revision") + 1
+        if update_fields is not None:
+            update_fields = {*update_fields, *self._kept_columns()}
+        try:
+            super().save(
+                force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields
+            )
+        except BaseException:
+            self.revision = was
+            raise
+        if again:
+            self.refresh_from_db(using=using, fields=["revision"])
+
+    def natural_key(self) -> tuple[str]:
+        """Return what fixtures name the entry by."""
+        return (self.slug,)
+
+    def prepare(self) -> None:
+        """Fill the derived columns; to be called before bulk_create() and bulk_update()."""
+        for field in self._meta.concrete_fields:
+            if field.null and getattr(self, field.attname) == "":
+                setattr(self, field.attname, None)
+        self.title_sort = normalise(self.title)[:TITLE_LENGTH]
+        self.search_text = normalise(" ".join(filter(None, (getattr(self, name) for name in self.SEARCHED))))
+
+    @classmethod
+    def _kept_columns(cls) -> set[str]:
+        return {"title_sort", "search_text", "updated", "revision"}
+
+    def _free_slug(self, using: str) -> str:
+        base = slugify(self.title, max_length=SLUG_LENGTH) or self._meta.model_name or "entry"
+        rows = type(self)._default_manager.using(using)
+        # Longer numbers cut the base, so ask for less than all of it.
+        taken = set(rows.filter(slug__startswith=base[: SLUG_LENGTH - 20]).values_list("slug", flat=True))
+        return next(slug for slug in numbered(base, max_length=SLUG_LENGTH) if slug not in taken)
+
+
+class Category(Entry):
+    """A broad area of knowledge."""
+
+    objects = EntryManager.from_queryset(EntryQuerySet)()
+
+    class Meta:
+        ordering = ["title_sort", "slug"]
+        verbose_name_plural = "categories"
+        indexes = [models.Index(fields=["title_sort", "slug"], name="learn_category_title")]
+
+
+class Field(Entry):
+    """A field of study within a category."""
+
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="fields")
+
+    objects = EntryManager.from_queryset(FieldQuerySet)()
+
+    class Meta:
+        ordering = ["title_sort", "slug"]
+        indexes = [models.Index(fields=["title_sort", "slug"], name="learn_field_title")]
+
+
+class Course(Entry):
+    """A course in a field of study."""
+
+    field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="courses")
+    summary = models.TextField(null=True, blank=True, max_length=1_000)
+    level = models.CharField(max_length=50, null=True, blank=True, help_text="In the source's own words.")
+    language = BytewiseCharField(
+        max_length=35,
+        null=True,
+        blank=True,
+        validators=[validate_language],
+        help_text="A language tag such as en or pt-br.",
+    )
+    duration_hours = models.DecimalField(
+        max_digits=8, decimal_places=2, null=True, blank=True, validators=[NOT_NEGATIVE]
+    )
+    credits = models.DecimalField(
+        max_digits=6, decimal_places=2, null=True, blank=True, validators=[NOT_NEGATIVE]
+    )
+    provider = models.CharField(max_length=200, null=True, blank=True)
+    url = models.CharField("URL", max_length=500, null=True, blank=True, validators=[WEB_ADDRESS])
+    terms = models.JSONField(
+        default=list, blank=True, validators=[validate_terms], help_text='When it is given: ["2025-autumn"].'
+    )
+    # Kept by prepare().
+    level_key = BytewiseCharField(max_length=50, null=True, editable=False)
+    # Note [What makes two rows the same course]
+    # Provider and code where there is a code, else field and title; case, accents and blanks do not count.
+    # One column holds either, so that an import finds a batch of courses in one query and the database keeps
+    # them unique.
+    identity = BytewiseCharField(max_length=32, unique=True, editable=False)
+
+    objects = EntryManager.from_queryset(CourseQuerySet)()
+
+    SEARCHED = ("title", "code", "provider", "summary", "description")
+
+    class Meta:
+        ordering = ["title_sort", "slug"]
+        indexes = [
+            models.Index(fields=["title_sort", "slug"], name="learn_course_title"),
+            models.Index(fields=["level_key"], name="learn_course_level"),
+            models.Index(fields=["language"], name="learn_course_language"),
+        ]
+
+    def prepare(self) -> None:
+        """Fill the derived columns; to be called before bulk_create() and bulk_update()."""
+        super().prepare()
+        self.language = self.language and self.language.lower()
+        self.level_key = normalise(self.level)[:50] if self.level else None
+        self.identity = self.identity_of(
+            field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
+        )
+
+    @staticmethod
+    def identity_of(*, field_id: int, title: str, provider: str | None, code: str | None) -> str:
+        """Return what is the same for two rows that mean one course."""
+        # See Note [What makes two rows the same course]
+        if code:
+            return fingerprint("code", provider or "", code)
+        return fingerprint("title", str(field_id), title)
+
+    def clean(self) -> None:
+        """Refuse a second row for the same course, naming the first."""
+        super().clean()
+        if self.field_id is None:
+            return
+        twin = self.twin()
+        if twin is not None:
+            name = "code" if self.code else "title"
+            raise ValidationError({name: f"This course is there already: {twin.slug}."})
+
+    def twin(self) -> "Course | None":
+        """Return another row that means the same course, if there is one."""
+        identity = self.identity_of(
+            field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
+        )
+        twin: Course | None = Course.objects.filter(identity=identity).exclude(pk=self.pk).first()
+        return twin
+
+    @classmethod
+    def _kept_columns(cls) -> set[str]:
+        return {*super()._kept_columns(), "level_key", "identity"}
+
+
+@receiver(pre_save)
+def _prepare(sender: type[models.Model], instance: models.Model, **_: object) -> None:
+    # A signal and not save(): loaddata stores rows without calling it.
+    if isinstance(instance, Entry):
+        instance.prepare()

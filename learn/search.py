@@ -1,0 +1,174 @@
+"""Search for words: one lookup that knows each database's index, and the migration that builds the index."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.operations import TrigramExtension
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.utils import DatabaseError, OperationalError
+
+TRIGRAM = 3
+
+
+class SearchTextField(models.TextField):  # type: ignore[type-arg]
+    """Hold what is searched, already normalised; its table has a `SearchIndex`."""
+
+
+@SearchTextField.register_lookup
+class HasWord(models.Lookup):
+    """Match rows whose normalised text contains one normalised word, byte by byte.
+
+    PostgreSQL answers from a trigram index by itself. SQLite's FTS5 must be asked by name and knows no word
+    shorter than three characters (common in Chinese and Japanese): those are looked for in the text itself.
+    """
+
+    lookup_name = "has"
+    prepare_rhs = False
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Compile to LIKE with its wildcards escaped."""
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} LIKE %s", (*params, f"%{connection.ops.prep_for_like_query(self.rhs)}%")
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Compile to FTS5's MATCH, or to instr() for a short word (LIKE would ignore case again)."""
+        column, params = self.process_lhs(compiler, connection)
+        if len(self.rhs) < TRIGRAM:
+            return f"instr({column}, %s) > 0", (*params, self.rhs)
+        quote = connection.ops.quote_name
+        model = self.lhs.target.model
+        index, table, key = quote(_fts(model)), quote(self.lhs.alias), quote(model._meta.pk.column)
+        phrase = '"' + self.rhs.replace('"', '""') + '"'
+        return (
+            f"{table}.{key} IN (SELECT rowid FROM {index} WHERE {index} MATCH %s)",  # noqa: S608 (names are quoted)
+            (*params, phrase),
+        )
+
+
+def _fts(model: type[models.Model]) -> str:
+    return f"{model._meta.db_table}_fts"
+
+
+class CreateTrigramExtension(TrigramExtension):
+    """Create `pg_trgm` on PostgreSQL; when the user may not, say who has to do what."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Create the extension unless it is there.
+
+        Raises:
+            ImproperlyConfigured: PostgreSQL refused; the message holds the statement to run.
+        """
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        except OperationalError:
+            raise
+        except DatabaseError as error:
+            settings = schema_editor.connection.settings_dict
+            raise ImproperlyConfigured(
+                f"PostgreSQL did not let user {settings['USER']!r} create the extension pg_trgm: "
+                f"{str(error).strip()}. Search needs it; let an administrator run CREATE EXTENSION pg_trgm "
+                f"in database {settings['NAME']!r}, then run migrate again."
+            ) from error
+
+
+class SearchIndex(Operation):
+    """Build the trigram index of a model's `search_text`: GIN on PostgreSQL, FTS5 and its triggers on SQLite.
+
+    A later migration that makes SQLite rebuild the table (AlterField, say) drops the triggers, so it has to
+    end with this operation again; a test watches that the index follows the table.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    # Triggers keep the index right whoever writes: save(), bulk_create(), loaddata or a shell.
+    _SQLITE: ClassVar[tuple[str, ...]] = (
+        "CREATE VIRTUAL TABLE {fts} USING fts5(search_text, content='{table}', content_rowid='{key}', "
+        "tokenize='trigram case_sensitive 1', columnsize=0)",
+        "CREATE TRIGGER {table}_fts_insert AFTER INSERT ON {table} BEGIN "
+        "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
+        "CREATE TRIGGER {table}_fts_delete AFTER DELETE ON {table} BEGIN "
+        "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); END",
+        "CREATE TRIGGER {table}_fts_update AFTER UPDATE OF {key}, search_text ON {table} "
+        "WHEN old.search_text <> new.search_text OR old.{key} <> new.{key} BEGIN "
+        "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); "
+        "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
+        "INSERT INTO {fts}({fts}) VALUES ('rebuild')",
+    )
+    _SQLITE_DROP: ClassVar[tuple[str, ...]] = (
+        "DROP TRIGGER IF EXISTS {table}_fts_insert",
+        "DROP TRIGGER IF EXISTS {table}_fts_delete",
+        "DROP TRIGGER IF EXISTS {table}_fts_update",
+        "DROP TABLE IF EXISTS {fts}",
+    )
+    _POSTGRESQL: ClassVar[tuple[str, ...]] = (
+        "CREATE INDEX IF NOT EXISTS {table}_search_trgm ON {table} USING gin (search_text gin_trgm_ops)",
+    )
+    _POSTGRESQL_DROP: ClassVar[tuple[str, ...]] = ("DROP INDEX IF EXISTS {table}_search_trgm",)
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change nothing: the index is no part of the models."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Build the index anew."""
+        vendor = schema_editor.connection.vendor
+        if vendor == "sqlite":
+            self._run(self._SQLITE_DROP + self._SQLITE, app_label, schema_editor, to_state)
+        elif vendor == "postgresql":
+            self._run(self._POSTGRESQL, app_label, schema_editor, to_state)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index."""
+        vendor = schema_editor.connection.vendor
+        if vendor == "sqlite":
+            self._run(self._SQLITE_DROP, app_label, schema_editor, from_state)
+        elif vendor == "postgresql":
+            self._run(self._POSTGRESQL_DROP, app_label, schema_editor, from_state)
+
+    def describe(self) -> str:
+        """Say in `migrate`'s output what is built."""
+        return f"Build the search index of {self.model_name}"
+
+    def _run(
+        self,
+        statements: tuple[str, ...],
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        state: ProjectState,
+    ) -> None:
+        model = state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        names = {"table": model._meta.db_table, "fts": _fts(model), "key": model._meta.pk.column}
+        for statement in statements:
+            schema_editor.execute(statement.format(**names), params=None)
