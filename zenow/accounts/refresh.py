@@ -1,0 +1,131 @@
+"""Refresh tokens: issued at sign-in, rotated at each use, ended as a family when an old one comes back.
+
+A token is `selector.secret`. The selector finds the family's row, the secret's hash opens it (split tokens,
+after Paragon Initiative). Random 256-bit secrets need no salt and no slow hash.
+"""
+
+# Note [Two refreshes at once]
+# Rotation is one UPDATE that names the hash it expects, so of two requests with the same token exactly one
+# wins, on any database. The loser cannot be told from a thief by what it sends; only by when: a client with
+# two tabs loses within moments. So the token that was exchanged less than GRACE ago gets a 409 and ends
+# nothing, and it never gets a second successor. Any other token of the family, the same one later
+# included, was copied or replayed: the family ends for everybody who holds a token of it.
+# A client that lost the answer to a refresh may so have to sign in again; nobody else ever gets in instead.
+
+import hashlib
+import secrets
+import uuid
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.crypto import constant_time_compare
+
+from zenow.accounts.credentials import stamp, stamp_is_current
+from zenow.accounts.models import RefreshFamily
+
+LIFETIME = timedelta(days=14)  # Of the family, from sign-in; rotation does not prolong it.
+GRACE = timedelta(seconds=5)
+MAX_LENGTH = 128
+_PRUNED_AT_ONCE = 100
+
+
+class RefreshError(Exception):
+    """The token opens nothing; the message says why, in words for the client."""
+
+
+class RefreshRaceError(RefreshError):
+    """Another request exchanged the same token a moment ago; that request has the successor."""
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def issue(user: User, *, now: datetime) -> str:
+    """Begin a family and return its first token; in passing delete some families that have expired."""
+    selector, secret = uuid.uuid4().hex, secrets.token_urlsafe(32)
+    with transaction.atomic():
+        prune(now=now)
+        RefreshFamily.objects.create(
+            user=user,
+            selector=selector,
+            secret_hash=_digest(secret),
+            credential=stamp(user),
+            created_at=now,
+            rotated_at=now,
+            expires_at=now + LIFETIME,
+        )
+    return f"{selector}.{secret}"
+
+
+def rotate(token: str, *, now: datetime) -> tuple[User, str]:
+    """Exchange a token for its successor; return the user and the successor.
+
+    Raises RefreshRaceError for the loser of two refreshes at once, RefreshError for every other token that
+    opens nothing: unknown, expired, used before (which ends the family), or of a user who was deactivated or
+    has changed the password since.
+    """
+    selector, _, secret = token.partition(".")
+    refusal: RefreshError
+    with transaction.atomic():
+        family = (
+            RefreshFamily.objects.select_related("user")
+            .filter(selector=selector, ended_at=None, expires_at__gt=now)
+            .first()
+        )
+        if family is None:
+            raise RefreshError("The refresh token is unknown, has expired or was ended. Sign in again.")
+        digest = _digest(secret)
+        if not constant_time_compare(family.secret_hash, digest):
+            refusal = _refuse_stale(family, digest, now)
+        elif not (family.user.is_active and stamp_is_current(family.user, family.credential)):
+            _end(family, RefreshFamily.End.USER_CHANGED, now)
+            refusal = RefreshError("The account was changed since this sign-in. Sign in again.")
+        else:
+            successor = secrets.token_urlsafe(32)
+            # See Note [Two refreshes at once]
+            won = RefreshFamily.objects.filter(pk=family.pk, secret_hash=digest, ended_at=None).update(
+                secret_hash=_digest(successor), previous_hash=digest, rotated_at=now
+            )
+            if won:
+                return family.user, f"{selector}.{successor}"
+            refusal = _race()
+    raise refusal  # Outside of the transaction: what ended the family must be stored.
+
+
+def end(token: str, *, now: datetime) -> None:
+    """End the family of this token, whichever of its tokens it is; an unknown token ends nothing."""
+    RefreshFamily.objects.filter(selector=token.partition(".")[0], ended_at=None).update(
+        ended_at=now, ended_because=RefreshFamily.End.SIGNED_OUT
+    )
+
+
+def prune(*, now: datetime) -> int:
+    """Delete at most 100 expired families, none that somebody else is deleting; return how many."""
+    expired = (
+        RefreshFamily.objects.select_for_update(skip_locked=True)
+        .filter(expires_at__lte=now)
+        .order_by("expires_at")
+        .values_list("pk", flat=True)[:_PRUNED_AT_ONCE]
+    )
+    return RefreshFamily.objects.filter(pk__in=list(expired)).delete()[0]
+
+
+def _refuse_stale(family: RefreshFamily, digest: str, now: datetime) -> RefreshError:
+    """End the family unless the token lost a race; see Note [Two refreshes at once]."""
+    raced = constant_time_compare(family.previous_hash, digest) and now - family.rotated_at < GRACE
+    if raced:
+        return _race()
+    _end(family, RefreshFamily.End.REUSED, now)
+    return RefreshError("The refresh token was used before, so this sign-in was ended. Sign in again.")
+
+
+def _race() -> RefreshRaceError:
+    return RefreshRaceError(
+        "Another request exchanged this refresh token a moment ago. Use the token it received."
+    )
+
+
+def _end(family: RefreshFamily, why: RefreshFamily.End, now: datetime) -> None:
+    RefreshFamily.objects.filter(pk=family.pk, ended_at=None).update(ended_at=now, ended_because=why)
