@@ -1,0 +1,63 @@
+"""What a guarded call can end with when it is the guard, not the dependency, that ends it."""
+
+from typing import TYPE_CHECKING
+
+from circuitbreaker import CircuitBreakerError
+
+if TYPE_CHECKING:
+    from circuitbreaker import CircuitBreaker
+
+
+class ResilienceError(Exception):
+    """Root of everything that this package raises."""
+
+
+class RejectedError(ResilienceError):
+    """The call was not made.
+
+    `name` says which guard refused, `retry_after` in how many seconds asking again makes sense,
+    `reason` why, in a few words that may be shown to a client.
+    """
+
+    http_status = 503
+
+    def __init__(self, name: str, *, retry_after: float, reason: str) -> None:
+        self.name = name
+        self.retry_after = retry_after
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}, try again in {self.retry_after:.1f} s"
+
+
+class BreakerOpenError(RejectedError, CircuitBreakerError):
+    """A breaker refused the call: it is open, isolated, or its probes are under way.
+
+    Also an error of `circuitbreaker`, so that code written for that library goes on working.
+    """
+
+    def __init__(self, breaker: "CircuitBreaker", name: str, retry_after: float, reason: str) -> None:
+        # Written out, not passed on: a refusal must cost little, it is what an outage is made of.
+        self._circuit_breaker = breaker
+        self.name = name
+        self.retry_after = retry_after
+        self.reason = reason
+
+
+class BulkheadFullError(RejectedError):
+    """As many calls run and wait as the bulkhead has room for."""
+
+
+class DeadlineExceededError(ResilienceError):
+    """The budget of the work at hand is spent.
+
+    With `before_call` it was spent before the dependency was asked: never counted against it.
+    """
+
+    def __init__(self, message: str = "the deadline has passed", *, before_call: bool = False) -> None:
+        super().__init__(message)
+        self.before_call = before_call
+
+
+class StoreUnavailableError(ResilienceError):
+    """No host store can be had; the message says why, and as which user or in which container to run."""

@@ -1,0 +1,26 @@
+"""Time is an argument."""
+
+import time
+
+import pytest
+
+from resilience.primitives import SYSTEM_CLOCK, ManualClock
+
+
+class TestManualClock:
+    def test_stands_still_until_it_is_advanced(self) -> None:
+        clock = ManualClock(10.0, wall=500.0)
+        assert (clock.monotonic(), clock.time()) == (10.0, 500.0)
+        clock.advance(2.5)
+        assert (clock.monotonic(), clock.time()) == (12.5, 502.5)
+
+    def test_does_not_go_back(self) -> None:
+        with pytest.raises(ValueError, match="does not go back"):
+            ManualClock().advance(-0.1)
+
+
+class TestSystemClock:
+    def test_is_the_one_all_processes_of_a_boot_share(self) -> None:
+        before = time.clock_gettime(time.CLOCK_MONOTONIC)
+        assert before <= SYSTEM_CLOCK.monotonic() <= time.clock_gettime(time.CLOCK_MONOTONIC)
+        assert SYSTEM_CLOCK.time() == pytest.approx(time.time(), abs=1)
