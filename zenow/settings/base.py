@@ -8,6 +8,7 @@ import ipaddress
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -43,6 +44,19 @@ def _networks(values: list[str]) -> list[str]:
         except ValueError:
             _problems.append(f"TRUSTED_PROXIES: {value!r} is no IP address or network (10.0.0.0/8, say)")
     return networks
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Return Django's settings of the database at this address."""
+    database: dict[str, Any] = environ.Env.db_url_config(url)
+    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["OPTIONS"] = {
+            "timeout": 1.5,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        }
+    return database
 
 
 def _refuse_if_incomplete() -> None:
@@ -136,14 +150,9 @@ TEMPLATES = [
 # --- Data ---
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}")}
-DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 1.5,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-    }
+DATABASES = {
+    "default": database_settings(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}"))
+}
 
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:

@@ -1,0 +1,110 @@
+"""Fixtures of the whole suite.
+
+The database of a test is SQLite in memory, by `django_db` as usual. Real servers are the suite's own children
+(`tests/servers/`), started when a test first asks:
+
+- `postgres`, `redis_server`: one of each per run, with `url`, `pid`, `stop`, `kill`, `freeze`, `thaw` and
+  `restart`. A test that harms one makes its own: `with PostgresServer() as server:`.
+- `postgresql`: a context manager in which the alias `default` is a migrated PostgreSQL, rolled back at its
+  end, so that one test can ask both databases the same question:
+
+      @pytest.mark.django_db
+      def test_finds_the_same(postgresql, client):
+          on_sqlite = client.get(url).json()
+          with postgresql():
+              on_postgresql = client.get(url).json()
+
+- `on_both_databases`: parametrises a test, which then runs once on SQLite and once on PostgreSQL.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.db.utils import load_backend
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.servers import PostgresServer, RedisServer
+from zenow.settings.base import database_settings
+
+Database = Callable[[], AbstractContextManager[None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End as after Ctrl-C when we are told to: fixtures are torn down, servers stopped."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _migrated(
+    postgres: PostgresServer, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> dict[str, Any]:
+    """The settings of a migrated test database on PostgreSQL."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE test")
+    settings = database_settings(postgres.url.replace("/postgres", "/test"))
+    with django_db_blocker.unblock(), _default_is(settings):
+        call_command("migrate", verbosity=0, interactive=False)
+    return settings
+
+
+@pytest.fixture
+def postgresql(_migrated: dict[str, Any], db: None) -> Database:
+    @contextmanager
+    def as_default() -> Iterator[None]:
+        with _default_is(_migrated):
+            atomic = transaction.atomic()
+            # As in Django's TestCase: `durable=True` may lie inside.
+            atomic._from_testcase = True  # type: ignore[attr-defined]
+            with atomic:
+                yield
+                transaction.set_rollback(True)
+
+    return as_default
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both_databases(request: pytest.FixtureRequest, db: None) -> Iterator[str]:
+    """Run the test on each database; its value is the name of the one in use."""
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            stack.enter_context(request.getfixturevalue("postgresql")())
+        yield request.param
+
+
+@contextmanager
+def _default_is(settings: dict[str, Any]) -> Iterator[None]:
+    """Make `default` another database, in this thread, for a while."""
+    usual = connections["default"]
+    wanted = connections.configure_settings({"default": settings})["default"]
+    connections["default"] = load_backend(wanted["ENGINE"]).DatabaseWrapper(wanted, "default")
+    ContentType.objects.clear_cache()  # Its rows have other ids there.
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections["default"] = usual
+        ContentType.objects.clear_cache()

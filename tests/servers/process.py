@@ -1,0 +1,188 @@
+"""A server as our own child: found by its process id, waited for, and dead when we are."""
+
+import ctypes
+import os
+import pwd
+import random
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+# The kernel sends the parent-death signal when the *thread* that forked ends. This one lives as long as the
+# process, so that a test may restart a server from a thread of its own.
+_SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+def free_port() -> int:
+    """Return a free loopback port below the ephemeral range.
+
+    Above it, a client of a dead server may be given that server's own port, connect to itself, and see life.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(lowest - 12_000, lowest)  # noqa: S311
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class ServerProcess(ABC):
+    """One server on one port, started by `start()` or as a context manager, as often as wanted."""
+
+    #: Seconds that a start and an orderly stop may take.
+    patience = 30.0
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises RuntimeError when it does not run."""
+        if self._process is None:
+            raise RuntimeError(f"{type(self).__name__} is not running")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> Self:
+        """Start it and return once it answers. Raises RuntimeError with the end of its log."""
+        if self.running:
+            return self
+        self._process = self._spawn(self.command())
+        deadline = time.monotonic() + self.patience
+        while not self.answers():
+            if not self.running or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{type(self).__name__} did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """End it in order; kill it when it takes too long."""
+        if self._process is None:
+            return
+        self.thaw()
+        self._process.send_signal(self.stop_signal)
+        try:
+            self._process.wait(self.patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL it and all its children, as a power cut does."""
+        self._signal_all(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(self.patience)
+        self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP it and all its children: its sockets stay open and nobody answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def restart(self) -> Self:
+        self.stop()
+        return self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    @property
+    @abstractmethod
+    def log(self) -> Path:
+        """The file that takes its output."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str | Path]:
+        """Return the command that runs it in the foreground."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Say whether it serves requests now."""
+
+    def environment(self) -> Mapping[str, str] | None:
+        """Return its environment, None for our own."""
+        return None
+
+    #: The user it runs as, None for our own.
+    user: str | None = None
+
+    def _spawn(self, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+        def spawn() -> subprocess.Popen[bytes]:
+            with self.log.open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self.environment(),
+                    cwd="/",
+                    start_new_session=True,  # A Ctrl-C is for us: we end our servers in order.
+                    preexec_fn=_die_with_parent,
+                    **as_user(self.user),
+                )
+
+        return _SPAWNER.submit(spawn).result()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        if not self.running:
+            return
+        for pid in [self.pid, *_descendants(self.pid)]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+
+def as_user(name: str | None) -> dict[str, Any]:
+    """Return the arguments of `subprocess` that drop to this user and none of our groups."""
+    return {} if name is None else {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the ids of all processes below this one."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
