@@ -1,0 +1,77 @@
+"""One clock for everything that one request spends on its dependencies.
+
+The current deadline lives in a context variable, so that code at any depth sees it without being handed it.
+A new thread starts without one: run its work through `contextvars.copy_context().run`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from resilience.primitives.clock import SYSTEM_CLOCK, Clock
+from resilience.primitives.errors import DeadlineExceededError
+
+_current: ContextVar[Deadline | None] = ContextVar("resilience_deadline", default=None)
+
+
+class Deadline:
+    """Mark the moment at which a budget ends, `seconds` after now. Zero or less is a spent budget.
+
+    Raises `ValueError` for a number that is none.
+    """
+
+    __slots__ = ("_clock", "_ends")
+
+    def __init__(self, seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        if math.isnan(seconds):
+            raise ValueError("seconds must be a number, not nan: a deadline that never compares never ends")
+        self._clock = clock
+        self._ends = clock.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Tell the seconds that are left, never below zero."""
+        return max(0.0, self._ends - self._clock.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """Tell whether nothing is left."""
+        return self.remaining() <= 0.0
+
+    def __repr__(self) -> str:
+        return f"<Deadline: {self.remaining():.3f} s left>"
+
+
+def current_deadline() -> Deadline | None:
+    """Return the deadline of the innermost scope, or `None` outside all scopes."""
+    return _current.get()
+
+
+@contextmanager
+def deadline_scope(seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Deadline]:
+    """Bound the block by `seconds` from now; an enclosing deadline that ends sooner stays in force."""
+    deadline = Deadline(seconds, clock=clock)
+    outer = _current.get()
+    if outer is not None and outer.remaining() <= deadline.remaining():
+        deadline = outer
+    token = _current.set(deadline)
+    try:
+        yield deadline
+    finally:
+        _current.reset(token)
+
+
+def budget(limit: float) -> float:
+    """Return how many seconds a call may take: its own `limit`, or what is left of the deadline if less.
+
+    Raises `DeadlineExceededError` with `before_call` when nothing is left: the call must not begin.
+    """
+    deadline = _current.get()
+    if deadline is None:
+        return limit
+    remaining = deadline.remaining()
+    if remaining <= 0.0:
+        raise DeadlineExceededError("the deadline was spent before the call began", before_call=True)
+    return min(limit, remaining)
