@@ -99,7 +99,7 @@ class TestLastLogin:
         self, client: Client, ada: User, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert sign_in(client).status_code == 200
-        assert "was not stored" in caplog.text
+        assert "were not stored" in caplog.text
 
     @pytest.mark.usefixtures("unwritable")
     def test_signs_in_to_the_admin_when_it_cannot_be_written(self, client: Client, ada: User) -> None:

@@ -1,4 +1,4 @@
-"""Sign-ins to the API, for staff: see them, revoke them."""
+"""Sign-ins to the API and known addresses, for staff: see them, revoke them."""
 
 from django.contrib import admin
 from django.db import transaction
@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from zenow.accounts.models import RefreshFamily
+from zenow.accounts.models import KnownAddress, RefreshFamily
 
 
 @admin.register(RefreshFamily)
@@ -32,3 +32,16 @@ class RefreshFamilyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 ended_at=timezone.now(), ended_because=RefreshFamily.End.REVOKED
             )
         self.message_user(request, f"{ended} sign-ins revoked.")
+
+
+@admin.register(KnownAddress)
+class KnownAddressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["user", "address", "seen_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__username", "address"]
+    fields = ["user", "address", "seen_at"]
+    readonly_fields = ["user", "address", "seen_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: only signing in makes an address known."""
+        return False

@@ -1,4 +1,4 @@
-"""Refresh families: one row for each sign-in, however often its token is rotated."""
+"""Sign-ins to the API, and the addresses that accounts have signed in from."""
 
 from django.conf import settings
 from django.db import models
@@ -33,3 +33,22 @@ class RefreshFamily(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class KnownAddress(models.Model):
+    """An address (IPv6: /64) from which an account signed in lately: strangers cannot lock it out there."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="known_addresses"
+    )
+    address = models.CharField(max_length=43)
+    seen_at = models.DateTimeField("last sign-in", db_index=True)
+
+    class Meta:
+        verbose_name_plural = "known addresses"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address"], name="one_row_per_user_and_address")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.address}"

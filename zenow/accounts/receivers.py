@@ -6,23 +6,30 @@ from typing import Any
 from django.contrib.auth import user_logged_in
 from django.contrib.auth.models import User, update_last_login
 from django.db import DatabaseError, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from zenow.accounts import known_addresses
+from zenow.accounts.addresses import place_of
 
 logger = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Put our receiver in the place of Django's, which fails every sign-in while only the writer is down.
+    """Put our receivers in the place of Django's, which fails every sign-in while only the writer is down.
 
     Under Django's own uid: whichever app is ready first, one receiver of that name is connected, ours.
     """
     user_logged_in.disconnect(dispatch_uid="update_last_login")
-    user_logged_in.connect(note_last_login, dispatch_uid="update_last_login")
+    user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")
 
 
-def note_last_login(sender: type[User], user: User, **kwargs: Any) -> None:
-    """Write when the user last signed in, if it can be written."""
+def note_sign_in(sender: type[User], user: User, request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Write when the user signed in and from where, if it can be written."""
     try:
-        with transaction.atomic():  # A savepoint inside the admin's transaction, which has to survive.
+        with transaction.atomic():  # A savepoint where there is a transaction already, which has to survive.
             update_last_login(sender, user)
+            if address := place_of(request):
+                known_addresses.remember(user, address, now=timezone.now())
     except DatabaseError as error:
-        logger.warning("The time of a sign-in was not stored: %s", type(error).__name__)
+        logger.warning("Time and address of a sign-in were not stored: %s", type(error).__name__)

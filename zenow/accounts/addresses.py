@@ -1,0 +1,78 @@
+"""Where a request comes from: the last hop that no proxy of ours vouches for."""
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+
+from django.conf import settings
+from django.http import HttpRequest
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAX_HOPS = 32  # Whoever needs more is padding the header.
+
+
+def client_address(remote: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
+    """Return the last hop outside the trusted networks; None when nothing that can be trusted names one.
+
+    `remote` is the peer of the connection ("" for a local socket, which is trusted when any proxy is),
+    `forwarded_for` the raw X-Forwarded-For. Each trusted hop is believed about the one before it and no
+    further: what a client writes into the header itself lies to the left of its own address. Where a hop
+    is malformed, the trusted proxy that passed it on is the last one known.
+    """
+    known = _parse(remote)
+    if not trusted or (remote and not _is_trusted(known, trusted)):
+        return known
+    for hop in reversed(forwarded_for.split(",")[-_MAX_HOPS:]):
+        address = _parse(hop)
+        if address is None:
+            return known
+        if not _is_trusted(address, trusted):
+            return address
+        known = address
+    return known
+
+
+def neighbourhood(address: Address) -> str:
+    """Return what counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
+
+
+def place_of(request: HttpRequest | None) -> str:
+    """Return the neighbourhood that a request comes from; "" when there is none or it names no address."""
+    if request is None:
+        return ""
+    address = client_address(
+        request.META.get("REMOTE_ADDR", ""),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        _networks(tuple(settings.TRUSTED_PROXIES)),
+    )
+    return "" if address is None else neighbourhood(address)
+
+
+def _parse(text: str) -> Address | None:
+    """Return the address in one hop, which may carry a port or brackets; None when there is none."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or address
+    return address
+
+
+def _is_trusted(address: Address | None, trusted: Sequence[Network]) -> bool:
+    return address is not None and any(address in network for network in trusted)
+
+
+@lru_cache(maxsize=8)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
