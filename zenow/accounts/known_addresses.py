@@ -30,6 +30,7 @@ def is_known(username: str, address: str, *, now: datetime) -> bool:
     ).exists()
 
 
+@transaction.atomic
 def prune(*, now: datetime) -> int:
     """Delete at most 100 addresses last seen over 30 days ago, none that somebody else is deleting."""
     old = (

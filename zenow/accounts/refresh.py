@@ -101,6 +101,7 @@ def end(token: str, *, now: datetime) -> None:
     )
 
 
+@transaction.atomic
 def prune(*, now: datetime) -> int:
     """Delete at most 100 expired families, none that somebody else is deleting; return how many."""
     expired = (
