@@ -111,7 +111,10 @@ class ServerProcess(ABC):
     ) -> None:
         self.stop()
 
-    stop_signal: signal.Signals = signal.SIGTERM
+    #: Ends it in order.
+    stop_signal = signal.SIGTERM
+    #: What the kernel sends it when we die. Its own children are its own affair then.
+    death_signal = signal.SIGKILL
 
     @property
     @abstractmethod
@@ -144,7 +147,7 @@ class ServerProcess(ABC):
                     env=self.environment(),
                     cwd="/",
                     start_new_session=True,  # A Ctrl-C is for us: we end our servers in order.
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, int(self.death_signal)),
                     **as_user(self.user),
                 )
 
@@ -163,10 +166,6 @@ class ServerProcess(ABC):
 def as_user(name: str | None) -> dict[str, Any]:
     """Return the arguments of `subprocess` that drop to this user and none of our groups."""
     return {} if name is None else {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _descendants(pid: int) -> list[int]:

@@ -130,7 +130,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "zenow.urls"
 WSGI_APPLICATION = "zenow.wsgi.application"
-APPEND_SLASH = False  # The API answers with and without one; a redirect would lose a POST's body.
 
 TEMPLATES = [
     {

@@ -7,14 +7,15 @@ import os
 
 for _name in (
     "DEBUG",
-    "DATABASE_URL",
     "REDIS_URL",
     "RATINGS_URL",
     "OPS_TOKEN",
     "TRUSTED_PROXIES",
     "RESILIENCE_DIR",
+    "RESILIENCE_ROLE",
 ):
     os.environ.pop(_name, None)
+os.environ["DATABASE_URL"] = "sqlite://:memory:"
 os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2
 os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
 

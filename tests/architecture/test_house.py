@@ -1,0 +1,82 @@
+"""The house: what may import what, how long a file may be, what stays empty."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST_FILE = 300
+
+
+PACKAGES = ("zenow", "learn", "resilience", "benchmarks", "tests")
+
+
+def python_files(*packages: str) -> list[Path]:
+    """Return the modules of these packages, save generated ones."""
+    files = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    return [path for path in files if "migrations" not in path.parts]
+
+
+class TestFiles:
+    def test_are_short(self) -> None:
+        lengths = {path: len(path.read_text().splitlines()) for path in python_files(*PACKAGES)}
+        assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+    def test_say_what_they_are_for(self) -> None:
+        named_by_django = ("__init__.py", "apps.py")
+        modules = [path for path in python_files(*PACKAGES[:4]) if path.name not in named_by_django]
+        assert [path for path in modules if not path.read_text().startswith('"""')] == []
+
+    def test_have_no_drawer_for_odds_and_ends(self) -> None:
+        drawers = {"utils", "helpers", "common", "misc"}
+        assert [path for path in python_files(*PACKAGES) if path.stem in drawers] == []
+
+
+class TestImports:
+    """In a fresh interpreter: an import contract sees what is written, not what is loaded."""
+
+    def test_resilience_itself_loads_nothing(self) -> None:
+        assert (ROOT / "resilience" / "__init__.py").read_text() == ""
+
+    @pytest.mark.parametrize(
+        ("package", "strangers"),
+        [
+            ("resilience.primitives", ["django", "rest_framework", "learn", "zenow"]),
+            ("resilience", ["django", "rest_framework", "learn", "zenow"]),
+        ],
+    )
+    def test_load_no_stranger(self, package: str, strangers: list[str]) -> None:
+        loaded = modules_after(
+            f"import importlib, pkgutil, {package} as package\n"
+            "if package.__name__ != 'resilience':\n"
+            "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+            "        importlib.import_module(module.name)\n"
+        )
+        assert package in loaded
+        assert loaded.isdisjoint(strangers)
+
+    def test_resilience_knows_no_catalogue(self) -> None:
+        """Every module of the app, set up by itself, in a project that has nothing else."""
+        loaded = modules_after(
+            "import importlib, pkgutil, django\n"
+            "from django.conf import settings\n"
+            "apps = ['django.contrib.auth', 'django.contrib.contenttypes', 'rest_framework', 'resilience']\n"
+            "settings.configure(INSTALLED_APPS=apps, RESILIENCE={'NAMESPACE': 'house'})\n"
+            "django.setup()\n"
+            "import resilience\n"
+            "for module in pkgutil.iter_modules(resilience.__path__, 'resilience.'):\n"
+            "    if module.name not in ('resilience.admin', 'resilience.models'):\n"
+            "        importlib.import_module(module.name)\n"
+        )
+        assert "resilience.apps" in loaded
+        assert loaded.isdisjoint(["learn", "zenow"])
+
+
+def modules_after(code: str) -> set[str]:
+    """Return the names of all modules that are loaded once this code has run in a new interpreter."""
+    code += "import sys; print('\\n'.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.splitlines())

@@ -1,0 +1,84 @@
+"""The project itself, as production serves it: granian with worker processes."""
+
+import http.client
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from email.message import Message
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from tests.servers.process import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Message
+    body: str
+
+
+class SiteServer(ServerProcess):
+    """A running site. `variables` are those of the README, beside them nothing of ours is inherited."""
+
+    death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
+
+    def __init__(self, *, workers: int = 2, threads: int = 16, **variables: str) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="zenow-site-"))
+        self.workers = workers
+        self.threads = threads
+        self.variables = {
+            "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "DATABASE_URL": f"sqlite:///{self.directory / 'site.sqlite3'}",
+            "RESILIENCE_DIR": str(self.directory / "store"),
+            "DJANGO_SETTINGS_MODULE": "zenow.settings.base",
+        } | variables
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    def command(self) -> list[str | Path]:
+        return [
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(self.port)),
+            *("--workers", str(self.workers), "--blocking-threads", str(self.threads)),
+            *("--blocking-threads-idle-timeout", "10m", "--workers-kill-timeout", "2"),
+            *("--respawn-failed-workers", "--working-dir", ROOT, "zenow.wsgi:application"),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return own | self.variables | {"WEB_THREADS": str(self.threads), "PYTHONPATH": str(ROOT)}
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/api/schema").status < 500
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def get(self, path: str, *, timeout: float = 10.0, **headers: str) -> Answer:
+        """Ask once, on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read().decode())
+        finally:
+            connection.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self.directory)

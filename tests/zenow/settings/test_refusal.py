@@ -1,0 +1,65 @@
+"""What keeps a production server from starting, and what `check --deploy` thinks of one that starts."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PRODUCTION = {
+    "DATABASE_URL": "postgres://zenow:hunter2@db.example/zenow",
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "ALLOWED_HOSTS": "learn.example",
+    "TRUSTED_PROXIES": "127.0.0.1",
+}
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with these variables and no others."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=50)
+
+
+class TestRefusal:
+    def test_lists_everything_missing_in_one_message(self) -> None:
+        refused = manage("check", DATABASE_URL=PRODUCTION["DATABASE_URL"])
+        assert refused.returncode == 1
+        assert "SECRET_KEY: " in refused.stderr
+        assert "ALLOWED_HOSTS: " in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("SECRET_KEY", "short"),
+            ("ALLOWED_HOSTS", "*"),
+            ("OPS_TOKEN", "31-characters-are-one-too-few.."),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,loadbalancer"),
+        ],
+    )
+    def test_names_what_is_wrong(self, name: str, value: str) -> None:
+        refused = manage("check", **PRODUCTION | {name: value})
+        assert refused.returncode == 1
+        assert f"\n  - {name}: " in refused.stderr
+        assert refused.stderr.count("\n  - ") == 1
+
+    def test_tells_no_secret(self) -> None:
+        refused = manage("check", **PRODUCTION | {"ALLOWED_HOSTS": "*", "OPS_TOKEN": "too-short-a-token"})
+        assert "too-short-a-token" not in refused.stderr
+        assert "hunter2" not in refused.stderr
+
+
+class TestProduction:
+    @pytest.mark.parametrize("proxies", ["127.0.0.1", ""])
+    def test_passes_the_deployment_checks(self, proxies: str) -> None:
+        checked = manage(
+            "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | {"TRUSTED_PROXIES": proxies}
+        )
+        assert checked.returncode == 0, checked.stderr
+        assert "no issues" in checked.stdout
+
+
+class TestLocalRun:
+    def test_needs_no_variable(self) -> None:
+        assert manage("check").returncode == 0
