@@ -1,0 +1,1 @@
+"""Reads courses from CSV and JSON files and stores them, a bounded number of rows at a time."""

@@ -1,0 +1,176 @@
+"""Reads rows separated by commas, semicolons or tabs."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from learn.importing.errors import Rejection, UnreadableError
+from learn.importing.layout import Layout, Row, normalised
+from learn.importing.source import MAX_RECORD
+
+_DELIMITERS = (",", ";", "\t")
+_MAX_REWINDS = 200
+
+
+class _TooLongError(Exception):
+    """The row goes on beyond MAX_RECORD."""
+
+
+class _Lines(Iterator[str]):
+    """Hand out physical lines, remember those of the current row, and take them back.
+
+    Note [Why an unclosed quote gives its lines back]
+    A quote that nobody closes makes everything behind it one value, and a parser would lose all rows up to
+    the end of the file. So a row is bounded, and when it turns out to be broken only its first line is
+    rejected: reading goes on with its second line. Each time costs up to MAX_RECORD characters read twice,
+    therefore at most _MAX_REWINDS times in one file; later ones are rejected with all their lines.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._returned: deque[str] = deque()
+        self._taken: list[str] = []
+        self._size = 0
+        self._rewinds = 0
+        self.start = 1
+
+    def begin(self) -> None:
+        """Start a new row at the next line."""
+        self.start += len(self._taken)
+        self._taken = []
+        self._size = 0
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else self._text.readline(MAX_RECORD + 1)
+        if not line:
+            raise StopIteration
+        self._taken.append(line)
+        self._size += len(line)
+        if self._size > MAX_RECORD:
+            self._skip_rest_of(line)
+            raise _TooLongError
+        return line
+
+    def _skip_rest_of(self, line: str) -> None:
+        if line.endswith(("\n", "\r")):
+            return
+        self._taken[-1] += "\n"  # handed out again, it is whole, and still too long
+        while line and not line.endswith(("\n", "\r")):
+            line = self._text.readline(MAX_RECORD)
+
+    def take_back(self, keep: int) -> bool:
+        """Give all but the first `keep` lines of the row back; return whether that was still allowed."""
+        if len(self._taken) <= keep:
+            return True
+        if self._rewinds >= _MAX_REWINDS:
+            return False
+        self._rewinds += keep
+        self._returned.extendleft(reversed(self._taken[keep:]))
+        del self._taken[keep:]
+        return True
+
+    @property
+    def end(self) -> int:
+        """The last line of the current row."""
+        return self.start + max(len(self._taken), 1) - 1
+
+
+def rows(text: TextIO, layout: Layout, ignored: list[str]) -> Iterator[Row | Rejection]:
+    """Yield the rows of a file, and a rejection for each that cannot be taken apart.
+
+    Names of columns that nobody asked for are appended to `ignored`. Memory is bounded by MAX_RECORD.
+    Raises UnreadableError when the header lacks a column that is needed.
+    """
+    lines = _Lines(text)
+    delimiter, names = _first_row(lines, layout)
+    if layout.columns is not None:
+        names = list(layout.columns)
+    binding = layout.bind(names)
+    ignored.extend(binding.ignored)
+    for start, record in _records(lines, delimiter):
+        if isinstance(record, Rejection):
+            yield record
+        elif len(record) != len(names):
+            yield Rejection(start, "", f"holds {len(record)} values where {len(names)} columns are named")
+        else:
+            yield Row(start, {name: record[place] for name, place in binding.places.items()})
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Rejection]]:
+    reader = _reader(lines, delimiter)
+    while True:
+        lines.begin()
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, _TooLongError) as error:
+            yield lines.start, _broken(lines, error)
+        else:
+            if any(value.strip() for value in record):
+                yield lines.start, record
+
+
+def _broken(lines: _Lines, error: Exception) -> Rejection:
+    start, end = lines.start, lines.end
+    if isinstance(error, _TooLongError) or "field limit" in str(error):
+        reason = f"is longer than {MAX_RECORD if isinstance(error, _TooLongError) else csv.field_size_limit()} "
+        reason += "characters" if start == end else "characters: a quote that is opened here is not closed"
+    elif "end of data" in str(error):
+        reason = "a quote that is opened here is not closed before the end of the file"
+    elif start == end:
+        reason = "text follows a closing quote (a quote inside a value is written twice)"
+    else:
+        reason = f"a quote that is opened here is not closed properly (text follows a quote in line {end})"
+    # See Note [Why an unclosed quote gives its lines back].
+    if not lines.take_back(1):
+        reason += f"; lines {start} to {end} were not read"
+    return Rejection(start, "", reason)
+
+
+def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
+    """Return the delimiter that makes most sense of the first row, and that row, which is then taken back
+    when it is no header."""
+    readings: list[tuple[int, str, list[str]]] = []
+    problem = ""
+    while not readings:
+        lines.begin()
+        for delimiter in _DELIMITERS:
+            try:
+                record = next(_reader(lines, delimiter))
+            except StopIteration:
+                raise UnreadableError("The file holds no row.") from None
+            except csv.Error as error:
+                problem = str(error)
+            except _TooLongError:
+                problem = f"it is longer than {MAX_RECORD} characters"
+            else:
+                if record:
+                    readings.append((_sense(record, layout), delimiter, record))
+            lines.take_back(0)
+        if problem and not readings:
+            raise UnreadableError(f"The first row cannot be taken apart: {problem}.")
+        if not readings:  # an empty line
+            next(lines)
+    _, delimiter, record = max(readings, key=lambda reading: reading[0])
+    if any("\udc80" <= character <= "\udcff" for name in record for character in name):
+        raise UnreadableError("The first row holds bytes that are not UTF-8: save the file as UTF-8.")
+    if layout.columns is None:
+        next(_reader(lines, delimiter))
+    return delimiter, record
+
+
+def _sense(record: Sequence[str], layout: Layout) -> int:
+    """Say how well a reading of the first row fits what is known of the columns."""
+    if layout.columns is not None:
+        return -abs(len(record) - len(layout.columns))
+    wanted = {layout.source(name) for name in (*layout.renamed, "title", "field")}
+    names = {normalised(name) for name in record}
+    return 1000 * len(wanted & names) + len(names)

@@ -1,0 +1,109 @@
+"""Which column of a file is which value of a course."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from learn.importing.errors import UnreadableError
+
+COLUMNS = (
+    "category",
+    "field",
+    "code",
+    "title",
+    "summary",
+    "description",
+    "level",
+    "language",
+    "duration_hours",
+    "credits",
+    "provider",
+    "url",
+    "terms",
+)
+# An export names these too, so that drafts stay drafts and addresses stay the same.
+EXPORTED_ONLY = ("slug", "published")
+KNOWN = frozenset((*COLUMNS, *EXPORTED_ONLY))
+REQUIRED = ("title", "field")
+
+Value = str | list[str]
+"""Text as the file has it, or a list of texts (JSON only)."""
+
+
+class Row(NamedTuple):
+    """One row as read: the line where it begins and its values by canonical column."""
+
+    line: int
+    values: dict[str, Value]
+
+
+class Binding(NamedTuple):
+    """Where each canonical column stands in a row, and which columns of the file nobody asked for."""
+
+    places: dict[str, int]
+    ignored: tuple[str, ...]
+
+
+def normalised(name: str) -> str:
+    """Return a column's name as it is compared: "Duration hours" is `duration_hours`."""
+    return "_".join(name.strip().casefold().split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Hold the names given for a file's columns.
+
+    `columns` names the columns of a file without a header, `renamed` says which column of the file holds
+    a canonical one, `constants` are values for every row and win over the file.
+    Raises UnreadableError when a name is not canonical.
+    """
+
+    columns: tuple[str, ...] | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for option, names in (("--map", self.renamed), ("--set", self.constants)):
+            for name in names:
+                if name not in KNOWN:
+                    raise UnreadableError(
+                        f"{option}: '{name}' is no column of a course. The columns are: {', '.join(COLUMNS)}."
+                    )
+
+    def source(self, name: str) -> str:
+        """Return the name, as compared, of the file's column that holds the canonical column `name`."""
+        return normalised(self.renamed.get(name, name))
+
+    def bind(self, names: Sequence[str]) -> Binding:
+        """Find each canonical column among the file's `names`.
+
+        Raises UnreadableError when a name stands twice, or a required or mapped column is missing.
+        """
+        found: dict[str, int] = {}
+        for place, name in enumerate(map(normalised, names)):
+            if name in found:
+                raise UnreadableError(f"The column '{name}' stands twice in the header.")
+            if name:
+                found[name] = place
+        for name, column in self.renamed.items():
+            if normalised(column) not in found:
+                raise UnreadableError(
+                    f"--map {name}={column}: the file has no column '{column}'. It has: {_listed(names)}."
+                )
+        places = {name: found[self.source(name)] for name in KNOWN if self.source(name) in found}
+        for name in REQUIRED:
+            if name not in places and name not in self.constants:
+                raise UnreadableError(
+                    f"The file has no column '{name}'. It has: {_listed(names)}. "
+                    f"Name it with --map {name}=COLUMN, or give every row the same with --set {name}=VALUE."
+                )
+        used = set(places.values())
+        ignored = tuple(name.strip() for place, name in enumerate(names) if place not in used)
+        return Binding(places, ignored)
+
+
+def _listed(names: Sequence[str], most: int = 30) -> str:
+    shown = ", ".join(name.strip()[:60] for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

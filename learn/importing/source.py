@@ -1,0 +1,81 @@
+"""Opens the file and finds out, from its first bytes, whether it is text that can be read."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from learn.importing.errors import UnreadableError
+
+MAX_RECORD = 256 * 1024
+"""The longest row that is looked at, in characters: what one row may cost in memory."""
+
+_HEAD = 4096
+_SIGNATURES = (
+    (b"\xff\xfe\x00\x00", "UTF-32 text: save it as UTF-8"),
+    (b"\x00\x00\xfe\xff", "UTF-32 text: save it as UTF-8"),
+    (b"\xff\xfe", "UTF-16 text: save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16 text: save it as UTF-8"),
+    (b"PK\x03\x04", "a ZIP archive or a workbook: save the sheet as CSV, UTF-8"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+    (b"SQLite format 3\x00", "an SQLite database: export a table as CSV"),
+)
+
+
+class Source(NamedTuple):
+    """An open file: its text, where bytes that are not UTF-8 appear as lone surrogates, and its bytes."""
+
+    text: io.TextIOWrapper
+    raw: io.FileIO
+    size: int
+    looks_like_json: bool
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Open a file of UTF-8 text, with or without a byte order mark.
+
+    Raises UnreadableError when there is no such file, when it may not be read or is no ordinary file (a
+    pipe or a device may never end), when it is empty, or when its first bytes are not text.
+    """
+    try:
+        # Without O_NONBLOCK the opening of a pipe waits for a writer, for ever if need be.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UnreadableError(f"{path}: cannot be opened: {reason}.") from error
+    with io.FileIO(descriptor, "r") as raw:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableError(f"{path}: is a directory. Name a file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError(
+                f"{path}: is not an ordinary file but a pipe, a socket or a device. "
+                "Write the input to a file first."
+            )
+        head = _head(raw, path)
+        raw.seek(0)
+        buffered = io.BufferedReader(raw, 128 * 1024)
+        with io.TextIOWrapper(buffered, "utf-8-sig", errors="surrogateescape", newline="") as text:
+            first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            yield Source(text, raw, status.st_size, first in {b"[", b"{"})
+
+
+def _head(raw: io.FileIO, path: Path) -> bytes:
+    try:
+        head = raw.read(_HEAD) or b""
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}.") from error
+    for signature, what in _SIGNATURES:
+        if head.startswith(signature):
+            raise UnreadableError(f"{path}: is {what}.")
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        raise UnreadableError(f"{path}: is empty.")
+    if head.count(0) * 5 > len(head):
+        raise UnreadableError(f"{path}: holds many NUL bytes: UTF-16 text (save it as UTF-8) or no text at all.")
+    return head
