@@ -117,7 +117,9 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | R
 def _broken(lines: _Lines, error: Exception) -> Rejection:
     start, end = lines.start, lines.end
     if isinstance(error, _TooLongError) or "field limit" in str(error):
-        reason = f"is longer than {MAX_RECORD if isinstance(error, _TooLongError) else csv.field_size_limit()} "
+        reason = (
+            f"is longer than {MAX_RECORD if isinstance(error, _TooLongError) else csv.field_size_limit()} "
+        )
         reason += "characters" if start == end else "characters: a quote that is opened here is not closed"
     elif "end of data" in str(error):
         reason = "a quote that is opened here is not closed before the end of the file"

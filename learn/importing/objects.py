@@ -70,7 +70,9 @@ class _Scanner:
         if self._state in {_State.OBJECT, _State.STRING}:
             return Rejection(self._begin, "", "the file ends inside this object")
         if self._array_open:
-            return Rejection(self._line, "", "the file ends before its array is closed: the rest may be cut off")
+            return Rejection(
+                self._line, "", "the file ends before its array is closed: the rest may be cut off"
+            )
         return None
 
     def _between(self, chunk: str, place: int) -> tuple[int, Rejection | None]:
@@ -88,7 +90,9 @@ class _Scanner:
         elif found == "]" and self._array:
             self._array_open = False
         elif not self._begun:
-            raise UnreadableError("The file is no JSON: it begins with neither an object nor an array of them.")
+            raise UnreadableError(
+                "The file is no JSON: it begins with neither an object nor an array of them."
+            )
         else:
             self._state = _State.LOST
             return end, Rejection(self._line, "", f"an object was expected here, not {found!r}")
@@ -176,7 +180,7 @@ def rows(text: TextIO, layout: Layout) -> Iterator[Row | Rejection]:
     """Yield the objects of a file as rows, and a rejection for each that is none.
 
     A record of `loaddata` for a course counts as an object. Memory is bounded by MAX_RECORD.
-    Raises UnreadableError when the file is no JSON, or holds records of something else than courses.
+    Raises UnreadableError when the file is no JSON.
     """
     scanner = _Scanner()
     while chunk := text.read(_CHUNK):
@@ -193,26 +197,29 @@ def _row(line: int, text: str, layout: Layout) -> Row | Rejection:
         return Rejection(line + error.lineno - 1, "", f"is no JSON object: {error.msg}, column {error.colno}")
     except RecursionError:
         return Rejection(line, "", "is nested too deeply")
+    if {"model", "fields"} <= members.keys():
+        if members["model"] != "learn.course" or not isinstance(members["fields"], dict):
+            reason = f"is a record of {members['model']!r} and no course: manage.py loaddata loads it"
+            return Rejection(line, "model", reason)
+        members = _without_natural_key(members["fields"])
+    named = {normalised(name): member for name, member in members.items()}
     values: dict[str, Value] = {}
-    named = {normalised(name): member for name, member in _fields(members).items()}
-    for name in KNOWN:
+    for name in sorted(KNOWN):
         source = layout.source(name)
         if source in named:
             value = _value(named[source])
             if value is None:
-                return Rejection(line, name, "holds an object where a text, a number or a list is expected")
+                return Rejection(line, name, "is neither a text nor a number nor a list of texts")
             values[name] = value
     return Row(line, values)
 
 
-def _fields(members: dict[str, Any]) -> dict[str, Any]:
-    if not {"model", "fields"} <= members.keys() or not isinstance(members["fields"], dict):
-        return members
-    if members["model"] != "learn.course":
-        raise UnreadableError(
-            f"The file holds records of {members['model']!r}, not of courses: load it with manage.py loaddata."
-        )
-    return members["fields"]
+def _without_natural_key(fields: dict[str, Any]) -> dict[str, Any]:
+    """`loaddata` names the field of study by a list that holds its slug."""
+    match fields.get("field"):
+        case [str() as slug]:
+            return fields | {"field": slug}
+    return fields
 
 
 def _value(member: Any) -> Value | None:

@@ -77,5 +77,7 @@ def _head(raw: io.FileIO, path: Path) -> bytes:
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise UnreadableError(f"{path}: is empty.")
     if head.count(0) * 5 > len(head):
-        raise UnreadableError(f"{path}: holds many NUL bytes: UTF-16 text (save it as UTF-8) or no text at all.")
+        raise UnreadableError(
+            f"{path}: holds many NUL bytes: UTF-16 text (save it as UTF-8) or no text at all."
+        )
     return head

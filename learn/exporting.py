@@ -1,0 +1,118 @@
+"""Writes the catalogue to files that `loaddata` and `import_catalogue` read back exactly."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
+
+from django.core.serializers.json import DjangoJSONEncoder, Serializer
+from django.db import connection, transaction
+
+from learn.importing.layout import COLUMNS, EXPORTED_ONLY
+from learn.importing.terms import joined
+from learn.models import Category, Course, Entry, Field
+
+_CHUNK = 500
+# prepare() fills these again.
+_DERIVED = frozenset({"title_sort", "search_text", "level_key", "identity"})
+
+
+class _Encoder(DjangoJSONEncoder):
+    """Keep the microseconds that Django's encoder cuts off."""
+
+    def default(self, o: Any) -> Any:
+        return o.isoformat() if isinstance(o, datetime) else super().default(o)
+
+
+def export(directory: Path) -> dict[str, int]:
+    """Write the whole catalogue, drafts too, ordered by slug, and return the rows of each file.
+
+    `categories.json`, `fields.json` and `courses.json` are for `loaddata`, in this order; `courses.csv` has
+    the columns of `import_catalogue`, which reads `courses.json` too. All are complete before the first of
+    them takes its place; rows are read a few at a time from one snapshot.
+    Raises OSError when the directory cannot be made or written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    writers: dict[str, Callable[[IO[str]], int]] = {
+        "categories.json": lambda file: _write_records(file, Category),
+        "fields.json": lambda file: _write_records(file, Field),
+        "courses.json": lambda file: _write_records(file, Course),
+        "courses.csv": _write_table,
+    }
+    written: dict[str, int] = {}
+    with ExitStack() as stack:
+        aside: dict[str, Path] = {}
+        with transaction.atomic():
+            _read_one_snapshot()
+            for name, write in writers.items():
+                with NamedTemporaryFile(
+                    "w", encoding="utf-8", newline="", dir=directory, prefix=f".{name}.", delete=False
+                ) as file:
+                    aside[name] = Path(file.name)
+                    stack.callback(aside[name].unlink, missing_ok=True)
+                    written[name] = write(file)
+                    file.flush()
+                    os.fchmod(file.fileno(), 0o666 & ~_umask())
+                    os.fsync(file.fileno())
+        for name, path in aside.items():
+            path.replace(directory / name)
+    return written
+
+
+def _read_one_snapshot() -> None:
+    if connection.vendor == "postgresql" and len(connection.savepoint_ids) == 0:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _write_records(file: IO[str], model: type[Entry]) -> int:
+    names = [field.name for field in model._meta.concrete_fields if field.name not in {"id", *_DERIVED}]
+    count = 0
+
+    def counted() -> Iterator[Entry]:
+        nonlocal count
+        for entry in _rows(model):
+            count += 1
+            yield entry
+
+    Serializer().serialize(
+        counted(),
+        stream=file,
+        fields=names,
+        use_natural_foreign_keys=True,
+        use_natural_primary_keys=True,
+        indent=1,
+        cls=_Encoder,
+    )
+    return count
+
+
+def _rows(model: type[Entry]) -> Iterator[Any]:
+    rows = model._default_manager.order_by("slug")
+    parents = [field.name for field in model._meta.concrete_fields if field.is_relation]
+    return iter((rows.select_related(*parents) if parents else rows).iterator(chunk_size=_CHUNK))
+
+
+def _write_table(file: IO[str]) -> int:
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow((*COLUMNS, *EXPORTED_ONLY))
+    count = 0
+    courses = Course.objects.select_related("field__category").order_by("slug")
+    for course in courses.iterator(chunk_size=_CHUNK):
+        values = {name: getattr(course, name) for name in (*COLUMNS[2:], *EXPORTED_ONLY)}
+        values |= {"terms": joined(course.terms), "published": str(course.published).lower()}
+        writer.writerow((course.field.category.slug, course.field.slug, *values.values()))
+        count += 1
+    return count
