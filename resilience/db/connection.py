@@ -1,0 +1,128 @@
+"""Stop 5b: a psycopg connection whose every wait ends with the request's budget.
+
+A stopped server keeps its sockets alive, acknowledges what is sent and honours no ``statement_timeout``, so
+only the client can end such a wait. What was cut short is thrown away: closing sends one packet and waits for
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors, pq, waiting
+from psycopg.abc import PQGen, PQGenConn
+from psycopg.conninfo import conninfo_attempts, make_conninfo
+
+from resilience.db.addresses import with_known_addresses
+from resilience.primitives import current_deadline, deadline_scope
+
+_ACTIVE = pq.TransactionStatus.ACTIVE
+_INTERVAL = 0.1
+
+# What never may be skipped for want of time (ROLLBACK, RELEASE, the closing of a cursor) has this long.
+CONTROL_FLOOR = 0.25
+
+
+class CutError(psycopg.OperationalError):
+    """The budget ended while the server was silent. The connection is closed, the end of the call unknown."""
+
+
+class SpentError(psycopg.OperationalError):
+    """The budget was spent before anything was sent. The connection is as it was."""
+
+
+class DeadlineConnection(psycopg.Connection[Any]):
+    """Give each wait what is left of the current deadline; outside all deadlines ``limit`` seconds."""
+
+    limit = 2.0
+    commit_floor = 1.0
+    _floor = 0.0
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """Connect within the current deadline, which all addresses share; without one, as psycopg does.
+
+        Raises ``psycopg.errors.ConnectionTimeout`` when the last of them met its share.
+        """
+        deadline = current_deadline()
+        if deadline is None:
+            return super().connect(conninfo, **kwargs)
+        # libpq's own connect_timeout is at least 2 s for each address.
+        options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
+        params = cls._get_connection_params(conninfo, **kwargs)
+        attempts = conninfo_attempts(with_known_addresses(params, deadline.remaining()))
+        failed: psycopg.Error = psycopg.OperationalError("no address to connect to")
+        for left, attempt in zip(range(len(attempts), 0, -1), attempts, strict=True):
+            with deadline_scope(deadline.remaining() / left):
+                try:
+                    return super().connect(make_conninfo("", **attempt), **options)
+                except psycopg.Error as error:
+                    failed = error
+        raise failed
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        # The wait happens in here: the one around it, psycopg's own, counts in whole seconds, two at least.
+        deadline = current_deadline()
+        if deadline is None:
+            return (yield from super()._connect_gen(conninfo))
+        return waiting.wait_conn(
+            super()._connect_gen(conninfo), interval=_INTERVAL, timeout=deadline.remaining()
+        )
+
+    def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
+        """Wait as psycopg does, but no longer than the budget.
+
+        Raises ``SpentError`` when there is none left, ``CutError`` when it ended on the way.
+        """
+        left = self._left()
+        if timeout is not None and timeout < left:
+            return super().wait(gen, interval, timeout)
+        if left <= 0.0:
+            gen.close()
+            if self.pgconn.transaction_status != _ACTIVE:
+                raise SpentError("the time budget was spent before the statement was sent")
+            raise self._cut("the time budget was spent in the middle of a statement")
+        try:
+            return super().wait(gen, interval, left)
+        except errors._WaitTimeout:
+            raise self._cut(f"no answer within the {left:.3f} s that were left") from None
+
+    def _cut(self, reason: str) -> CutError:
+        self.close()
+        return CutError(f"{reason}; connection closed")
+
+    def commit(self) -> None:
+        """Commit, with ``commit_floor`` seconds at least, even when the budget is spent."""
+        with self.at_least(self.commit_floor):
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll back, with a moment at least, even when the budget is spent."""
+        with self.at_least(CONTROL_FLOOR):
+            super().rollback()
+
+    def set_autocommit(self, value: bool) -> None:
+        """Switch the mode. Nothing is sent, so a spent budget must not stop it."""
+        with self.at_least(CONTROL_FLOOR):
+            super().set_autocommit(value)
+
+    @contextmanager
+    def at_least(self, seconds: float) -> Iterator[None]:
+        """Let waits in the block last ``seconds`` even when less of the budget is left."""
+        outer, self._floor = self._floor, max(self._floor, seconds)
+        try:
+            yield
+        finally:
+            self._floor = outer
+
+    def _left(self) -> float:
+        deadline = current_deadline()
+        left = self.limit if deadline is None else deadline.remaining()
+        return max(left, self._floor)
+
+
+_OPTIONS = ("autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory")
