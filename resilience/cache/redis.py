@@ -1,0 +1,115 @@
+"""django-redis with bounds: our time-outs, no retries, no pickle, and a connection pool per configuration."""
+
+import ssl
+import threading
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import redis
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
+from redis.retry import Retry
+
+from resilience import sockets
+
+# Seconds. A call that has to connect first takes no more than both together.
+CONNECT_TIMEOUT = 0.25
+REPLY_TIMEOUT = 0.25
+
+_NEEDED = {
+    "SERIALIZER": "resilience.cache.redis.BytesSerializer",
+    "CONNECTION_FACTORY": "resilience.cache.redis.BoundedConnections",
+    # Errors must reach the breaker, whatever DJANGO_REDIS_IGNORE_EXCEPTIONS says.
+    "IGNORE_EXCEPTIONS": False,
+}
+
+
+def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a django-redis backend with ours filled in.
+
+    Raises ImproperlyConfigured for an option that would take away what ours guarantee.
+    """
+    for name, needed in _NEEDED.items():
+        if options.get(name, needed) != needed:
+            raise ImproperlyConfigured(
+                f"CACHES: the option {name} must be left out inside ResilientCache, which needs {needed!r}, "
+                f"not {options[name]!r}"
+            )
+    return {"SOCKET_CONNECT_TIMEOUT": CONNECT_TIMEOUT, "SOCKET_TIMEOUT": REPLY_TIMEOUT, **options, **_NEEDED}
+
+
+class BytesSerializer:
+    """Pass bytes through: ResilientCache has encoded them, and nothing is ever unpickled."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        pass
+
+    def dumps(self, value: bytes) -> bytes:
+        return value
+
+    def loads(self, value: bytes) -> bytes:
+        return value
+
+
+class BoundedConnection(Connection):
+    """Connect over all addresses together within one time-out, and keep every wait inside the deadline."""
+
+    def _connect(self) -> sockets.DeadlineSocket:
+        sock = sockets.connect(self.host, self.port, self.socket_connect_timeout or CONNECT_TIMEOUT)
+        sock.settimeout(self.socket_timeout)
+        return sock
+
+
+class BoundedSSLConnection(SSLConnection, BoundedConnection):
+    """The same, in TLS."""
+
+    def _wrap_socket_with_ssl(self, sock: sockets.DeadlineSocket) -> ssl.SSLSocket:
+        wrapped: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        # redis-py makes its own context, whose `sslsocket_class` is out of reach; the layout is the same.
+        wrapped.__class__ = sockets.DeadlineSSLSocket
+        return wrapped
+
+
+class BoundedConnections:
+    """Make the clients of a django-redis backend: bounded, trying once, with one pool per URL *and* options.
+
+    django-redis's own factory keeps one pool per URL, so that of two aliases the second gets the time-outs of
+    the first.
+    """
+
+    _lock = threading.Lock()
+    _pools: ClassVar[dict[str, redis.ConnectionPool]] = {}  # Guarded by _lock.
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = {
+            "socket_connect_timeout": options["SOCKET_CONNECT_TIMEOUT"],
+            "socket_timeout": options["SOCKET_TIMEOUT"],
+            "username": options.get("USERNAME"),
+            "password": options.get("PASSWORD"),
+            **options.get("CONNECTION_POOL_KWARGS", {}),
+        }
+
+    def connect(self, url: str) -> redis.Redis:
+        """Return a client of the pool that belongs to `url` and these options."""
+        key = f"{url} {sorted(self._options.items())}"
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._pool(url)
+            return redis.Redis(connection_pool=self._pools[key])
+
+    def disconnect(self, client: redis.Redis) -> None:
+        """Close the connections of a client's pool."""
+        client.connection_pool.disconnect()
+
+    def _pool(self, url: str) -> redis.ConnectionPool:
+        bounded = {"redis": BoundedConnection, "rediss": BoundedSSLConnection}.get(urlsplit(url).scheme)
+        return redis.ConnectionPool.from_url(
+            url,
+            # A Unix socket is a server on this host: its time-outs are per wait, as redis-py has them.
+            **({"connection_class": bounded} if bounded else {}),
+            retry=Retry(NoBackoff(), 0),
+            # Over RESP3 a server may announce maintenance, and redis-py then waits for up to 10 s.
+            protocol=2,
+            **self._options,
+        )
