@@ -31,14 +31,14 @@ class SiteServer(ServerProcess):
     def __init__(self, *, workers: int = 2, threads: int = 16, **variables: str) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="zenow-site-"))
-        self.workers = workers
-        self.threads = threads
         self.variables = {
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": str(workers),
+            "WEB_THREADS": str(threads),
             "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "DATABASE_URL": f"sqlite:///{self.directory / 'site.sqlite3'}",
             "RESILIENCE_DIR": str(self.directory / "store"),
-            "DJANGO_SETTINGS_MODULE": "zenow.settings.base",
         } | variables
 
     @property
@@ -50,16 +50,11 @@ class SiteServer(ServerProcess):
         return self.directory / "log"
 
     def command(self) -> list[str | Path]:
-        return [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(self.port)),
-            *("--workers", str(self.workers), "--blocking-threads", str(self.threads)),
-            *("--blocking-threads-idle-timeout", "10m", "--workers-kill-timeout", "2"),
-            *("--respawn-failed-workers", "--working-dir", ROOT, "zenow.wsgi:application"),
-        ]
+        return [sys.executable, "-m", "zenow"]
 
     def environment(self) -> Mapping[str, str]:
         own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return own | self.variables | {"WEB_THREADS": str(self.threads), "PYTHONPATH": str(ROOT)}
+        return own | self.variables | {"PYTHONPATH": str(ROOT)}
 
     def answers(self) -> bool:
         try:

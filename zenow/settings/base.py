@@ -35,6 +35,15 @@ def _local_secret_key() -> str:
     return path.read_text()
 
 
+def _number(name: str, default: int) -> int:
+    """Return a positive whole number; note what is none."""
+    value = env.str(name, default=str(default))
+    if not value.isdecimal() or int(value) < 1:
+        _problems.append(f"{name}: {value!r} is no positive whole number")
+        return default
+    return int(value)
+
+
 def _networks(values: list[str]) -> list[str]:
     """Return addresses and networks in canonical form; note each one that is neither."""
     networks = []
@@ -78,6 +87,9 @@ CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
+PORT = _number("PORT", 8080)
+WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2)  # worker processes
+WEB_THREADS = _number("WEB_THREADS", 16)  # in each of them
 
 if DEBUG or "DATABASE_URL" not in os.environ:
     VAR_DIR.mkdir(exist_ok=True)

@@ -33,6 +33,7 @@ class TestRefusal:
         ("name", "value"),
         [
             ("SECRET_KEY", "short"),
+            ("WEB_THREADS", "many"),
             ("ALLOWED_HOSTS", "*"),
             ("OPS_TOKEN", "31-characters-are-one-too-few.."),
             ("TRUSTED_PROXIES", "10.0.0.0/8,loadbalancer"),
