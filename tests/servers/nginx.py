@@ -1,0 +1,89 @@
+"""nginx with the site file of deploy/, on ports and with a certificate of the suite's own."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from tests.servers.process import ServerProcess, free_port
+
+SITE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
+
+
+class NginxServer(ServerProcess):
+    """nginx before an app on `upstream_port`: plain HTTP on `port`, TLS on `tls_port`."""
+
+    death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
+
+    def __init__(self, upstream_port: int) -> None:
+        super().__init__()
+        self.tls_port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="zenow-nginx-"))
+        self.directory.chmod(0o711)  # Its workers run as another user and keep temporary files here.
+        self._make_certificate()
+        site = SITE.read_text()
+        for theirs, ours in {
+            "127.0.0.1:8080": f"127.0.0.1:{upstream_port}",
+            "listen 80;": f"listen 127.0.0.1:{self.port};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.tls_port} ssl;",
+            "/etc/ssl/learn.example": str(self.directory),
+        }.items():
+            if theirs not in site:
+                raise ValueError(f"{SITE.name} no longer says {theirs!r}")
+            site = site.replace(theirs, ours)
+        self._configuration.write_text(
+            f"daemon off; pid {self.directory}/pid; error_log {self.log};\n"
+            "events {}\n"
+            f"http {{ access_log off; {self._temporary_paths()}\n{site}}}\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"https://learn.example:{self.tls_port}"
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "fullchain.pem"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.directory / "nginx.conf"
+
+    def command(self) -> list[str | Path]:
+        return ["nginx", "-c", self._configuration, "-e", self.log]
+
+    def answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.tls_port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self.directory)
+
+    def _temporary_paths(self) -> str:
+        names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        return " ".join(f"{name}_temp_path {self.directory}/{name};" for name in names)
+
+    def _make_certificate(self) -> None:
+        key, certificate = self.directory / "privkey.pem", self.certificate
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *("-subj", "/CN=learn.example", "-addext", "subjectAltName=DNS:learn.example"),
+                *("-keyout", str(key), "-out", str(certificate)),
+            ],
+            check=True,
+            capture_output=True,
+        )
