@@ -178,3 +178,26 @@ class TestSchema:
         assert schema["paths"]["/api/auth/me"]["get"]["security"] == [{"bearer": []}]
         assert {"200", "401"} <= set(schema["paths"]["/api/auth/token"]["post"]["responses"])
         assert "409" in schema["paths"]["/api/auth/token/refresh"]["post"]["responses"]
+
+
+class TestAdmin:
+    def test_revokes_sign_ins(self, client: Client, ada: User) -> None:
+        token = sign_in(client).json()["refresh_token"]
+        client.force_login(User.objects.create_superuser("root"))
+        rows = {"action": "revoke", "_selected_action": [RefreshFamily.objects.get().pk]}
+        client.post("/admin/accounts/refreshfamily/", rows)
+        assert RefreshFamily.objects.get().ended_because == "revoked"
+        assert refresh(client, token).status_code == 401
+
+    @pytest.mark.parametrize("page", ["refreshfamily", "knownaddress"])
+    def test_shows_rows_and_no_secret(self, client: Client, ada: User, page: str) -> None:
+        sign_in(client)
+        client.force_login(User.objects.create_superuser("root"))
+        family = RefreshFamily.objects.get()
+        for address in (f"/admin/accounts/{page}/", f"/admin/accounts/{page}/1/change/"):
+            shown = client.get(address, follow=True)
+            assert shown.status_code == 200
+            assert "ada" in shown.content.decode()
+            assert not any(
+                secret in shown.content.decode() for secret in (family.selector, family.secret_hash)
+            )

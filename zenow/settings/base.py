@@ -210,6 +210,12 @@ STORAGES = {
 
 # --- Security ---
 
+# The first hashes, the others verify what was hashed elsewhere (an import of users, say).
+PASSWORD_HASHERS = [
+    "zenow.accounts.hashers.Argon2idHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
