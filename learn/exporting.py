@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from django.core.serializers.json import DjangoJSONEncoder, Serializer
 from django.db import connection, transaction
 
+from learn.files import written_aside
 from learn.importing.layout import COLUMNS, EXPORTED_ONLY
 from learn.importing.terms import joined
 from learn.models import Category, Course, Entry, Field
@@ -46,22 +45,10 @@ def export(directory: Path) -> dict[str, int]:
         "courses.csv": _write_table,
     }
     written: dict[str, int] = {}
-    with ExitStack() as stack:
-        aside: dict[str, Path] = {}
-        with transaction.atomic():
-            _read_one_snapshot()
-            for name, write in writers.items():
-                with NamedTemporaryFile(
-                    "w", encoding="utf-8", newline="", dir=directory, prefix=f".{name}.", delete=False
-                ) as file:
-                    aside[name] = Path(file.name)
-                    stack.callback(aside[name].unlink, missing_ok=True)
-                    written[name] = write(file)
-                    file.flush()
-                    os.fchmod(file.fileno(), 0o666 & ~_umask())
-                    os.fsync(file.fileno())
-        for name, path in aside.items():
-            path.replace(directory / name)
+    with ExitStack() as files, transaction.atomic():
+        _read_one_snapshot()
+        for name, write in writers.items():
+            written[name] = write(files.enter_context(written_aside(directory / name)))
     return written
 
 
@@ -69,12 +56,6 @@ def _read_one_snapshot() -> None:
     if connection.vendor == "postgresql" and len(connection.savepoint_ids) == 0:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _write_records(file: IO[str], model: type[Entry]) -> int:

@@ -49,21 +49,30 @@ def opened(path: Path) -> Iterator[Source]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UnreadableError(f"{path}: cannot be opened: {reason}.") from error
-    with io.FileIO(descriptor, "r") as raw:
+    try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise UnreadableError(f"{path}: is a directory. Name a file in it.")
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableError(
-                f"{path}: is not an ordinary file but a pipe, a socket or a device. "
-                "Write the input to a file first."
-            )
+        _check_kind(status.st_mode, path)
+        raw = io.FileIO(descriptor, "r")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with raw:
         head = _head(raw, path)
         raw.seek(0)
         buffered = io.BufferedReader(raw, 128 * 1024)
         with io.TextIOWrapper(buffered, "utf-8-sig", errors="surrogateescape", newline="") as text:
             first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
             yield Source(text, raw, status.st_size, first in {b"[", b"{"})
+
+
+def _check_kind(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise UnreadableError(f"{path}: is a directory. Name a file in it.")
+    if not stat.S_ISREG(mode):
+        raise UnreadableError(
+            f"{path}: is not an ordinary file but a pipe, a socket or a device. "
+            "Write the input to a file first."
+        )
 
 
 def _head(raw: io.FileIO, path: Path) -> bytes:

@@ -1,0 +1,123 @@
+"""Takes a file from its first byte to the database: read, clean, resolve, store, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from django.db import IntegrityError, transaction
+
+from learn.importing import delimited, objects
+from learn.importing.cleaning import Cleaned, cleaned
+from learn.importing.errors import Rejection
+from learn.importing.keys import SeenKeys, seen_keys
+from learn.importing.layout import Layout, Row
+from learn.importing.parents import Parents
+from learn.importing.report import Report
+from learn.importing.source import opened
+from learn.importing.storing import Wanted, store
+from learn.models import Course
+
+BATCH = 500
+"""Rows in one transaction, and in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Say how a file is imported. `format` is csv, json or None: told by the first character."""
+
+    format: str | None = None
+    create_parents: bool = False
+    dry_run: bool = False
+    strict: bool = False
+
+
+def import_file(
+    path: Path,
+    layout: Layout,
+    options: Options,
+    report: Report,
+    progress: Callable[[int, int], object],
+) -> None:
+    """Import a file in batches of BATCH rows, each in a transaction of its own.
+
+    With `dry_run`, or with `strict` and a rejected row, one transaction holds everything and is taken back.
+    `progress` is called with the bytes read so far and the size of the file.
+    Raises UnreadableError when the file cannot be read or a needed column is missing; what its batches
+    stored before stays, and the report says how much that is.
+    """
+    with opened(path) as source, seen_keys() as seen:
+        if options.format == "json" or (options.format is None and source.looks_like_json):
+            rows = objects.rows(source.text, layout)
+        else:
+            rows = delimited.rows(source.text, layout, report.ignored_columns)
+
+        def import_all() -> None:
+            for batch in _batches(rows, layout):
+                _import_batch(batch, options, seen, report)
+                report.stored = not at_once
+                progress(source.raw.tell(), source.size)
+
+        at_once = options.dry_run or options.strict
+        if not at_once:
+            import_all()
+            return
+        with transaction.atomic():
+            import_all()
+            keep = not options.dry_run and not report.rejected
+            transaction.set_rollback(not keep)
+        report.stored = keep
+
+
+def _batches(rows: Iterable[Row | Rejection], layout: Layout) -> Iterator[list[Cleaned | Rejection]]:
+    """Rows are cleaned as they are read: an over-long value is gone before the next row comes."""
+    checked = (cleaned(row, layout) if isinstance(row, Row) else row for row in rows)
+    while batch := list(islice(checked, BATCH)):
+        yield batch
+
+
+def _import_batch(batch: list[Cleaned | Rejection], options: Options, seen: SeenKeys, report: Report) -> None:
+    rejections = [row for row in batch if isinstance(row, Rejection)]
+    rows = [row for row in batch if isinstance(row, Cleaned)]
+    wanted: list[Wanted] = []
+    for row, place in zip(rows, _places(rows, create=options.create_parents), strict=True):
+        found = place if isinstance(place, Rejection) else _claimed(row, place, seen)
+        if isinstance(found, Rejection):
+            rejections.append(found)
+        else:
+            wanted.append(found)
+    if wanted:
+        outcome, refused = store(wanted)
+        report.outcome += outcome
+        rejections.extend(refused)
+    report.reject(sorted(rejections))
+
+
+def _places(rows: list[Cleaned], *, create: bool) -> list[int | Rejection]:
+    """Return the key of each row's field of study."""
+
+    def look() -> list[int | Rejection]:
+        with transaction.atomic():
+            parents = Parents(rows, create=create)
+            found = map(parents.field_of, rows)
+            return [field if isinstance(field, Rejection) else field.pk for field in found]
+
+    try:
+        return look()
+    except IntegrityError:
+        return look()  # somebody else created one of them meanwhile
+
+
+def _claimed(row: Cleaned, field_id: int, seen: SeenKeys) -> Wanted | Rejection:
+    values = row.values | {"field_id": field_id}
+    code = values.get("code")
+    identity = Course.identity_of(
+        field_id=field_id, title=values["title"], provider=values.get("provider"), code=code
+    )
+    first = seen.claim(identity, row.line)
+    if first is None:
+        return Wanted(row.line, identity, values)
+    key = "provider and code" if code else "field and title"
+    return Rejection(row.line, "code" if code else "title", f"has the {key} of line {first}, which counts")
