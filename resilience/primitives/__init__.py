@@ -1,6 +1,8 @@
 """Breakers and what stands around a call, in pure Python: no Django in here."""
 
+from .breaker import CircuitBreaker
 from .bulkhead import Bulkhead
+from .cell import Admission
 from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
 from .clock import SYSTEM_CLOCK, Clock, ManualClock
 from .config import BreakerConfig, BulkheadConfig
@@ -13,29 +15,46 @@ from .errors import (
     ResilienceError,
     StoreUnavailableError,
 )
+from .gate import Transition, probing
 from .retry import Retry
+from .snapshot import BreakerSnapshot, OverrideInForce
+from .state import Outcome, State
+from .store import HostStore, LocalStore, Role, Store, open_store
 
 __all__ = [
     "SYSTEM_CLOCK",
+    "Admission",
     "Answer",
     "BreakerConfig",
     "BreakerOpenError",
+    "BreakerSnapshot",
     "Bulkhead",
     "BulkheadConfig",
     "BulkheadFullError",
     "Chain",
+    "CircuitBreaker",
     "Clock",
     "Deadline",
     "DeadlineExceededError",
+    "HostStore",
+    "LocalStore",
     "ManualClock",
     "NoTierAnsweredError",
+    "Outcome",
+    "OverrideInForce",
     "RejectedError",
     "ResilienceError",
     "Retry",
+    "Role",
+    "State",
+    "Store",
     "StoreUnavailableError",
     "Tier",
     "TierUnavailableError",
+    "Transition",
     "budget",
     "current_deadline",
     "deadline_scope",
+    "open_store",
+    "probing",
 ]

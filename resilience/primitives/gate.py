@@ -1,0 +1,317 @@
+"""Who may pass, what a result changes, and what an operator orders: the breaker behind its faces."""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from . import state
+from .cell import Admission, Cell
+from .clock import Clock
+from .config import BreakerConfig
+from .state import Outcome, Override, Permit, Record, State
+from .store.store import Store
+from .window import Totals, must_open
+
+log = logging.getLogger("resilience.breaker")
+
+# While the first probe is under way, others are told to ask again so much later, in seconds.
+_PROBE_TAKES = 1.0
+_PASS = Admission(-1, counts=False)
+_probing: ContextVar[bool] = ContextVar("resilience_probing", default=False)
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """Mark what runs within as a steward's probe: it alone gets permits while a steward lives."""
+    token = _probing.set(True)
+    try:
+        yield
+    finally:
+        _probing.reset(token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of a breaker, told once on the host, by the process that made it. `at` is wall seconds.
+
+    `order` is isolate, disable, reset or auto where an operator made it, who also gave `who`, `why`, `until`.
+    """
+
+    name: str
+    before: State
+    after: State
+    generation: int
+    at: float
+    reason: str
+    order: str | None = None
+    who: str = ""
+    why: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call may not be made, and in how many seconds asking again makes sense."""
+
+    reason: str
+    retry_after: float
+
+
+class Gate:
+    """One breaker of one store. Thread-safe; no lock is held while a call runs, or a listener."""
+
+    def __init__(self, name: str, store: Store, key: str, config: BreakerConfig, clock: Clock) -> None:
+        self.name = name
+        self.config = config
+        self.clock = clock
+        self.cell = Cell(store, key, config)
+        self.listeners: list[Callable[[Transition], None]] = []
+
+    def admit(self) -> Admission | Refusal:
+        """Let a call pass, as a probe if need be, or say why not."""
+        cell = self.cell
+        if cell.words[cell.at] == cell.gate:
+            return cell.closed
+        now = self.clock.monotonic()
+        cell.attach(now)
+        if not cell.votes:
+            return _PASS
+        if now >= cell.due:
+            cell.tick(now)
+        record = self._record(now)
+        if record.override is not None:
+            return self._overridden(record, record.override, now)
+        if record.state is State.CLOSED:
+            cell.count_for(record, now)
+            return (
+                Admission(record.generation) if cell.closed.generation != record.generation else cell.closed
+            )
+        if record.state is State.OPEN and now < record.until:
+            return self._refused("open", record.until - now)
+        return self._permit(record, now)
+
+    def settle(
+        self, admission: Admission, outcome: Outcome, error: BaseException | None, operation: str
+    ) -> bool:
+        """Take note of how an admitted call ended; False for a late result, which counts for nothing."""
+        if not admission.counts:
+            return True
+        cell, now = self.cell, self.clock.monotonic()
+        cell.attach(now)
+        if cell.window is None:
+            return True
+        if now >= cell.due:
+            cell.tick(now)
+        record = self._record(now)
+        if record.generation != admission.generation:
+            cell.tally(self.name, operation, None)
+            return False
+        cell.count_for(record, now)
+        cell.tally(self.name, operation, outcome)
+        if outcome is Outcome.SUCCESS:
+            cell.words[cell.count_at] = next(cell.successes)
+        elif outcome is Outcome.FAILURE and error is not None:
+            cell.store.last_errors.put(cell.index, self.clock.time(), describe(error))
+        if admission.permit:
+            self._probed(admission.permit, outcome, now)
+        elif outcome in (Outcome.FAILURE, Outcome.SLOW):
+            self._trouble(record, outcome, now)
+        return True
+
+    def refuses(self) -> bool:
+        """Say whether a call would be refused now, without taking a permit."""
+        cell = self.cell
+        if cell.words[cell.at] == cell.gate:
+            return False
+        now = self.clock.monotonic()
+        cell.attach(now)
+        if not cell.votes:
+            return False
+        record = self._record(now)
+        if record.override is not None:
+            return record.override.isolated
+        if record.state is State.CLOSED:
+            return False
+        if record.state is State.OPEN and now < record.until:
+            return True
+        return self._no_permit(record, now) is not None
+
+    def order(
+        self, name: str, change: Callable[[Record, float], Record | None], reason: str, override: Override
+    ) -> bool:
+        """Carry out an operator's order; False when the lock could not be had, or nothing was to be done."""
+        now = self.clock.monotonic()
+        self.cell.attach(now)
+        self.cell.store.refresh()
+        return self._change(lambda record: change(record, now), now, reason, name, override) is not None
+
+    def record(self) -> tuple[Record, float]:
+        """Return the record, with an override that has ended left out, and the time."""
+        now = self.clock.monotonic()
+        self.cell.attach(now)
+        record = self.cell.record.read()
+        if record.override is not None and record.override.ended(now):
+            record = replace(record, override=None)
+        return record, now
+
+    def totals(self) -> Totals:
+        """Return what the window of all processes holds."""
+        now = self.clock.monotonic()
+        self.cell.attach(now)
+        return self.cell.totals(now)
+
+    def _record(self, now: float) -> Record:
+        """Return the newest record; end an override whose time has come."""
+        record = self.cell.record.read()
+        override = record.override
+        if override is None or not override.ended(now):
+            return record
+
+        def lifted(last: Record) -> Record | None:
+            return state.automatic(last) if last.override == override else None
+
+        self._change(lifted, now, "the order has ended", "auto", override)
+        record = self.cell.record.read()
+        # Without a lock to be had it is over all the same.
+        return replace(record, override=None) if record.override == override else record
+
+    def _overridden(self, record: Record, override: Override, now: float) -> Admission | Refusal:
+        if not override.isolated:
+            self.cell.count_for(record, now)
+            return Admission(record.generation)
+        rest = self.config.recovery_timeout if override.until is None else override.until - now
+        return self._refused("isolated by an operator", rest)
+
+    def _refused(self, reason: str, retry_after: float) -> Refusal:
+        cell = self.cell
+        cell.words[cell.rejected_at] = next(cell.rejections)
+        return Refusal(reason, retry_after)
+
+    def _no_permit(self, record: Record, now: float) -> Refusal | None:
+        """Say why no probe may be sent, without asking for the lock."""
+        cell = self.cell
+        if (
+            self.config.probed
+            and cell.store.layout.shared
+            and not _probing.get()
+            and cell.store.lease.holder(now) is not None
+        ):
+            return Refusal("waiting for the steward's probe", _PROBE_TAKES)
+        if record.state is State.HALF_OPEN:
+            in_force = record.permits_in_force(now, cell.store.alive)
+            if len(in_force) >= self.config.half_open_max_calls:
+                rest = min(permit.until for permit in in_force) - now
+                return Refusal("a probe is under way", min(rest, _PROBE_TAKES))
+        return None
+
+    def _permit(self, record: Record, now: float) -> Admission | Refusal:
+        cell = self.cell
+        refusal = self._no_permit(record, now)
+        if refusal is not None:
+            return self._refused(refusal.reason, refusal.retry_after)
+        seat = cell.store.seat()
+        permit = Permit(
+            random.getrandbits(48) + 1,
+            now + self.config.permit_lasts,
+            0 if seat is None else seat,
+        )
+
+        def admitted(last: Record) -> Record | None:
+            if last.override is not None and not last.override.ended(now):
+                return None
+            return state.with_permit(last, self.config, now, permit, cell.store.alive)
+
+        changed = self._change(admitted, now, "the open time is over")
+        if changed is None:
+            return self._refused("a probe is under way", _PROBE_TAKES)
+        return Admission(changed.generation, permit=permit.number)
+
+    def _probed(self, permit: int, outcome: Outcome, now: float) -> None:
+        def moved(last: Record) -> Record | None:
+            return state.probed(last, self.config, now, permit, outcome, random.random())  # noqa: S311
+
+        self._change(moved, now, f"a probe ended as {outcome.name.lower()}")
+
+    def _trouble(self, record: Record, outcome: Outcome, now: float) -> None:
+        """Count a failure or a slow call, and open if the rule says so."""
+        window = self.cell.window
+        if window is None:
+            return
+        much = window.add_failure(now) if outcome is Outcome.FAILURE else window.add_slow(now)
+        if not much or record.override is not None or record.state is not State.CLOSED:
+            return
+        totals = window.totals(now)
+        if not must_open(self.config, totals):
+            return
+
+        def opened(last: Record) -> Record | None:
+            if last.generation != record.generation or last.state is not State.CLOSED:
+                return None
+            return state.tripped(last, self.config, now, totals.failures, random.random())  # noqa: S311
+
+        self._change(
+            opened, now, f"{totals.failures} failures and {totals.slow} slow of {totals.calls} calls"
+        )
+
+    def _change(
+        self,
+        change: Callable[[Record], Record | None],
+        now: float,
+        reason: str,
+        order: str | None = None,
+        override: Override | None = None,
+    ) -> Record | None:
+        """Write what `change` makes of the record, and tell the listeners; None if nothing was written."""
+        before: list[Record] = []
+
+        def noted(last: Record) -> Record | None:
+            before[:] = [last]
+            return change(last)
+
+        after = self.cell.record.update(noted)
+        if after is not None and after.generation != before[0].generation:
+            self._announce(before[0], after, now, reason, order, override)
+        return after
+
+    def _announce(
+        self,
+        before: Record,
+        after: Record,
+        now: float,
+        reason: str,
+        order: str | None,
+        override: Override | None,
+    ) -> None:
+        wall = self.clock.time()
+        # An open time that is over shows as half-open before anybody asks; it is told when it is used.
+        told = before.state if before.override is None else before.shown(now)
+        transition = Transition(
+            name=self.name,
+            before=told,
+            after=after.shown(now),
+            generation=after.generation,
+            at=wall,
+            reason=reason,
+            order=order,
+            who="" if override is None else override.who,
+            why="" if override is None else override.why,
+            until=None if override is None or override.until is None else override.until - now + wall,
+        )
+        if self.cell.store.layout.counters and transition.before is not transition.after:
+            self.cell.store.counters.add("transitions", self.name, transition.before, transition.after)
+        log.info("%s: %s to %s, %s", self.name, transition.before, transition.after, reason)
+        for listener in list(self.listeners):
+            try:
+                listener(transition)
+            except Exception:
+                log.exception("a listener of breaker %s failed", self.name)
+
+
+def describe(error: BaseException) -> str:
+    """Name an error by class and code; its message may hold values that nobody should see."""
+    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return name if code is None else f"{name} {code}"

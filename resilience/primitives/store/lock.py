@@ -1,0 +1,159 @@
+"""The lock for what is seldom: transitions, permits, orders. Nobody waits long for it.
+
+Note [A lock that is not for ever]
+A holder that was killed frees the lock at once: the kernel does that. One that was stopped, or sits in a
+debugger, keeps it, so a lock that was held for a second is replaced by a new file, and the old one holds
+up nobody. Whoever comes back with the old one finds out by the path's inode, before and after it writes;
+what it wrote in between is of a lower version than what the others wrote, and is put right (see
+`versioned`).
+"""
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+# Nobody waits longer than this, in seconds.
+LONGEST_WAIT = 0.05
+# A lock that was held for so long is replaced.
+LONGEST_HOLD = 1.0
+_PAUSE = 0.0005
+
+
+class Lock(Protocol):
+    """A lock between those who write; `take` may fail, and what was written counts only while `valid`."""
+
+    def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
+        """Return when it was taken (monotonic seconds), or None if it could not be had in time."""
+
+    def release(self) -> None: ...
+
+    def valid(self) -> bool:
+        """Say whether the lock that was taken is still the one that others ask for."""
+
+    def forget(self) -> None:
+        """Begin anew in a forked child, where nobody holds it."""
+
+
+class ThreadLock:
+    """The lock between the threads of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
+        if self._lock.acquire(timeout=longest_wait):
+            return time.monotonic()
+        return None
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def valid(self) -> bool:
+        return True
+
+    def forget(self) -> None:
+        self._lock = threading.Lock()
+
+
+class HostLock:
+    """The lock between the processes of a host: an advisory lock on a file of its own.
+
+    `times[held]` is where all processes see since when it is held.
+    """
+
+    def __init__(self, path: Path, times: "memoryview[float]", held: int) -> None:
+        self._path = path
+        self._times = times
+        self._held = held
+        self._threads = threading.Lock()
+        # Guarded by _threads: the file that is open, and its inode.
+        self._file = -1
+        self._inode = -1
+
+    def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
+        """Return when it was taken (monotonic seconds), or None if it could not be had in time."""
+        deadline = time.monotonic() + longest_wait
+        if not self._threads.acquire(timeout=longest_wait):
+            return None
+        taken = None
+        try:
+            taken = self._take_locked(deadline)
+        except OSError:
+            # The folder is gone, or may not be written to; the store finds out and says so.
+            self._close_locked()
+        finally:
+            if taken is None:
+                self._threads.release()
+        return taken
+
+    def _take_locked(self, deadline: float) -> float | None:
+        while True:
+            self._open_locked()
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                now = time.monotonic()
+                held_for = self._held_for(now)
+                if held_for >= LONGEST_HOLD:
+                    self._replace_locked()
+                elif now >= deadline or held_for >= LONGEST_WAIT:
+                    return None
+                else:
+                    time.sleep(_PAUSE)
+                continue
+            if self.valid():
+                now = time.monotonic()
+                self._times[self._held] = now
+                return now
+            self._close_locked()
+
+    def _held_for(self, now: float) -> float:
+        since = self._times[self._held]
+        if 0 < since <= now:
+            return now - since
+        # Its holder was stopped, or is about to say so: count from here.
+        self._times[self._held] = now
+        return 0.0
+
+    def _open_locked(self) -> None:
+        if self._file < 0:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._inode = os.fstat(self._file).st_ino
+
+    def _replace_locked(self) -> None:
+        # See Note [A lock that is not for ever].
+        if self.valid():
+            aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
+            os.close(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            self._times[self._held] = 0.0
+            aside.rename(self._path)
+        self._close_locked()
+
+    def _close_locked(self) -> None:
+        if self._file >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._file)
+        self._file = self._inode = -1
+
+    def valid(self) -> bool:
+        """Say whether the lock that was taken is still the one that others ask for."""
+        try:
+            return self._path.stat(follow_symlinks=False).st_ino == self._inode
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        self._times[self._held] = 0.0
+        if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._threads.release()
+
+    def forget(self) -> None:
+        """Close the file in a forked child: it shares the parent's lock through it."""
+        self._threads = threading.Lock()
+        with self._threads:
+            self._close_locked()

@@ -1,0 +1,173 @@
+"""The file behind the store: built aside and renamed, checked when it is opened, never written in place.
+
+A mapped file that somebody shortens, or whose pages a full disk cannot give, kills its readers with
+SIGBUS, which nothing can catch. So it is allocated whole before anybody sees it, and is not touched
+again save through the mapping; a replacement is a new file.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+import pwd
+import secrets
+import stat
+from pathlib import Path
+
+from ..errors import StoreUnavailableError
+from . import layout as at
+from .layout import FORMAT, WORD, Layout
+
+_MAGIC = int.from_bytes(b"resilien", "little")
+_BOOT_BYTES = 40
+_RUN_AS_SERVER = "Run this on the host, in the container and as the user of the server"
+
+
+def boot_id() -> bytes:
+    """Return what tells this boot of the host from others: times of the monotonic clock mean nothing then."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()[:_BOOT_BYTES]
+    except OSError:
+        return b""
+
+
+def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap, int]:
+    """Map the store at `path`; return it and the open file.
+
+    With `create` it is built where there is none, and replaced where it is damaged, of an earlier boot or
+    of another size. Raise `StoreUnavailableError` where it cannot be had, saying why.
+    """
+    _check_folder(path.parent, create=create)
+    try:
+        for _ in range(3):
+            file = _open(path)
+            if file is None:
+                if not create:
+                    raise StoreUnavailableError(
+                        f"there is no store at {path}: no server has run here as user {_user(os.geteuid())}. "
+                        f"{_RUN_AS_SERVER}"
+                    )
+                _build(path, layout, instead_of=None)
+                continue
+            memory = None
+            try:
+                memory = _map(file, layout)
+                if memory is not None:
+                    return memory, file
+                if not create:
+                    raise StoreUnavailableError(
+                        f"{path} is damaged or left over from another boot; a server builds it anew"
+                    )
+                _build(path, layout, instead_of=os.fstat(file).st_ino)
+            finally:
+                if memory is None:
+                    os.close(file)
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be used: {error.strerror}") from error
+    raise StoreUnavailableError(f"{path} is replaced over and over")
+
+
+def _user(number: int) -> str:
+    try:
+        return f"{pwd.getpwuid(number).pw_name} ({number})"
+    except KeyError:
+        return str(number)
+
+
+def _check_folder(folder: Path, *, create: bool) -> None:
+    """See to a folder of our own; raise `StoreUnavailableError` for one that is not."""
+    try:
+        if create:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700, parents=True)
+        found = folder.lstat()
+        if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
+            raise StoreUnavailableError(f"{folder} is not a folder of its own; a link could lead anywhere")
+        _check_owner(folder, found.st_uid)
+        if create and found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except FileNotFoundError:
+        raise StoreUnavailableError(
+            f"there is no {folder}: no server has run here. {_RUN_AS_SERVER}"
+        ) from None
+    except OSError as error:
+        raise StoreUnavailableError(f"{folder} cannot be used: {error.strerror}") from error
+
+
+def _open(path: Path) -> int | None:
+    """Open the file if it is there and ours; raise `StoreUnavailableError` for one that is not."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreUnavailableError(f"{path} is a symbolic link, which is refused") from error
+        raise
+    try:
+        _check_file(path, file)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check_file(path: Path, file: int) -> None:
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreUnavailableError(f"{path} is not a plain file")
+    _check_owner(path, found.st_uid)
+    if found.st_mode & 0o077:
+        os.fchmod(file, 0o600)
+
+
+def _check_owner(path: Path, owner: int) -> None:
+    if owner != os.geteuid():
+        raise StoreUnavailableError(
+            f"{path} belongs to user {_user(owner)}, and this is {_user(os.geteuid())}: run as {_user(owner)}"
+        )
+
+
+def _map(file: int, layout: Layout) -> mmap.mmap | None:
+    """Map an open file; None when it is not a whole store of this boot."""
+    found = os.fstat(file)
+    # A sparse file has fewer blocks than bytes; a page that the disk cannot give would kill.
+    if found.st_size != layout.size or found.st_blocks * 512 < layout.size:
+        return None
+    memory = mmap.mmap(file, layout.size)
+    with memoryview(memory).cast("q") as words:
+        whole = (
+            words[at.MAGIC] == _MAGIC
+            and words[at.VERSION] == FORMAT
+            and words[at.SIZE] == layout.size
+            and words[at.READY] == 1
+            and 0 <= words[at.SEATS] <= layout.slots
+        )
+    if whole and memory[at.BOOT * WORD : at.BOOT * WORD + _BOOT_BYTES] == boot_id().ljust(_BOOT_BYTES, b"\0"):
+        return memory
+    memory.close()
+    return None
+
+
+def _build(path: Path, layout: Layout, *, instead_of: int | None) -> None:
+    """Build a store aside and put it in place, unless somebody else did so first."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    file = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.posix_fallocate(file, 0, layout.size)
+        with mmap.mmap(file, layout.size) as memory:
+            memory[at.BOOT * WORD : at.BOOT * WORD + _BOOT_BYTES] = boot_id().ljust(_BOOT_BYTES, b"\0")
+            memory[at.SECRET * WORD : at.SECRET * WORD + 16] = secrets.token_bytes(16)
+            with memoryview(memory).cast("q") as words:
+                words[at.MAGIC], words[at.VERSION], words[at.SIZE] = _MAGIC, FORMAT, layout.size
+                words[at.READY] = 1
+            memory.flush()
+        if instead_of is None:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path, follow_symlinks=False)
+        elif path.lstat().st_ino == instead_of:
+            aside.rename(path)
+    finally:
+        os.close(file)
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()

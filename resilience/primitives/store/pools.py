@@ -1,0 +1,74 @@
+"""How full the bulkheads are, in all processes of the host."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .layout import GAUGE_WORDS
+from .names import Names
+
+if TYPE_CHECKING:
+    from .store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gauge:
+    """Calls that run and wait, how many may run at once, and refusals since the store was built."""
+
+    in_use: int = 0
+    waiting: int = 0
+    limit: int = 0
+    rejected: int = 0
+
+
+class Pools:
+    """Each process writes its own gauges; the sum is over those that live, of refusals over all."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._names = Names(store, store.layout.pool_names)
+
+    def forget(self) -> None:
+        """Look everything up anew: the store is another one."""
+        self._names.forget()
+
+    def put(self, name: str, *, in_use: int, waiting: int, limit: int) -> bool:
+        """Write this process's gauges of one pool; False when there is no slot, room or lock for them."""
+        at = self._at(name)
+        if at is None:
+            return False
+        words = self._store.words
+        words[at], words[at + 1], words[at + 2] = in_use, waiting, limit
+        return True
+
+    def refused(self, name: str) -> bool:
+        """Count a refusal; to be called under the pool's own lock. False as for `put`."""
+        at = self._at(name)
+        if at is None:
+            return False
+        self._store.words[at + 3] += 1
+        return True
+
+    def totals(self) -> dict[str, Gauge]:
+        """Return the sums over the host, by pool."""
+        places = {place: name for place, name in enumerate(self._names.all()) if name}
+        sums = {name: [0, 0, 0, 0] for name in places.values()}
+        region = self._store.layout.gauges
+        for seat in range(self._store.seats):
+            living = self._store.alive(seat)
+            for place, name in places.items():
+                at = region.of(seat) + place * GAUGE_WORDS
+                row = self._store.words[at : at + GAUGE_WORDS].tolist()
+                for part in range(GAUGE_WORDS):
+                    if living or part == 3:
+                        sums[name][part] += row[part]
+        return {
+            name: Gauge(in_use=total[0], waiting=total[1], limit=total[2], rejected=total[3])
+            for name, total in sums.items()
+        }
+
+    def _at(self, name: str) -> int | None:
+        seat, place = self._store.seat(), self._names.index(name)
+        if seat is None or place is None:
+            self._store.say_once("bulkheads are not all shown: the store has no room, or is busy")
+            return None
+        return self._store.layout.gauges.of(seat) + place * GAUGE_WORDS

@@ -1,0 +1,181 @@
+"""What a host's processes tell each other beside the breakers: small typed values, one each."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from .layout import ERROR_WORDS, LARGE_COPY, SMALL_COPY, WORD, Region
+from .versioned import Versioned
+
+if TYPE_CHECKING:
+    from .store import Store
+
+# A lease that was not renewed for so long is void, in seconds.
+LEASE_LASTS = 2.0
+
+
+class Holder(NamedTuple):
+    """Who holds the lease: the slot, since which epoch, and when it was renewed (monotonic seconds)."""
+
+    epoch: int
+    slot: int
+    renewed: float
+
+
+class Lease:
+    """The steward's lease: at most one process of the host holds it."""
+
+    def __init__(self, store: "Store", at: int) -> None:
+        self._store = store
+        self._value = Versioned(
+            store, at, SMALL_COPY, Holder(0, -1, 0.0), encode=tuple, decode=lambda value: Holder(*value)
+        )
+
+    def holder(self, now: float) -> Holder | None:
+        """Return who holds it; None once it was not renewed for 2 s, or its holder is dead."""
+        holder = self._value.read()
+        held = holder.slot >= 0 and now - holder.renewed < LEASE_LASTS and self._store.alive(holder.slot)
+        return holder if held else None
+
+    def take(self, now: float) -> int | None:
+        """Take or renew it; return the epoch, which rises with each new holder, or None if it is not ours."""
+        seat = self._store.seat()
+        if seat is None:
+            return None
+
+        def taken(last: Holder) -> Holder | None:
+            holder = self.holder(now)
+            if holder is None:
+                return Holder(last.epoch + 1, seat, now)
+            return Holder(last.epoch, seat, now) if holder.slot == seat else None
+
+        holder = self._value.update(taken)
+        return None if holder is None else holder.epoch
+
+    def release(self, epoch: int) -> None:
+        """Give it up, if it is still that of `epoch`."""
+        self._value.update(lambda last: Holder(epoch, -1, 0.0) if last.epoch == epoch else None)
+
+
+class Mark(NamedTuple):
+    """The catalogue's generation and removals, as the host knows them; both only rise."""
+
+    generation: int = 0
+    removals: int = 0
+
+
+class Marks:
+    """The host's copy of what the database counts: any write, and what was taken out of sight."""
+
+    def __init__(self, store: "Store", at: int) -> None:
+        self._value = Versioned(
+            store, at, SMALL_COPY, Mark(), encode=tuple, decode=lambda value: Mark(*value)
+        )
+
+    def read(self) -> Mark:
+        return self._value.read()
+
+    def rise(self, *, generation: int = 0, removals: int = 0) -> bool:
+        """Raise what is lower; False when the lock could not be had, so that it has to be tried again."""
+
+        def risen(last: Mark) -> Mark:
+            return Mark(max(last.generation, generation), max(last.removals, removals))
+
+        last = self.read()
+        return risen(last) == last or self._value.update(risen) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What a drill does to a dependency: `share` of its calls, until `until` (monotonic seconds)."""
+
+    kind: str
+    until: float
+    share: float = 1.0
+    seconds: float = 0.0
+
+
+class Faults:
+    """The faults that drills inject, by dependency. Each ends by itself."""
+
+    def __init__(self, store: "Store", at: int) -> None:
+        self._value: Versioned[dict[str, Fault]] = Versioned(
+            store,
+            at,
+            LARGE_COPY,
+            {},
+            encode=lambda faults: {name: asdict(fault) for name, fault in faults.items()},
+            decode=lambda value: {name: Fault(**fault) for name, fault in value.items()},
+        )
+
+    def active(self, now: float) -> dict[str, Fault]:
+        """Return the faults that have not ended."""
+        faults = self._value.read()
+        return {name: fault for name, fault in faults.items() if now < fault.until} if faults else faults
+
+    def get(self, name: str, now: float) -> Fault | None:
+        """Return the fault of one dependency, if there is one that has not ended."""
+        fault = self._value.read().get(name)
+        return fault if fault is not None and now < fault.until else None
+
+    def put(self, name: str, fault: Fault, now: float) -> bool:
+        """Begin or replace a fault; False when the lock could not be had."""
+        return self._value.update(lambda _: {**self.active(now), name: fault}) is not None
+
+    def end(self, name: str | None = None) -> bool:
+        """End the fault of one dependency, or all; False when the lock could not be had."""
+        return (
+            self._value.update(
+                lambda faults: {other: fault for other, fault in faults.items() if name not in (None, other)}
+            )
+            is not None
+        )
+
+
+class StaticRows:
+    """What the static tier holds: any small JSON object, here rows and age of each resource."""
+
+    def __init__(self, store: "Store", at: int) -> None:
+        self._value: Versioned[dict[str, object]] = Versioned(
+            store, at, LARGE_COPY, {}, encode=lambda value: value, decode=lambda value: value
+        )
+
+    def read(self) -> dict[str, object]:
+        return self._value.read()
+
+    def write(self, value: dict[str, object]) -> bool:
+        """Replace it; False when the lock could not be had."""
+        return self._value.update(lambda _: value) is not None
+
+
+class LastError(NamedTuple):
+    """When (wall seconds) and what: the error's class and code, never its message, which holds values."""
+
+    at: float
+    what: str
+
+
+class LastErrors:
+    """The last error of each breaker. Written without a lock: one of two at a time may be lost."""
+
+    _room = min(200, (ERROR_WORDS - 2) * WORD)
+
+    def __init__(self, store: "Store", region: Region) -> None:
+        self._store = store
+        self._region = region
+
+    def put(self, index: int, wall: float, what: str) -> None:
+        """Note the error of the `index`-th breaker, cut to 200 bytes."""
+        text = what.encode()[: self._room].decode(errors="ignore").encode()
+        at = self._region.of(index)
+        self._store.times[at] = wall
+        self._store.words[at + 1] = len(text) << 32 | crc32(text)
+        self._store.bytes[(at + 2) * WORD : (at + 2) * WORD + len(text)] = text
+
+    def get(self, index: int) -> LastError | None:
+        at = self._region.of(index)
+        length, checksum = self._store.words[at + 1] >> 32, self._store.words[at + 1] & 0xFFFFFFFF
+        if not 0 < length <= self._room:
+            return None
+        text = bytes(self._store.bytes[(at + 2) * WORD : (at + 2) * WORD + length])
+        return LastError(self._store.times[at], text.decode()) if crc32(text) == checksum else None

@@ -1,0 +1,171 @@
+"""A value of many words that all processes read without a lock, and few write.
+
+Note [How a value is read whole]
+One word names the version in force; the value itself lies in one of four copies, which the version
+chooses. A writer fills the next copy and names the version last, so whoever dies in between has changed
+nothing. A reader takes the copy that is named and checks its version and its sum.
+
+Note [A version that goes back]
+A process that was stopped between its last look at the lock and its write cannot be fenced off by any
+look. So a version is the time at which its writer took the lock (microseconds, at least one more than
+the last): what comes late is always lower than what was written while its writer slept. Everybody ignores
+a version lower than one it has seen, and writes back what it has seen.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+from zlib import crc32
+
+from .layout import COPIES, WORD
+from .lock import LONGEST_WAIT
+
+if TYPE_CHECKING:
+    from .store import Store
+
+T = TypeVar("T")
+
+
+class Versioned(Generic[T]):
+    """A value at word `at` of the store, in copies of `stride` words each.
+
+    `encode` turns it into what JSON can carry, `decode` back; `initial` is what it is before any write.
+    """
+
+    def __init__(
+        self,
+        store: "Store",
+        at: int,
+        stride: int,
+        initial: T,
+        *,
+        encode: Callable[[T], object],
+        decode: Callable[..., T],
+    ) -> None:
+        self._store = store
+        self._at = at
+        self._stride = stride
+        self._encode = encode
+        self._decode = decode
+        # One tuple, so that a thread sees the two together.
+        self._seen: tuple[int, T] = (0, initial)
+
+    @property
+    def version(self) -> int:
+        """The version that this process has seen last."""
+        return self._seen[0]
+
+    def move(self, store: "Store", at: int) -> None:
+        """Look into another store, or elsewhere, and bring along what was seen."""
+        self._store = store
+        self._at = at
+
+    def read(self) -> T:
+        """Return the newest value."""
+        version, value = self._seen
+        if self._store.words[self._at] == version:
+            return value
+        return self._catch_up(held=False)
+
+    def update(self, change: Callable[[T], T | None], *, longest_wait: float = LONGEST_WAIT) -> T | None:
+        """Write what `change` makes of the newest value; return it once it counts, else None.
+
+        None when `change` says so, when the lock could not be had within `longest_wait` seconds, and
+        when it was lost meanwhile. Raise `ValueError` when the value has no room.
+        """
+        lock = self._store.lock
+        taken = lock.take(longest_wait)
+        if taken is None:
+            return None
+        try:
+            value = change(self._catch_up(held=True))
+            if value is None:
+                return None
+            version = self._next_version(taken)
+            payload = self._payload(value)
+            if not lock.valid():
+                return None
+            self._write(version, payload)
+            if lock.valid() and self._store.words[self._at] == version:
+                self._seen = (version, value)
+                return value
+            self._adopt_newest()
+            return None
+        finally:
+            lock.release()
+
+    def _next_version(self, taken: float) -> int:
+        """See Note [A version that goes back]; never one that lies in the copy that is in force."""
+        seen = self._seen[0]
+        version = max(seen + 1, int(taken * 1e6))
+        return version + (seen + 1 - version) % COPIES
+
+    def _catch_up(self, *, held: bool) -> T:
+        seen, value = self._seen
+        version = self._store.words[self._at]
+        if version > seen:
+            found = self._parse(version)
+            if found is not None:
+                self._seen = found
+                return found[1]
+        if version != seen:
+            # Older than what was seen, or not to be read at all.
+            if held:
+                self._adopt_newest()
+            else:
+                self._put_right()
+            return self._seen[1]
+        return value
+
+    def _put_right(self) -> None:
+        """See Note [A version that goes back]; with no lock to be had the next reader tries again."""
+        lock = self._store.lock
+        if lock.take(0) is None:
+            return
+        try:
+            self._adopt_newest()
+        finally:
+            lock.release()
+
+    def _adopt_newest(self) -> None:
+        """Put the newest value that can be read, or was seen, in force."""
+        for copy in range(COPIES):
+            stamp = self._store.words[self._copy(copy)]
+            if stamp > self._seen[0]:
+                self._seen = self._parse(stamp) or self._seen
+        version, value = self._seen
+        if self._store.words[self._at] != version:
+            self._write(version, self._payload(value))
+
+    def _copy(self, version: int) -> int:
+        return self._at + 1 + version % COPIES * self._stride
+
+    def _parse(self, version: int) -> tuple[int, T] | None:
+        """Read one version whole, or not at all."""
+        words, at = self._store.words, self._copy(version)
+        if words[at] != version:
+            return None
+        length, checksum = words[at + 1] >> 32, words[at + 1] & 0xFFFFFFFF
+        if not 0 <= length <= (self._stride - 2) * WORD:
+            return None
+        payload = bytes(self._store.bytes[(at + 2) * WORD : (at + 2) * WORD + length])
+        if words[at] != version or crc32(payload) != checksum:
+            return None
+        return version, self._decode(json.loads(payload))
+
+    def _payload(self, value: T) -> bytes:
+        payload = json.dumps(self._encode(value), separators=(",", ":")).encode()
+        room = (self._stride - 2) * WORD
+        if len(payload) > room:
+            raise ValueError(f"{len(payload)} bytes do not fit into the {room} of this record of the store")
+        return payload
+
+    def _write(self, version: int, payload: bytes) -> None:
+        # See Note [How a value is read whole].
+        words, at = self._store.words, self._copy(version)
+        words[at] = -1
+        words[at + 1] = len(payload) << 32 | crc32(payload)
+        start = (at + 2) * WORD
+        self._store.bytes[start : start + len(payload)] = payload
+        words[at] = version
+        words[self._at] = version

@@ -1,0 +1,225 @@
+"""The sliding window: what happened to one dependency lately, counted per process, read by all.
+
+Each process writes one row of its own, so counting takes no lock between processes. A row has a plain
+count of successes, which a call raises without any lock (see `breaker`), and ten buckets of a tenth of
+the window, into which the count is carried when time enters the next one. What was not carried yet
+belongs to the bucket that `CURRENT` names, so nothing that a process counted is hidden from the others,
+even when it is idle. Nothing older than the window is ever counted; what is within the last tenth of it
+may be forgotten early, save the last eight failures of each process, whose times are kept.
+"""
+
+import threading
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+from .config import BreakerConfig
+
+if TYPE_CHECKING:
+    from .store.store import Store
+
+# A row, in words of eight bytes. Times are stored as floats in the same places.
+TAG = 0  # which window the row counts for; -1 while it is being cleared
+COUNT = 1  # successes, ever
+CARRIED = 2  # how many of them are in buckets
+CURRENT = 3  # the number of the bucket to which the others belong
+TROUBLE = 4  # failures and slow calls in this window, never forgotten: says cheaply that all is well
+RUN = 5  # failures of this process in a row, since the success that made the total RUN_AT
+RUN_AT = 6  # the total of successes of all processes when the run was last lengthened
+REJECTED = 7  # refusals, ever
+WIDTH = 8  # of a bucket, in microseconds: a process that is configured otherwise counts apart
+FAILED = 9  # failures in this window, never forgotten: where the ring stands
+RING = 12  # times of the last failures
+RING_SIZE = 8
+BUCKETS = RING + RING_SIZE  # pairs: successes; bucket number, failures and slow calls packed
+BUCKET_COUNT = 10
+ROW_WORDS = BUCKETS + 2 * BUCKET_COUNT
+
+_MOST = 0xFFFF  # failures or slow calls that one bucket of one process can hold
+_NUMBERS = 0x7FFFFFFF  # bucket numbers are kept within so many bits
+
+
+class Totals(NamedTuple):
+    """What the window holds. `unbroken`: failures since the last success of any process."""
+
+    failures: int = 0
+    slow: int = 0
+    successes: int = 0
+    unbroken: int = 0
+
+    @property
+    def calls(self) -> int:
+        return self.failures + self.slow + self.successes
+
+
+def must_open(config: BreakerConfig, totals: Totals) -> bool:
+    """Say whether a closed breaker opens. This is the whole rule.
+
+    With F failures and S slow calls among the calls of the window it opens when either
+
+    (a) F is at least `failure_threshold`, and no call has succeeded since the oldest of the last
+        `failure_threshold` failures: the dependency is gone, whatever the volume; or
+    (b) F + S is at least `failure_threshold`, the calls are at least `minimum_volume`, and F + S is at
+        least `failure_rate` of them: the dependency is no use.
+
+    A slow call is no success, so it does not break the run that (a) looks for, and no failure, so it
+    does not lengthen it. Calls that were ignored, or that the dependency answered, are in no count.
+    A few failures among many successes never open it.
+    """
+    threshold = config.failure_threshold
+    if totals.failures >= threshold and totals.unbroken >= threshold:
+        return True
+    trouble = totals.failures + totals.slow
+    return (
+        trouble >= threshold
+        and totals.calls >= config.minimum_volume
+        and trouble >= config.failure_rate * totals.calls
+    )
+
+
+class Window:
+    """One process's row of one breaker, and the sum over all rows.
+
+    `rows` is where the breaker's rows begin, in words; `seat` which of them is this process's.
+    """
+
+    def __init__(self, store: "Store", rows: int, seat: int, config: BreakerConfig) -> None:
+        self._store = store
+        self._words = store.words
+        self._times = store.times
+        self._rows = rows
+        self._row = rows + seat * ROW_WORDS
+        self._config = config
+        self._width = config.window / BUCKET_COUNT
+        self._width_mark = round(self._width * 1e6)
+        self.tag = -1
+        self.count_at = self._row + COUNT
+        self.rejected_at = self._row + REJECTED
+        self._lock = threading.Lock()
+        # Both are advanced without a lock: `next` of a count is one step for the interpreter.
+        self.successes = count(self._words[self.count_at] + 1)
+        self.rejections = count(self._words[self.rejected_at] + 1)
+        self.due = 0.0
+        """When the count must be carried next; a call that ends later does so first."""
+
+    def begin(self, tag: int, now: float) -> None:
+        """Count for window `tag`; forget the row if it counted for another one."""
+        words, row = self._words, self._row
+        with self._lock:
+            self.tag = tag
+            if words[row + TAG] != tag or words[row + WIDTH] != self._width_mark:
+                words[row + TAG] = -1
+                words[row + WIDTH] = self._width_mark
+                words[row + COUNT] = words[row + CARRIED] = self._made()
+                words[row + CURRENT] = int(now / self._width)
+                for at in (TROUBLE, RUN, RUN_AT, FAILED, *range(RING, ROW_WORDS)):
+                    words[row + at] = 0
+                words[row + TAG] = tag
+            self._roll_locked(now)
+
+    def _made(self) -> int:
+        """Return how many successes were counted, stored or not yet."""
+        # The text of a count is the only look at it that does not move it.
+        return int(repr(self.successes)[6:-1]) - 1
+
+    def _roll_locked(self, now: float) -> int:
+        """Carry what belongs to an earlier bucket; return where the present one is."""
+        words, row = self._words, self._row
+        number = int(now / self._width)
+        current = words[row + CURRENT]
+        if current != number:
+            # A thread may have stored its number of successes after a later one: ask the count itself.
+            words[self.count_at] = made = self._made()
+            pending = made - words[row + CARRIED]
+            if pending > 0:
+                at = self._bucket_locked(current)
+                # Counted twice for an instant rather than not at all: that could open a breaker.
+                words[at] += pending
+                words[row + CARRIED] = made
+            words[row + CURRENT] = number
+        self.due = min((number + 1) * self._width, now + 1.0)
+        return self._bucket_locked(number)
+
+    def _bucket_locked(self, number: int) -> int:
+        words = self._words
+        at = self._row + BUCKETS + 2 * (number % BUCKET_COUNT)
+        mark = (number & _NUMBERS) << 32
+        if words[at + 1] >> 32 != number & _NUMBERS:
+            words[at + 1] = 0
+            words[at] = 0
+            words[at + 1] = mark
+        return at
+
+    def tick(self, now: float) -> None:
+        """Carry the count of successes over, if its bucket is past."""
+        with self._lock:
+            self._roll_locked(now)
+
+    def add_failure(self, now: float) -> bool:
+        """Count a failure; say whether there is enough trouble on the host to look closer."""
+        words, row = self._words, self._row
+        with self._lock:
+            at = self._roll_locked(now) + 1
+            if (words[at] >> 16) & _MOST < _MOST:
+                words[at] += 1 << 16
+            failed = words[row + FAILED]
+            self._times[row + RING + failed % RING_SIZE] = now
+            words[row + FAILED] = failed + 1
+            words[row + TROUBLE] += 1
+            total, trouble = self._host_totals()
+            words[row + RUN] = words[row + RUN] + 1 if words[row + RUN_AT] == total else 1
+            words[row + RUN_AT] = total
+        return trouble >= self._config.failure_threshold
+
+    def add_slow(self, now: float) -> bool:
+        """Count a slow call; say whether there is enough trouble on the host to look closer."""
+        words, row = self._words, self._row
+        with self._lock:
+            at = self._roll_locked(now) + 1
+            if words[at] & _MOST < _MOST:
+                words[at] += 1
+            words[row + TROUBLE] += 1
+            return self._host_totals()[1] >= self._config.failure_threshold
+
+    def _host_totals(self) -> tuple[int, int]:
+        """Return the successes of all processes, ever, and the failures and slow calls of this window."""
+        words, tag, width = self._words, self.tag, self._width_mark
+        total = trouble = 0
+        for row in range(self._rows, self._rows + self._store.seats * ROW_WORDS, ROW_WORDS):
+            total += words[row + COUNT]
+            if words[row + TAG] == tag and words[row + WIDTH] == width:
+                trouble += words[row + TROUBLE]
+        return total, trouble
+
+    def totals(self, now: float) -> Totals:
+        """Sum the rows of all processes, living or not, over the window."""
+        return sum_rows(self._store, self._rows, self.tag, self._config, now)
+
+
+def sum_rows(store: "Store", rows: int, tag: int, config: BreakerConfig, now: float) -> Totals:
+    """Sum the rows that begin at `rows` and count for window `tag`; needs no seat."""
+    words = store.words
+    width = config.window / BUCKET_COUNT
+    mark = round(width * 1e6)
+    last = int(now / width)
+    wanted = {number & _NUMBERS for number in range(last - BUCKET_COUNT + 1, last + 1)}
+    failures = slow = successes = recent = total = 0
+    runs: list[tuple[int, int]] = []
+    for at in range(rows, rows + store.seats * ROW_WORDS, ROW_WORDS):
+        row = words[at : at + ROW_WORDS].tolist()
+        total += row[COUNT]
+        if row[TAG] != tag or row[WIDTH] != mark:
+            continue
+        if last - BUCKET_COUNT < row[CURRENT]:
+            successes += max(row[COUNT] - row[CARRIED], 0)
+        for bucket in range(BUCKETS, ROW_WORDS, 2):
+            packed = row[bucket + 1]
+            if packed >> 32 in wanted:
+                successes += row[bucket]
+                failures += (packed >> 16) & _MOST
+                slow += packed & _MOST
+        if row[FAILED]:
+            ring = store.times[at + RING : at + BUCKETS].tolist()
+            recent += sum(1 for moment in ring if moment and now - moment <= config.window)
+            runs.append((row[RUN_AT], row[RUN]))
+    unbroken = sum(run for at_total, run in runs if at_total == total)
+    return Totals(max(failures, recent), slow, successes, unbroken)
