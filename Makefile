@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test
+.PHONY: install run serve test coverage
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -62,3 +62,8 @@ test: install
 	$(MANAGE) makemigrations --check --dry-run
 	$(BIN)/pytest
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
+
+# Every line and branch of the primitives, by their own tests.
+coverage: install
+	$(BIN)/coverage run -m pytest -q tests/primitives
+	$(BIN)/coverage report
