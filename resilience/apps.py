@@ -1,5 +1,19 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.core.signals import setting_changed
 
 
 class ResilienceConfig(AppConfig):
     name = "resilience"
+
+    def ready(self) -> None:
+        setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
+
+
+def _settings_changed(*, setting: str, **_: Any) -> None:
+    """Breakers are made from settings, so a test that changes those gets others."""
+    from resilience import registry
+
+    if setting == "RESILIENCE":
+        registry.forget()

@@ -6,6 +6,7 @@ from typing import Any
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
     "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
+    # "probed": the steward sends the probes. A probe that is not back within "permit_timeout" is given up.
     "BREAKERS": {
         "database": {
             "failure_threshold": 3,
@@ -13,6 +14,8 @@ RESILIENCE: dict[str, Any] = {
             "window": 30.0,
             "minimum_volume": 5,
             "slow_after": 1.0,
+            "permit_timeout": 2.0,
+            "probed": True,
         },
         "cache": {
             "failure_threshold": 5,
@@ -20,6 +23,8 @@ RESILIENCE: dict[str, Any] = {
             "window": 60.0,
             "minimum_volume": 10,
             "slow_after": 0.2,
+            "permit_timeout": 2.0,
+            "probed": True,
         },
         "auth": {
             "failure_threshold": 3,
@@ -27,6 +32,8 @@ RESILIENCE: dict[str, Any] = {
             "window": 30.0,
             "minimum_volume": 5,
             "slow_after": 1.5,
+            "permit_timeout": 2.0,
+            "probed": True,
         },
         "external_api": {
             "failure_threshold": 5,
@@ -34,6 +41,7 @@ RESILIENCE: dict[str, Any] = {
             "window": 60.0,
             "minimum_volume": 5,
             "slow_after": 2.0,
+            "permit_timeout": 4.0,
         },
     },
     # Per process. All that run or wait together stay below WEB_THREADS: one thread always answers health.

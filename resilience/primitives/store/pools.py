@@ -26,26 +26,25 @@ class Pools:
     def __init__(self, store: "Store") -> None:
         self._store = store
         self._names = Names(store, store.layout.pool_names)
+        # By pool: where this process writes, and how many refusals its slot had before.
+        self._places: dict[str, tuple[int, int]] = {}
 
     def forget(self) -> None:
-        """Look everything up anew: the store is another one."""
+        """Look everything up anew: the store is another one, or the process a forked child."""
         self._names.forget()
+        self._places = {}
 
-    def put(self, name: str, *, in_use: int, waiting: int, limit: int) -> bool:
-        """Write this process's gauges of one pool; False when there is no slot, room or lock for them."""
-        at = self._at(name)
-        if at is None:
+    def put(self, name: str, *, in_use: int, waiting: int, limit: int, rejected: int) -> bool:
+        """Write this process's gauges of one pool; False when there is no slot, room or lock for them.
+
+        `rejected` is how many calls this process has refused since it began.
+        """
+        place = self._places.get(name) or self._place(name)
+        if place is None:
             return False
-        words = self._store.words
+        (at, before), words = place, self._store.words
         words[at], words[at + 1], words[at + 2] = in_use, waiting, limit
-        return True
-
-    def refused(self, name: str) -> bool:
-        """Count a refusal; to be called under the pool's own lock. False as for `put`."""
-        at = self._at(name)
-        if at is None:
-            return False
-        self._store.words[at + 3] += 1
+        words[at + 3] = before + rejected
         return True
 
     def totals(self) -> dict[str, Gauge]:
@@ -66,9 +65,11 @@ class Pools:
             for name, total in sums.items()
         }
 
-    def _at(self, name: str) -> int | None:
-        seat, place = self._store.seat(), self._names.index(name)
-        if seat is None or place is None:
+    def _place(self, name: str) -> tuple[int, int] | None:
+        seat, index = self._store.seat(), self._names.index(name)
+        if seat is None or index is None:
             self._store.say_once("bulkheads are not all shown: the store has no room, or is busy")
             return None
-        return self._store.layout.gauges.of(seat) + place * GAUGE_WORDS
+        at = self._store.layout.gauges.of(seat) + index * GAUGE_WORDS
+        self._places[name] = at, self._store.words[at + 3]
+        return self._places[name]

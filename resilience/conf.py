@@ -1,0 +1,126 @@
+"""The settings of `RESILIENCE`, typed and read at call time; a project names only what it wants otherwise."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from resilience.primitives import BreakerConfig, BulkheadConfig
+
+# Every key that there is, with what it is when the project does not say.
+DEFAULTS: Mapping[str, Any] = {
+    "NAMESPACE": None,  # names the host store: one for each project on a host; demanded by a check
+    "DIR": None,  # of the host store; None: /dev/shm where there is one, else under var/
+    "STATIC_DIR": None,  # of the static tier's files; None: under var/
+    "DRILLS": False,
+    "BREAKERS": {},
+    "BULKHEADS": {},
+    "DEADLINES": {},
+}
+_ENDPOINT = "endpoint"
+
+
+def get(key: str) -> Any:
+    """Return one setting; raise `KeyError` for one that there is not."""
+    return getattr(settings, "RESILIENCE", {}).get(key, DEFAULTS[key])
+
+
+def namespace() -> str:
+    """Return what tells this project's store from others; raise `ImproperlyConfigured` without one."""
+    name = get("NAMESPACE")
+    if not name:
+        raise ImproperlyConfigured(
+            "RESILIENCE['NAMESPACE'] is missing: give this project a short name of its own, "
+            "or two projects on one host would share their breakers"
+        )
+    return str(name)
+
+
+def directory() -> Path:
+    """Return the folder of the host store."""
+    chosen = get("DIR")
+    if chosen:
+        return Path(chosen)
+    memory = Path("/dev/shm")  # noqa: S108 - the folder below it is checked to be our own
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        return memory / f"resilience-{os.geteuid()}-{namespace()}"
+    return _var() / "resilience"
+
+
+def static_dir() -> Path:
+    """Return the folder of the static tier's files."""
+    return Path(get("STATIC_DIR") or _var() / "static-tier")
+
+
+def drills() -> bool:
+    """Say whether faults may be injected."""
+    return bool(get("DRILLS"))
+
+
+def breakers() -> dict[str, BreakerConfig]:
+    """Return the declared breakers; raise `ImproperlyConfigured` for one that makes no sense."""
+    return {
+        name: _built(BreakerConfig, "BREAKERS", name, {k: v for k, v in values.items() if k != _ENDPOINT})
+        for name, values in get("BREAKERS").items()
+    }
+
+
+def bulkheads() -> dict[str, BulkheadConfig]:
+    """Return the declared bulkheads; raise `ImproperlyConfigured` for one that makes no sense."""
+    return {
+        name: _built(BulkheadConfig, "BULKHEADS", name, values) for name, values in get("BULKHEADS").items()
+    }
+
+
+def deadline(name: str, default: float | None = None) -> float:
+    """Return a deadline in seconds; raise `KeyError` for one that has neither value nor default."""
+    deadlines = get("DEADLINES")
+    return float(deadlines[name] if default is None else deadlines.get(name, default))
+
+
+def endpoint(name: str) -> str:
+    """Return what the breaker guards, without user or password: two databases have two breakers."""
+    declared = get("BREAKERS").get(name, {}).get(_ENDPOINT)
+    if declared is not None:
+        return _bare(str(declared))
+    if name in ("database", "auth"):
+        primary = settings.DATABASES.get("default", {})
+        return f"{primary.get('HOST', '')}:{primary.get('PORT', '')}/{primary.get('NAME', '')}"
+    if name == "cache":
+        location = settings.CACHES.get("default", {}).get("LOCATION", "")
+        places = [location] if isinstance(location, str) else location
+        return ",".join(_bare(str(place)) for place in places)
+    return ""
+
+
+def unknown_keys() -> list[str]:
+    """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
+    given = getattr(settings, "RESILIENCE", {})
+    unknown = [key for key in given if key not in DEFAULTS]
+    for section, kind in (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig)):
+        known = {field.name for field in fields(kind)} | ({_ENDPOINT} if kind is BreakerConfig else set())
+        for name, values in given.get(section, {}).items():
+            unknown += [f"{section}.{name}.{key}" for key in values if key not in known]
+    return unknown
+
+
+def _built(kind: type[Any], section: str, name: str, values: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"RESILIENCE[{section!r}][{name!r}]: {error}") from error
+
+
+def _bare(place: str) -> str:
+    """Return host, port and path of a URL; anything else as it is."""
+    parts = urlsplit(place)
+    return f"{parts.hostname}:{parts.port}{parts.path}" if parts.hostname else place
+
+
+def _var() -> Path:
+    return Path(settings.BASE_DIR) / "var"

@@ -1,0 +1,158 @@
+"""The breakers and bulkheads of this process, by name, and the store that they live in.
+
+Each is made when it is first asked for, so nothing is opened before a fork that does not have to be.
+"""
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass, field
+
+from circuitbreaker import CircuitBreakerMonitor
+from django.core.exceptions import ImproperlyConfigured
+
+from resilience import conf
+from resilience.primitives import (
+    SYSTEM_CLOCK,
+    Bulkhead,
+    CircuitBreaker,
+    Clock,
+    LocalStore,
+    Role,
+    Store,
+    StoreUnavailableError,
+    open_store,
+)
+
+
+@dataclass
+class Registry:
+    """What one process knows; tests have one of their own (`resilience.testing`)."""
+
+    clock: Clock = SYSTEM_CLOCK
+    store: Store | None = None
+    breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    bulkheads: dict[str, Bulkhead] = field(default_factory=dict)
+
+
+_registry = Registry()
+# Guards the making of what `_registry` holds; looking up needs no lock.
+_lock = threading.RLock()
+
+
+def role() -> Role:
+    """Say whether this process votes ("server") or passes through ("command"): `RESILIENCE_ROLE`."""
+    if _registry.store is not None:
+        return _registry.store.role
+    chosen = os.environ.get("RESILIENCE_ROLE", "command")
+    if chosen == "server":
+        return "server"
+    if chosen == "command":
+        return "command"
+    raise ImproperlyConfigured(f"RESILIENCE_ROLE must be server or command, not {chosen!r}")
+
+
+def store() -> Store:
+    """Return the host's store; where there is none, one of this process, which says so once."""
+    if _registry.store is None:
+        with _lock:
+            if _registry.store is None:
+                _registry.store = _open()
+    return _registry.store
+
+
+def host_store() -> Store:
+    """Return the host's store for a command that wants no other; raise `StoreUnavailableError` if none."""
+    found = store()
+    if found.kind == "host" or found.role == "server":
+        return found
+    # It may have come since: a command that began before the server.
+    return open_store(conf.directory(), conf.namespace(), role="command", create=False)
+
+
+def breaker(name: str) -> CircuitBreaker:
+    """Return a breaker: the host's if it is declared in `RESILIENCE`, else this process's own."""
+    found = _registry.breakers.get(name)
+    return _make_breaker(name) if found is None else found
+
+
+def bulkhead(name: str) -> Bulkhead:
+    """Return a declared bulkhead; raise `LookupError` for another, naming those that there are."""
+    found = _registry.bulkheads.get(name)
+    return _make_bulkhead(name) if found is None else found
+
+
+def breakers() -> dict[str, CircuitBreaker]:
+    """Return all declared breakers, in the order of the settings."""
+    return {name: breaker(name) for name in conf.breakers()}
+
+
+def forget() -> None:
+    """Make everything anew: the settings have changed."""
+    use(Registry(clock=_registry.clock))
+
+
+def use(registry: Registry) -> Registry:
+    """Put another registry in place; return the one that was."""
+    global _registry
+    with _lock:
+        before, _registry = _registry, registry
+    return before
+
+
+def _open() -> Store:
+    chosen = role()
+    try:
+        return open_store(conf.directory(), conf.namespace(), role=chosen, create=chosen == "server")
+    except StoreUnavailableError:
+        # A command passes through anyhow; one that has to look or steer asks for `host_store`.
+        return LocalStore(role=chosen)
+
+
+def _make_breaker(name: str) -> CircuitBreaker:
+    with _lock:
+        made = _registry.breakers.get(name)
+        if made is None:
+            config = conf.breakers().get(name)
+            if config is None:
+                made = CircuitBreaker(name=name, clock=_registry.clock)
+            else:
+                place = hashlib.blake2b(conf.endpoint(name).encode(), digest_size=8).hexdigest()
+                made = CircuitBreaker(
+                    name=name, config=config, store=store(), key=f"{name}@{place}", clock=_registry.clock
+                )
+            _registry.breakers[name] = made
+            CircuitBreakerMonitor.register(made)
+        return made
+
+
+def _make_bulkhead(name: str) -> Bulkhead:
+    with _lock:
+        made = _registry.bulkheads.get(name)
+        if made is None:
+            declared = conf.bulkheads()
+            if name not in declared:
+                raise LookupError(
+                    f"no bulkhead {name!r} in RESILIENCE: {', '.join(declared) or 'none at all'}"
+                )
+            made = Bulkhead(name, declared[name], on_change=_show)
+            _registry.bulkheads[name] = made
+        return made
+
+
+def _show(pool: Bulkhead) -> None:
+    store().pools.put(
+        pool.name,
+        in_use=pool.in_use,
+        waiting=pool.waiting,
+        limit=pool.config.running,
+        rejected=pool.rejected,
+    )
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

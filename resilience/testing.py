@@ -1,0 +1,40 @@
+"""Breakers in tests: a store of one's own, and a clock to move.
+
+Without this a test process is a command: nothing is counted, nothing refused.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from resilience import registry
+from resilience.primitives import SYSTEM_CLOCK, Clock, HostStore, LocalStore, Store
+from resilience.primitives.store import Layout
+from resilience.registry import Registry
+
+# A host store that is made and thrown away in a moment.
+SMALL = Layout(breakers=8, slots=16, counters=128, pools=8, limits=1024)
+
+
+@contextmanager
+def server_role(store: Store | None = None, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Registry]:
+    """Make this process vote, in a store of its own, with breakers and bulkheads that remember nothing.
+
+    Give `store` to share one (`host_store`), and a `ManualClock` to move time.
+    """
+    fresh = Registry(clock=clock, store=store or LocalStore(role="server"))
+    before = registry.use(fresh)
+    try:
+        yield fresh
+    finally:
+        registry.use(before)
+
+
+@contextmanager
+def host_store(directory: Path) -> Iterator[Store]:
+    """Build a small host store in `directory`, for tests in which processes share it."""
+    store = HostStore(directory, "test", role="server", create=True, layout=SMALL)
+    try:
+        yield store
+    finally:
+        store.close()
