@@ -66,8 +66,10 @@ def host_store() -> Store:
     found = store()
     if found.kind == "host" or found.role == "server":
         return found
-    # It may have come since: a command that began before the server.
-    return open_store(conf.directory(), conf.namespace(), role="command", create=False)
+    # It may have come since: this command began before the server.
+    found = open_store(conf.directory(), conf.namespace(), role="command", create=False)
+    use(Registry(clock=_registry.clock, store=found))
+    return found
 
 
 def breaker(name: str) -> CircuitBreaker:
