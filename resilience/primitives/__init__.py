@@ -16,6 +16,7 @@ from .errors import (
     StoreUnavailableError,
 )
 from .gate import Transition, probing
+from .limits import Decision, Limits
 from .retry import Retry
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .state import Outcome, State
@@ -36,7 +37,9 @@ __all__ = [
     "Clock",
     "Deadline",
     "DeadlineExceededError",
+    "Decision",
     "HostStore",
+    "Limits",
     "LocalStore",
     "ManualClock",
     "NoTierAnsweredError",

@@ -13,7 +13,8 @@ WORD = 8
 # The header.
 MAGIC, VERSION, SIZE, READY = 0, 1, 2, 3
 BOOT = 4  # 40 bytes
-SECRET = 9  # 16 bytes, which key the hashes of `limits`
+SECRET = 9  # keys the hashes of `limits`
+SECRET_BYTES = 16
 SEATS = 11  # how many slots were ever used
 HELD = 12  # since when the lock is held, monotonic seconds as a float; 0: it is not, as far as known
 LIMITS_HELD = 13  # the same of the lock of `limits`

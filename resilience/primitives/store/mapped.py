@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import StoreUnavailableError
 from . import layout as at
-from .layout import FORMAT, WORD, Layout
+from .layout import FORMAT, SECRET_BYTES, WORD, Layout
 
 _MAGIC = int.from_bytes(b"resilien", "little")
 _BOOT_BYTES = 40
@@ -157,7 +157,8 @@ def _build(path: Path, layout: Layout, *, instead_of: int | None) -> None:
         os.posix_fallocate(file, 0, layout.size)
         with mmap.mmap(file, layout.size) as memory:
             memory[at.BOOT * WORD : at.BOOT * WORD + _BOOT_BYTES] = boot_id().ljust(_BOOT_BYTES, b"\0")
-            memory[at.SECRET * WORD : at.SECRET * WORD + 16] = secrets.token_bytes(16)
+            secret = at.SECRET * WORD
+            memory[secret : secret + SECRET_BYTES] = secrets.token_bytes(SECRET_BYTES)
             with memoryview(memory).cast("q") as words:
                 words[at.MAGIC], words[at.VERSION], words[at.SIZE] = _MAGIC, FORMAT, layout.size
                 words[at.READY] = 1

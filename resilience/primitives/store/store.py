@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from ..errors import StoreUnavailableError
 from . import layout as at
 from .counters import Counters
-from .layout import FORMAT, HOST, LOCAL, Layout
+from .layout import FORMAT, HOST, LOCAL, SECRET_BYTES, WORD, Layout
 from .lock import HostLock, Lock, ThreadLock
 from .mapped import open_mapped
 from .names import Names
@@ -154,6 +154,7 @@ class LocalStore(Store):
     def __init__(self, layout: Layout = LOCAL, *, role: Role = "server") -> None:
         super().__init__(layout, role)
         self._use(memoryview(bytearray(layout.size)))
+        self.bytes[at.SECRET * WORD : at.SECRET * WORD + SECRET_BYTES] = os.urandom(SECRET_BYTES)
         self.lock = ThreadLock()
         self.limits_lock = ThreadLock()
 
