@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, reset_queries, transaction
 
 from learn.importing import delimited, objects
 from learn.importing.cleaning import Cleaned, cleaned
@@ -58,6 +58,7 @@ def import_file(
             for batch in _batches(rows, layout):
                 _import_batch(batch, options, seen, report)
                 report.stored = not at_once
+                reset_queries()  # with DEBUG on, Django keeps each statement
                 progress(source.raw.tell(), source.size)
 
         at_once = options.dry_run or options.strict
