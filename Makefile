@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test coverage
+.PHONY: install run serve test coverage chaos mutation
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -67,3 +67,12 @@ test: install
 coverage: install
 	$(BIN)/coverage run -m pytest -q tests/primitives
 	$(BIN)/coverage report
+
+# A thousand workers are killed, stopped and interrupted around one host store; `make test` has a short form.
+chaos: install
+	$(BIN)/python -m tests.chaos --deaths 1000
+
+mutation: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	nice $(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
-from resilience.primitives.bulkhead import Bulkhead
+from resilience.primitives.bulkhead import Bulkhead, _renew_after_fork
 from resilience.primitives.clock import ManualClock
 from resilience.primitives.config import BulkheadConfig
 from resilience.primitives.deadline import deadline_scope
@@ -188,6 +188,14 @@ class TestWaiting:
                 pytest.fail("entered a full bulkhead")
             assert (pool.in_use, pool.waiting, pool.rejected) == (1, 0, 1)
         assert caught.value.reason == "bulkhead full: no place within 0.001 s"
+
+    def test_each_one_in_vain_is_counted(self) -> None:
+        pool = bulkhead(1, 1, max_wait=0.001)
+        with pool.enter():
+            for _ in range(2):
+                with pytest.raises(BulkheadFullError), pool.enter():
+                    pytest.fail("entered a full bulkhead")
+        assert pool.rejected == 2
 
     def test_does_not_outlast_the_deadline(self) -> None:
         pool = bulkhead(1, 1)
@@ -373,6 +381,14 @@ class TestFork:
             held.enter_context(pool.queued())
             assert self.in_child(check)
             assert (pool.in_use, pool.waiting) == (1, 1)
+
+    def test_its_hook_leaves_every_bulkhead_as_if_new(self) -> None:
+        pools = [bulkhead(1, 0), bulkhead(2, 0)]
+        with pools[0].enter(), pools[1].enter():
+            _renew_after_fork()
+            assert [pool.in_use for pool in pools] == [0, 0]
+            assert pools[0].execute(lambda: 1) == 1
+        assert [pool.in_use for pool in pools] == [0, 0]
 
     def test_a_child_does_not_wait_for_a_lock_that_nobody_holds_any_more(self) -> None:
         pool = bulkhead(1, 0)
