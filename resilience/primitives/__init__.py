@@ -16,6 +16,7 @@ from .errors import (
     StoreUnavailableError,
 )
 from .gate import Transition, probing
+from .guard import Guard
 from .limits import Decision, Limits
 from .retry import Retry
 from .snapshot import BreakerSnapshot, OverrideInForce
@@ -38,6 +39,7 @@ __all__ = [
     "Deadline",
     "DeadlineExceededError",
     "Decision",
+    "Guard",
     "HostStore",
     "Limits",
     "LocalStore",
