@@ -70,9 +70,10 @@ class HostLock:
         self._times = times
         self._held = held
         self._threads = threading.Lock()
-        # Guarded by _threads: the file that is open, and its inode.
+        # Guarded by _threads: the file that is open, its inode, and when the lock was taken.
         self._file = -1
         self._inode = -1
+        self._since = 0.0
 
     def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
         """Return when it was taken (monotonic seconds), or None if it could not be had in time."""
@@ -85,6 +86,10 @@ class HostLock:
         except OSError:
             # The folder is gone, or may not be written to; the store finds out and says so.
             self._close_locked()
+        except BaseException:
+            # An interrupt; the file may be locked already.
+            self._close_locked()
+            raise
         finally:
             if taken is None:
                 self._threads.release()
@@ -107,7 +112,7 @@ class HostLock:
                 continue
             if self.valid():
                 now = time.monotonic()
-                self._times[self._held] = now
+                self._times[self._held] = self._since = now
                 return now
             self._close_locked()
 
@@ -129,7 +134,7 @@ class HostLock:
         if self.valid():
             aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             os.close(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-            self._times[self._held] = 0.0
+            # The time stays: were it taken back first, and this process killed, the second would begin anew.
             aside.rename(self._path)
         self._close_locked()
 
@@ -147,10 +152,17 @@ class HostLock:
             return False
 
     def release(self) -> None:
-        self._times[self._held] = 0.0
-        if self._file >= 0:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._threads.release()
+        try:
+            # Whose lock was replaced leaves the time of its successor alone.
+            if self._times[self._held] == self._since:
+                self._times[self._held] = 0.0
+            if self._file >= 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        except BaseException:
+            self._close_locked()
+            raise
+        finally:
+            self._threads.release()
 
     def forget(self) -> None:
         """Close the file in a forked child: it shares the parent's lock through it."""
