@@ -18,7 +18,7 @@ from .cell import Admission
 from .clock import SYSTEM_CLOCK, Clock
 from .config import BreakerConfig
 from .errors import BreakerOpenError, DeadlineExceededError, RejectedError
-from .gate import Gate, Refusal, Transition
+from .gate import Gate, Transition
 from .snapshot import BreakerSnapshot, snapshot
 from .state import Outcome, Override, Record, State
 from .store import ALONE, LocalStore, Store
@@ -27,6 +27,8 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Classify = Callable[[BaseException], Outcome]
 
+# Looking a member up in its class costs as much as comparing it five times.
+_SUCCESS, _FAILURE = Outcome.SUCCESS, Outcome.FAILURE
 # A generator, coroutine or asynchronous generator function, by the flags of its code.
 _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _WORDS = {
@@ -72,18 +74,27 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         self._classify = classify or self._classify_expected
         self._now = clock.monotonic
         self._slow_after = inf if self.config.slow_after is None else self.config.slow_after
-        self._gate = Gate(str(self), store or LocalStore(ALONE), key or name or "", self.config, clock)
-        self._cell = self._gate.cell
         # A subclass may have an opinion of its own, which the library asks before each decorated call.
-        self._opinionated = type(self).opened is not _OPENED
+        opinionated = type(self).opened is not _OPENED
+        self._gate = Gate(
+            self,
+            str(self),
+            store or LocalStore(ALONE),
+            key or name or "",
+            self.config,
+            clock,
+            fast=not opinionated,
+        )
+        self._cell = self._gate.cell
+        self._enter = self._enter_by_opinion if opinionated else self._gate.admit
 
     # ---- measured by the caller
 
     def admit(self) -> Admission:
         """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open."""
         admission = self._gate.admit()
-        if isinstance(admission, Refusal):
-            raise self._error(admission)
+        if isinstance(admission, BreakerOpenError):
+            raise admission
         return admission
 
     def settle(
@@ -99,13 +110,13 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
 
         May be said of many calls of one admission. A success that took longer than `slow_after` is slow.
         """
-        if outcome is Outcome.SUCCESS and took > self._slow_after:
+        if outcome is _SUCCESS and took > self._slow_after:
             outcome = Outcome.SLOW
         counted = self._gate.settle(admission, outcome, error, operation)
-        if outcome is Outcome.FAILURE:
+        if outcome is _FAILURE:
             if counted:
                 self._last_failure = error
-        elif outcome is Outcome.SUCCESS:
+        elif outcome is _SUCCESS:
             self._last_failure = None
 
     def refuses(self) -> bool:
@@ -150,16 +161,15 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         kwargs: dict[str, Any],
     ) -> T:
         cell = self._cell
-        gate = cell.gate
-        if cell.words[cell.at] == gate and not self._opinionated:
+        if cell.words[cell.at] == cell.gate:
             admission = cell.closed
         else:
             entered = self._enter()
-            if isinstance(entered, Refusal):
+            if isinstance(entered, BreakerOpenError):
                 if fallback is not None:
                     instead: T = fallback(*args, **kwargs)
                     return instead
-                raise self._error(entered)
+                raise entered
             admission = entered
         now = self._now
         start = now()
@@ -179,7 +189,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
             cell.words[cell.count_at] = next(cell.successes)
             self._last_failure = None
         else:
-            self.settle(admission, Outcome.SUCCESS, took=end - start)
+            self.settle(admission, _SUCCESS, took=end - start)
         return result
 
     def _run_generator(
@@ -190,9 +200,9 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         kwargs: dict[str, Any],
     ) -> Iterator[T]:
         admission = self._enter()
-        if isinstance(admission, Refusal):
+        if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise self._error(admission)
+                raise admission
             yield from fallback(*args, **kwargs)
             return
         # Time spent by the consumer is not the dependency's, so a generator is never slow.
@@ -201,7 +211,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         except BaseException as error:
             self._failed(admission, error)
             raise
-        self.settle(admission, Outcome.SUCCESS)
+        self.settle(admission, _SUCCESS)
 
     async def _run_async(
         self,
@@ -211,9 +221,9 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         kwargs: dict[str, Any],
     ) -> T:
         admission = self._enter()
-        if isinstance(admission, Refusal):
+        if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise self._error(admission)
+                raise admission
             return await fallback(*args, **kwargs)
         start = self._now()
         try:
@@ -221,7 +231,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         except BaseException as error:
             self._failed(admission, error)
             raise
-        self.settle(admission, Outcome.SUCCESS, took=self._now() - start)
+        self.settle(admission, _SUCCESS, took=self._now() - start)
         return result
 
     async def _run_async_generator(
@@ -232,9 +242,9 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         kwargs: dict[str, Any],
     ) -> AsyncIterator[T]:
         admission = self._enter()
-        if isinstance(admission, Refusal):
+        if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise self._error(admission)
+                raise admission
             async for item in fallback(*args, **kwargs):
                 yield item
             return
@@ -244,7 +254,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         except BaseException as error:
             self._failed(admission, error)
             raise
-        self.settle(admission, Outcome.SUCCESS)
+        self.settle(admission, _SUCCESS)
 
     def decorate(self, function: F) -> F:
         decorated = super().decorate(function)
@@ -297,8 +307,8 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
     def __enter__(self) -> None:
         """Admit what is in the `with` block; raise `BreakerOpenError` when that is refused."""
         admission = self._enter()
-        if isinstance(admission, Refusal):
-            raise self._error(admission)
+        if isinstance(admission, BreakerOpenError):
+            raise admission
         _blocks.set((*_blocks.get(), (self, admission, self._now())))
 
     def __exit__(
@@ -317,17 +327,19 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         if exc_value is not None:
             self._failed(admission, exc_value)
         else:
-            self.settle(admission, Outcome.SUCCESS, took=self._now() - start)
+            self.settle(admission, _SUCCESS, took=self._now() - start)
         return False
 
-    def _enter(self) -> Admission | Refusal:
-        if self._opinionated and self.opened:
+    def _enter_by_opinion(self) -> Admission | BreakerOpenError:
+        if self.opened:
             record, now = self._gate.record()
-            return Refusal("open", max(0.0, record.until - now))
+            return BreakerOpenError(self, str(self), max(0.0, record.until - now), "open")
         return self._gate.admit()
 
     def _failed(self, admission: Admission, error: BaseException) -> None:
-        self.settle(admission, self._classify(error), error=error)
+        outcome = self._classify(error)
+        if self._gate.settle(admission, outcome, error, "call") and outcome is _FAILURE:
+            self._last_failure = error
 
     def _classify_expected(self, error: BaseException) -> Outcome:
         """What is expected is a failure; a call that never reached the dependency says nothing about it."""
@@ -336,10 +348,6 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         if isinstance(error, DeadlineExceededError) and error.before_call:
             return Outcome.IGNORED
         return Outcome.FAILURE if self.is_failure(type(error), error) else Outcome.ANSWERED
-
-    def _error(self, refusal: Refusal) -> BreakerOpenError:
-        # A new one each time: an exception that is raised again drags a longer traceback along.
-        return BreakerOpenError(self, str(self), refusal.retry_after, refusal.reason)
 
     # ---- seen and steered
 

@@ -8,6 +8,7 @@ import threading
 from itertools import count
 
 from . import state
+from .clock import Clock
 from .config import BreakerConfig
 from .state import Outcome, Record, State
 from .store.layout import ALONE, BREAKER_COPY, Region
@@ -16,6 +17,9 @@ from .store.versioned import Versioned
 from .window import COUNT, REJECTED, ROW_WORDS, Totals, Window, sum_rows
 
 _SHUT = -1
+# Looking a member up in its class costs as much as comparing it five times.
+_SUCCESS = Outcome.SUCCESS
+_LATE = len(Outcome)
 
 
 class Admission:
@@ -36,6 +40,7 @@ class Cell:
         "__weakref__",
         "_attached",
         "_config",
+        "_fast",
         "_home",
         "_key",
         "_lock",
@@ -43,11 +48,15 @@ class Cell:
         "_region",
         "_tallies",
         "at",
+        "barred",
+        "barred_until",
         "closed",
         "count_at",
         "due",
         "gate",
         "index",
+        "noted",
+        "open_until",
         "record",
         "rejected_at",
         "rejections",
@@ -58,24 +67,31 @@ class Cell:
         "words",
     )
 
-    def __init__(self, home: Store, key: str, config: BreakerConfig) -> None:
+    def __init__(self, home: Store, key: str, config: BreakerConfig, *, fast: bool = True) -> None:
         self._home = home
         self._key = key
         self._config = config
         self._own: LocalStore | None = None
+        # Whether one look at `gate` or `barred` may decide.
+        self._fast = fast
         self._lock = threading.Lock()
         self._attached = False
-        self._tallies: dict[tuple[str, str], int | None] = {}
+        # By operation, for each outcome: where it is counted; None is not known, 0 nowhere.
+        self._tallies: dict[str, list[int | None]] = {}
         self.store: Store = home
         self.record = Versioned(
             home, home.layout.records.at, BREAKER_COPY, Record(), encode=state.encode, decode=state.decode
         )
-        # What the fast path reads. Only `gate` decides, and it is set last.
+        # What the fast paths read. Only `gate` and `barred` decide, and they are set last.
         self.gate = _SHUT
+        self.barred = _SHUT
+        self.barred_until = self.open_until = 0.0
         self.words = home.words
         self.at = home.layout.records.at
         self.closed = Admission(0)
         self.due = 0.0
+        # The last error's class, and until when another of the kind need not be noted.
+        self.noted: tuple[type[BaseException] | None, float] = (None, 0.0)
         self.index = 0
         self.votes = False
         self.window: Window | None = None
@@ -86,7 +102,7 @@ class Cell:
 
     def detach(self) -> None:
         """Give up all addresses: the process was forked, its role changed, or the store is another one."""
-        self.gate = _SHUT
+        self.gate = self.barred = _SHUT
         self._attached = False
         self._lock = threading.Lock()
 
@@ -139,7 +155,17 @@ class Cell:
             version = self.record.version
             if self.record.read() is record and self.gate != version:
                 self.closed = Admission(record.generation)
-                self.gate = version
+                self.gate = version if self._fast else _SHUT
+
+    def bar(self, record: Record, now: float) -> None:
+        """Refuse at one look what comes before the end of the open time, or the next tick."""
+        with self._lock:
+            version = self.record.version
+            if self.record.read() is record and self.window is not None and self._fast:
+                self.due = self.window.due
+                self.open_until = record.until
+                self.barred_until = min(record.until, self.due)
+                self.barred = version
 
     def tick(self, now: float) -> None:
         """Do what is due about once a second: carry the count over, see whether the store is the same."""
@@ -147,7 +173,8 @@ class Cell:
             self.window.tick(now)
             self.due = self.window.due
         # What could not be counted, for want of a lock, is tried again.
-        self._tallies = {key: at for key, at in self._tallies.items() if at is not None}
+        for places in self._tallies.values():
+            places[:] = [at or None for at in places]
         self._home.refresh()
         if self.store is not self._home:
             self.detach()
@@ -169,17 +196,30 @@ class Cell:
 
         A success of "call" is not: the row's own count knows it (see `calls`).
         """
-        if outcome is Outcome.SUCCESS and operation == "call":
+        if outcome is _SUCCESS and operation == "call":
             return
+        places = self._tallies.get(operation)
+        if places is None:
+            places = self._tallies[operation] = [None] * (_LATE + 1)
+        kind = _LATE if outcome is None else outcome
+        at = places[kind]
+        if at is None:
+            at = places[kind] = self._tally_at(name, operation, outcome)
+        if at:
+            self.store.counters.add_at(at)
+
+    def _tally_at(self, name: str, operation: str, outcome: Outcome | None) -> int:
+        if not self.store.layout.counters:
+            return 0
         label = "late" if outcome is None else outcome.name.lower()
-        counters, key = self.store.counters, (operation, label)
-        if key not in self._tallies:
-            if not self.store.layout.counters:
-                return
-            self._tallies[key] = counters.place("calls", name, operation, label)
-        at = self._tallies[key]
-        if at is not None:
-            counters.add_at(at)
+        return self.store.counters.place("calls", name, operation, label) or 0
+
+    def note(self, error: BaseException, now: float, clock: Clock) -> None:
+        """Note the last error, of a kind once a second."""
+        kind, until = self.noted
+        if kind is not type(error) or now >= until:
+            self.noted = (type(error), now + 1.0)
+            self.store.last_errors.put(self.index, clock.time(), describe(error))
 
     def calls(self, name: str) -> dict[tuple[str, str], int]:
         """Return the calls of all processes, ever, by operation and outcome."""
@@ -191,3 +231,10 @@ class Cell:
         elsewhere = sum(total for (_, outcome), total in calls.items() if outcome == "success")
         calls["call", "success"] = max(0, self._sum(COUNT) - elsewhere)
         return calls
+
+
+def describe(error: BaseException) -> str:
+    """Name an error by class and code; its message may hold values that nobody should see."""
+    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return name if code is None else f"{name} {code}"

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
+import circuitbreaker
+
 from . import state
 from .cell import Admission, Cell
 from .clock import Clock
 from .config import BreakerConfig
+from .errors import BreakerOpenError
 from .state import Outcome, Override, Permit, Record, State
 from .store.store import Store
 from .window import Totals, must_open
@@ -19,6 +22,8 @@ log = logging.getLogger("resilience.breaker")
 
 # While the first probe is under way, others are told to ask again so much later, in seconds.
 _PROBE_TAKES = 1.0
+# Looking a member up in its class costs as much as comparing it five times.
+_SUCCESS, _FAILURE, _SLOW = Outcome.SUCCESS, Outcome.FAILURE, Outcome.SLOW
 _PASS = Admission(-1, counts=False)
 _probing: ContextVar[bool] = ContextVar("resilience_probing", default=False)
 
@@ -52,30 +57,39 @@ class Transition:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a call may not be made, and in how many seconds asking again makes sense."""
-
-    reason: str
-    retry_after: float
-
-
 class Gate:
     """One breaker of one store. Thread-safe; no lock is held while a call runs, or a listener."""
 
-    def __init__(self, name: str, store: Store, key: str, config: BreakerConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        owner: circuitbreaker.CircuitBreaker,
+        name: str,
+        store: Store,
+        key: str,
+        config: BreakerConfig,
+        clock: Clock,
+        *,
+        fast: bool = True,
+    ) -> None:
+        self.owner = owner
         self.name = name
         self.config = config
         self.clock = clock
-        self.cell = Cell(store, key, config)
+        self._now = clock.monotonic
+        self.cell = Cell(store, key, config, fast=fast)
         self.listeners: list[Callable[[Transition], None]] = []
 
-    def admit(self) -> Admission | Refusal:
+    def admit(self) -> Admission | BreakerOpenError:
         """Let a call pass, as a probe if need be, or say why not."""
         cell = self.cell
-        if cell.words[cell.at] == cell.gate:
+        version = cell.words[cell.at]
+        if version == cell.gate:
             return cell.closed
-        now = self.clock.monotonic()
+        now = self._now()
+        if version == cell.barred and now < cell.barred_until:
+            # As `_refused`, written out: this is what an outage is made of.
+            cell.words[cell.rejected_at] = next(cell.rejections)
+            return BreakerOpenError(self.owner, self.name, cell.open_until - now, "open")
         cell.attach(now)
         if not cell.votes:
             return _PASS
@@ -90,6 +104,7 @@ class Gate:
                 Admission(record.generation) if cell.closed.generation != record.generation else cell.closed
             )
         if record.state is State.OPEN and now < record.until:
+            cell.bar(record, now)
             return self._refused("open", record.until - now)
         return self._permit(record, now)
 
@@ -99,26 +114,27 @@ class Gate:
         """Take note of how an admitted call ended; False for a late result, which counts for nothing."""
         if not admission.counts:
             return True
-        cell, now = self.cell, self.clock.monotonic()
-        cell.attach(now)
-        if cell.window is None:
-            return True
-        if now >= cell.due:
-            cell.tick(now)
-        record = self._record(now)
-        if record.generation != admission.generation:
-            cell.tally(self.name, operation, None)
-            return False
-        cell.count_for(record, now)
+        cell, now = self.cell, self._now()
+        if now >= cell.due or admission is not cell.closed or cell.words[cell.at] != cell.gate:
+            cell.attach(now)
+            if cell.window is None:
+                return True
+            if now >= cell.due:
+                cell.tick(now)
+            record = self._record(now)
+            if record.generation != admission.generation:
+                cell.tally(self.name, operation, None)
+                return False
+            cell.count_for(record, now)
         cell.tally(self.name, operation, outcome)
-        if outcome is Outcome.SUCCESS:
+        if outcome is _SUCCESS:
             cell.words[cell.count_at] = next(cell.successes)
-        elif outcome is Outcome.FAILURE and error is not None:
-            cell.store.last_errors.put(cell.index, self.clock.time(), describe(error))
+        elif outcome is _FAILURE and error is not None:
+            cell.note(error, now, self.clock)
         if admission.permit:
             self._probed(admission.permit, outcome, now)
-        elif outcome in (Outcome.FAILURE, Outcome.SLOW):
-            self._trouble(record, outcome, now)
+        elif outcome is _FAILURE or outcome is _SLOW:
+            self._trouble(outcome, now)
         return True
 
     def refuses(self) -> bool:
@@ -126,7 +142,7 @@ class Gate:
         cell = self.cell
         if cell.words[cell.at] == cell.gate:
             return False
-        now = self.clock.monotonic()
+        now = self._now()
         cell.attach(now)
         if not cell.votes:
             return False
@@ -143,14 +159,14 @@ class Gate:
         self, name: str, change: Callable[[Record, float], Record | None], reason: str, override: Override
     ) -> bool:
         """Carry out an operator's order; False when the lock could not be had, or nothing was to be done."""
-        now = self.clock.monotonic()
+        now = self._now()
         self.cell.attach(now)
         self.cell.store.refresh()
         return self._change(lambda record: change(record, now), now, reason, name, override) is not None
 
     def record(self) -> tuple[Record, float]:
         """Return the record, with an override that has ended left out, and the time."""
-        now = self.clock.monotonic()
+        now = self._now()
         self.cell.attach(now)
         record = self.cell.record.read()
         if record.override is not None and record.override.ended(now):
@@ -159,7 +175,7 @@ class Gate:
 
     def totals(self) -> Totals:
         """Return what the window of all processes holds."""
-        now = self.clock.monotonic()
+        now = self._now()
         self.cell.attach(now)
         return self.cell.totals(now)
 
@@ -178,20 +194,21 @@ class Gate:
         # Without a lock to be had it is over all the same.
         return replace(record, override=None) if record.override == override else record
 
-    def _overridden(self, record: Record, override: Override, now: float) -> Admission | Refusal:
+    def _overridden(self, record: Record, override: Override, now: float) -> Admission | BreakerOpenError:
         if not override.isolated:
             self.cell.count_for(record, now)
             return Admission(record.generation)
         rest = self.config.recovery_timeout if override.until is None else override.until - now
         return self._refused("isolated by an operator", rest)
 
-    def _refused(self, reason: str, retry_after: float) -> Refusal:
+    def _refused(self, reason: str, retry_after: float) -> BreakerOpenError:
         cell = self.cell
         cell.words[cell.rejected_at] = next(cell.rejections)
-        return Refusal(reason, retry_after)
+        # A new one each time: an exception that is raised again drags a longer traceback along.
+        return BreakerOpenError(self.owner, self.name, retry_after, reason)
 
-    def _no_permit(self, record: Record, now: float) -> Refusal | None:
-        """Say why no probe may be sent, without asking for the lock."""
+    def _no_permit(self, record: Record, now: float) -> tuple[str, float] | None:
+        """Say why no probe may be sent and when to ask again, without asking for the lock."""
         cell = self.cell
         if (
             self.config.probed
@@ -199,19 +216,19 @@ class Gate:
             and not _probing.get()
             and cell.store.lease.holder(now) is not None
         ):
-            return Refusal("waiting for the steward's probe", _PROBE_TAKES)
+            return "waiting for the steward's probe", _PROBE_TAKES
         if record.state is State.HALF_OPEN:
             in_force = record.permits_in_force(now, cell.store.alive)
             if len(in_force) >= self.config.half_open_max_calls:
                 rest = min(permit.until for permit in in_force) - now
-                return Refusal("a probe is under way", min(rest, _PROBE_TAKES))
+                return "a probe is under way", min(rest, _PROBE_TAKES)
         return None
 
-    def _permit(self, record: Record, now: float) -> Admission | Refusal:
+    def _permit(self, record: Record, now: float) -> Admission | BreakerOpenError:
         cell = self.cell
         refusal = self._no_permit(record, now)
         if refusal is not None:
-            return self._refused(refusal.reason, refusal.retry_after)
+            return self._refused(*refusal)
         seat = cell.store.seat()
         permit = Permit(
             random.getrandbits(48) + 1,
@@ -235,20 +252,24 @@ class Gate:
 
         self._change(moved, now, f"a probe ended as {outcome.name.lower()}")
 
-    def _trouble(self, record: Record, outcome: Outcome, now: float) -> None:
+    def _trouble(self, outcome: Outcome, now: float) -> None:
         """Count a failure or a slow call, and open if the rule says so."""
         window = self.cell.window
         if window is None:
             return
-        much = window.add_failure(now) if outcome is Outcome.FAILURE else window.add_slow(now)
-        if not much or record.override is not None or record.state is not State.CLOSED:
+        trouble = window.add_failure(now) if outcome is _FAILURE else window.add_slow(now)
+        if not trouble:
+            return
+        record = self._record(now)
+        if record.override is not None or record.state is not State.CLOSED:
             return
         totals = window.totals(now)
         if not must_open(self.config, totals):
+            window.bide(totals, trouble)
             return
 
         def opened(last: Record) -> Record | None:
-            if last.generation != record.generation or last.state is not State.CLOSED:
+            if last.generation != record.generation:
                 return None
             return state.tripped(last, self.config, now, totals.failures, random.random())  # noqa: S311
 
@@ -308,10 +329,3 @@ class Gate:
                 listener(transition)
             except Exception:
                 log.exception("a listener of breaker %s failed", self.name)
-
-
-def describe(error: BaseException) -> str:
-    """Name an error by class and code; its message may hold values that nobody should see."""
-    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return name if code is None else f"{name} {code}"

@@ -17,6 +17,9 @@ from .config import BreakerConfig
 if TYPE_CHECKING:
     from .store.store import Store
 
+# Where the header of a store says how many slots were ever used (`store.layout` lays it out).
+SEATS = 11
+
 # A row, in words of eight bytes. Times are stored as floats in the same places.
 TAG = 0  # which window the row counts for; -1 while it is being cleared
 COUNT = 1  # successes, ever
@@ -100,6 +103,9 @@ class Window:
         self.rejections = count(self._words[self.rejected_at] + 1)
         self.due = 0.0
         """When the count must be carried next; a call that ends later does so first."""
+        # Guarded by _lock: the present bucket, and how much more trouble changes nothing in it.
+        self._bucket = 0
+        self._patience = 0.0
 
     def begin(self, tag: int, now: float) -> None:
         """Count for window `tag`; forget the row if it counted for another one."""
@@ -121,8 +127,8 @@ class Window:
         # The text of a count is the only look at it that does not move it.
         return int(repr(self.successes)[6:-1]) - 1
 
-    def _roll_locked(self, now: float) -> int:
-        """Carry what belongs to an earlier bucket; return where the present one is."""
+    def _roll_locked(self, now: float) -> None:
+        """Enter the present bucket, and carry over what belongs to an earlier one."""
         words, row = self._words, self._row
         number = int(now / self._width)
         current = words[row + CURRENT]
@@ -136,8 +142,9 @@ class Window:
                 words[at] += pending
                 words[row + CARRIED] = made
             words[row + CURRENT] = number
+        self._bucket = self._bucket_locked(number)
+        self._patience = 0.0
         self.due = min((number + 1) * self._width, now + 1.0)
-        return self._bucket_locked(number)
 
     def _bucket_locked(self, number: int) -> int:
         words = self._words
@@ -154,41 +161,69 @@ class Window:
         with self._lock:
             self._roll_locked(now)
 
-    def add_failure(self, now: float) -> bool:
-        """Count a failure; say whether there is enough trouble on the host to look closer."""
+    def add_failure(self, now: float) -> int:
+        """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0."""
         words, row = self._words, self._row
         with self._lock:
-            at = self._roll_locked(now) + 1
+            if now >= self.due:
+                self._roll_locked(now)
+            at = self._bucket + 1
             if (words[at] >> 16) & _MOST < _MOST:
                 words[at] += 1 << 16
             failed = words[row + FAILED]
             self._times[row + RING + failed % RING_SIZE] = now
             words[row + FAILED] = failed + 1
             words[row + TROUBLE] += 1
-            total, trouble = self._host_totals()
-            words[row + RUN] = words[row + RUN] + 1 if words[row + RUN_AT] == total else 1
+            total, trouble, unbroken = self._host_totals()
+            words[row + RUN] = run = words[row + RUN] + 1 if words[row + RUN_AT] == total else 1
             words[row + RUN_AT] = total
-        return trouble >= self._config.failure_threshold
+            return self._worth_locked(trouble, unbroken + run)
 
-    def add_slow(self, now: float) -> bool:
-        """Count a slow call; say whether there is enough trouble on the host to look closer."""
+    def add_slow(self, now: float) -> int:
+        """Count a slow call; return as `add_failure` does."""
         words, row = self._words, self._row
         with self._lock:
-            at = self._roll_locked(now) + 1
+            if now >= self.due:
+                self._roll_locked(now)
+            at = self._bucket + 1
             if words[at] & _MOST < _MOST:
                 words[at] += 1
             words[row + TROUBLE] += 1
-            return self._host_totals()[1] >= self._config.failure_threshold
+            # It lengthens no run, so only the share of trouble may open.
+            return self._worth_locked(self._host_totals()[1], 0)
 
-    def _host_totals(self) -> tuple[int, int]:
-        """Return the successes of all processes, ever, and the failures and slow calls of this window."""
-        words, tag, width = self._words, self.tag, self._width_mark
+    def _host_totals(self) -> tuple[int, int, int]:
+        """Sum successes ever, trouble of this window, and the runs of the *other* processes."""
+        words, tag, width, own = self._words, self.tag, self._width_mark, self._row
         total = trouble = 0
-        for row in range(self._rows, self._rows + self._store.seats * ROW_WORDS, ROW_WORDS):
+        runs: list[tuple[int, int]] = []
+        for row in range(self._rows, self._rows + words[SEATS] * ROW_WORDS, ROW_WORDS):
             total += words[row + COUNT]
             if words[row + TAG] == tag and words[row + WIDTH] == width:
                 trouble += words[row + TROUBLE]
-        return total, trouble
+                if row != own:
+                    runs.append((words[row + RUN_AT], words[row + RUN]))
+        return total, trouble, sum([run for run_at, run in runs if run_at == total]) if runs else 0
+
+    def _worth_locked(self, trouble: int, unbroken: int) -> int:
+        threshold = self._config.failure_threshold
+        if trouble < threshold or (unbroken < threshold and trouble < self._patience):
+            return 0
+        return trouble
+
+    def bide(self, totals: Totals, trouble: int) -> None:
+        """Remember that with `totals`, when there was `trouble` on the host, the rule said no.
+
+        Until the next bucket no call leaves the window, so n more troubled calls make at most T + n out of
+        at least C + n, and that is too small a share for as long as n is below (rate * C - T) / (1 - rate).
+        """
+        rate = self._config.failure_rate
+        known = totals.failures + totals.slow
+        more = self._config.minimum_volume * rate - known
+        if rate < 1:
+            more = max(more, (rate * totals.calls - known) / (1 - rate))
+        with self._lock:
+            self._patience = trouble + max(more, 0.0)
 
     def totals(self, now: float) -> Totals:
         """Sum the rows of all processes, living or not, over the window."""
@@ -204,7 +239,7 @@ def sum_rows(store: "Store", rows: int, tag: int, config: BreakerConfig, now: fl
     wanted = {number & _NUMBERS for number in range(last - BUCKET_COUNT + 1, last + 1)}
     failures = slow = successes = recent = total = 0
     runs: list[tuple[int, int]] = []
-    for at in range(rows, rows + store.seats * ROW_WORDS, ROW_WORDS):
+    for at in range(rows, rows + words[SEATS] * ROW_WORDS, ROW_WORDS):
         row = words[at : at + ROW_WORDS].tolist()
         total += row[COUNT]
         if row[TAG] != tag or row[WIDTH] != mark:

@@ -76,7 +76,7 @@ class Store:
     @property
     def seats(self) -> int:
         """How many slots were ever used."""
-        raise NotImplementedError
+        return int(self.words[at.SEATS])
 
     def seat(self) -> int | None:
         """Return this process's slot, which is claimed if need be; None when there is none to be had."""
@@ -154,13 +154,10 @@ class LocalStore(Store):
     def __init__(self, layout: Layout = LOCAL, *, role: Role = "server") -> None:
         super().__init__(layout, role)
         self._use(memoryview(bytearray(layout.size)))
+        self.words[at.SEATS] = 1
         self.bytes[at.SECRET * WORD : at.SECRET * WORD + SECRET_BYTES] = os.urandom(SECRET_BYTES)
         self.lock = ThreadLock()
         self.limits_lock = ThreadLock()
-
-    @property
-    def seats(self) -> int:
-        return 1
 
     def seat(self) -> int | None:
         return 0
@@ -200,10 +197,6 @@ class HostStore(Store):
         self._locks = SlotLocks(file)
         self.lock = HostLock(self.path.with_suffix(".lock"), self.times, at.HELD)
         self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, at.LIMITS_HELD)
-
-    @property
-    def seats(self) -> int:
-        return int(self.words[at.SEATS])
 
     def seat(self) -> int | None:
         with self._seat_lock:
