@@ -16,6 +16,7 @@ from learn.columns import BytewiseCharField
 from learn.normalise import fingerprint, normalise, numbered, slugify
 from learn.search import SearchTextField
 from learn.validators import (
+    LEVEL_LENGTH,
     NOT_NEGATIVE,
     SLUG_LENGTH,
     TITLE_LENGTH,
@@ -181,7 +182,9 @@ class Course(Entry):
 
     field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="courses")
     summary = models.TextField(null=True, blank=True, max_length=1_000)
-    level = models.CharField(max_length=50, null=True, blank=True, help_text="In the source's own words.")
+    level = models.CharField(
+        max_length=LEVEL_LENGTH, null=True, blank=True, help_text="In the source's own words."
+    )
     language = BytewiseCharField(
         max_length=35,
         null=True,
@@ -201,7 +204,7 @@ class Course(Entry):
         default=list, blank=True, validators=[validate_terms], help_text='When it is given: ["2025-autumn"].'
     )
     # Kept by prepare().
-    level_key = BytewiseCharField(max_length=50, null=True, editable=False)
+    level_key = BytewiseCharField(max_length=LEVEL_LENGTH, null=True, editable=False)
     # Note [What makes two rows the same course]
     # Provider and code where there is a code, else field and title; case, accents and blanks do not count.
     # One column holds either, so that an import finds a batch of courses in one query and the database keeps
@@ -224,7 +227,7 @@ class Course(Entry):
         """Fill the derived columns; to be called before bulk_create() and bulk_update()."""
         super().prepare()
         self.language = self.language and self.language.lower()
-        self.level_key = normalise(self.level)[:50] if self.level else None
+        self.level_key = normalise(self.level)[:LEVEL_LENGTH] if self.level else None
         self.identity = self.identity_of(
             field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
         )

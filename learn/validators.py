@@ -9,6 +9,7 @@ from learn.normalise import slugify
 
 SLUG_LENGTH = 120
 TITLE_LENGTH = 300
+LEVEL_LENGTH = 50
 TERMS = 100
 TERM_LENGTH = 50
 

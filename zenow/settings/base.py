@@ -129,6 +129,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "resilience.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -176,11 +177,14 @@ RESILIENCE |= {"STATIC_DIR": str(VAR_DIR / "static-tier"), "DRILLS": DEBUG}
 # --- The API ---
 
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["zenow.media.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["zenow.media.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["zenow.accounts.authentication.BearerAuthentication"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "resilience.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": ["zenow.media.JSONRenderer"],
 }
 
 SPECTACULAR_SETTINGS = {

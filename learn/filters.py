@@ -1,0 +1,185 @@
+"""The query parameters of the lists: what each allows, and what it does to the rows."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import django_filters
+from django.db.models import F, QuerySet
+from django.db.models.expressions import OrderBy
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.request import Request
+
+from learn.models import Category, Course, Field
+from learn.normalise import normalise
+from learn.validators import LEVEL_LENGTH, SLUG_LENGTH, validate_language
+from resilience.problems import ParameterError
+
+SEARCH_LENGTH = 200
+SEARCH_WORDS = 16
+# How many values a message lists; more would be a page of its own.
+LISTED = 50
+
+
+class StableOrdering(django_filters.OrderingFilter):
+    """Order by columns that every database sorts alike: unknown values last, the slug after all else."""
+
+    def __init__(self, columns: dict[str, str], nullable: Iterable[str] = ()) -> None:
+        self.columns = columns
+        self.nullable = frozenset(nullable)
+        help_text = "One or more, separated by commas; `-` turns one round. Unknown values come last."
+        super().__init__(fields={column: name for name, column in columns.items()}, help_text=help_text)
+
+    def filter(self, qs: QuerySet[Any], value: Sequence[str] | None) -> QuerySet[Any]:
+        """Return the rows in the order asked for, else by title."""
+        return qs.order_by(*map(self._term, value or ["title"]), "slug")
+
+    def _term(self, asked: str) -> OrderBy:
+        name = asked.removeprefix("-")
+        column = F(self.columns[name])
+        # Said only where it matters: SQLite would not use an index for it.
+        last = True if name in self.nullable else None
+        return column.desc(nulls_last=last) if asked.startswith("-") else column.asc(nulls_last=last)
+
+
+class EntryFilter(django_filters.FilterSet):
+    """Parameters that all lists have."""
+
+    search = django_filters.CharFilter(
+        method="having_words",
+        max_length=SEARCH_LENGTH,
+        help_text=f"Words (at most {SEARCH_WORDS}), all of which have to occur; case and accents are one.",
+    )
+
+    def having_words(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the rows in which every word occurs, also within another word."""
+        words = dict.fromkeys(normalise(value).split())
+        if len(words) > SEARCH_WORDS:
+            raise ParameterError(name, f"`{name}` takes at most {SEARCH_WORDS} words.")
+        for word in words:
+            qs = qs.filter(search_text__has=word)
+        return qs
+
+
+class CategoryFilter(EntryFilter):
+    """Parameters of `/api/categories`."""
+
+    ordering = StableOrdering(
+        {"title": "title_sort", "code": "code", "created": "created", "updated": "updated"}, nullable={"code"}
+    )
+
+
+class FieldFilter(CategoryFilter):
+    """Parameters of `/api/fields`."""
+
+    category = django_filters.CharFilter(
+        method="in_category", max_length=SLUG_LENGTH, help_text="Slug of a category."
+    )
+
+    def in_category(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the fields of one category."""
+        return qs.filter(category_id=_public_id(Category, name, value))
+
+
+class CourseFilter(EntryFilter):
+    """Parameters of `/api/courses`."""
+
+    category = django_filters.CharFilter(
+        method="in_category", max_length=SLUG_LENGTH, help_text="Slug of a category."
+    )
+    field = django_filters.CharFilter(method="in_field", max_length=SLUG_LENGTH, help_text="Slug of a field.")
+    level = django_filters.CharFilter(
+        method="at_level",
+        max_length=LEVEL_LENGTH,
+        help_text="A level that some course has; case does not matter.",
+    )
+    language = django_filters.CharFilter(
+        method="in_language",
+        validators=[validate_language],
+        help_text="The tag of a language of some course.",
+    )
+    ordering = StableOrdering(
+        {
+            "title": "title_sort",
+            "code": "code",
+            "level": "level_key",
+            "language": "language",
+            "duration_hours": "duration_hours",
+            "credits": "credits",
+            "created": "created",
+            "updated": "updated",
+        },
+        nullable={"code", "level", "language", "duration_hours", "credits"},
+    )
+
+    def in_category(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the courses of one category."""
+        return qs.filter(field__category_id=_public_id(Category, name, value))
+
+    def in_field(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the courses of one field."""
+        return qs.filter(field_id=_public_id(Field, name, value))
+
+    def at_level(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the courses of one level."""
+        return _with_known(qs, name, "level_key", normalise(value))
+
+    def in_language(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Keep the courses in one language."""
+        return _with_known(qs, name, "language", value.lower())
+
+
+class StrictFilterBackend(DjangoFilterBackend):
+    """Filter by a FilterSet and refuse what it does not know, naming each parameter and what it allows."""
+
+    def filter_queryset(self, request: Any, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        """Return the rows that are asked for; raise ParameterError for a wrong value."""
+        filterset = view.filterset_class(request.query_params, queryset=queryset, request=request)
+        if not filterset.is_valid():
+            wrong = [
+                ParameterError(name, " ".join(messages), allowed=_allowed(filterset.filters[name]))
+                for name, messages in filterset.errors.items()
+            ]
+            raise ParameterError.joined(wrong)
+        rows: QuerySet[Any] = filterset.qs
+        return rows
+
+
+def refuse_unknown(request: Request, allowed: Sequence[str]) -> None:
+    """Raise ParameterError unless each query parameter is one of `allowed` and is given once."""
+    wrong = []
+    for name, values in request.query_params.lists():
+        if name not in allowed:
+            wrong.append(ParameterError(name, "There is no such parameter here.", allowed=allowed))
+        elif len(values) > 1:
+            wrong.append(ParameterError(name, "This parameter may be given once."))
+    if wrong:
+        raise ParameterError.joined(wrong)
+
+
+def _public_id(model: type[Category] | type[Field], name: str, slug: str) -> int:
+    """Return the key of a public entry; raise ParameterError (404) when there is none of this slug."""
+    rows = model.objects.public().filter(slug=unicodedata.normalize("NFC", slug))
+    found: int | None = rows.values_list("pk", flat=True).first()
+    if found is None:
+        allowed = f"a slug from /api/{model._meta.verbose_name_plural}"
+        raise ParameterError(name, f"There is no such {name}.", allowed=allowed, status=404)
+    return found
+
+
+def _with_known(qs: QuerySet[Any], name: str, column: str, value: str) -> QuerySet[Any]:
+    """Keep the rows with a value; raise ParameterError (404) when no public course has it."""
+    public = Course.objects.public()
+    if not public.filter(**{column: value}).exists():
+        known = public.exclude(**{name: None}).order_by().values_list(name, flat=True).distinct()
+        allowed = sorted(known[:LISTED])
+        raise ParameterError(name, f"No course has this {name}.", allowed=allowed, status=404)
+    return qs.filter(**{column: value})
+
+
+def _allowed(parameter: django_filters.Filter) -> list[str] | str:
+    """Return what a parameter takes: its choices, else its own words."""
+    if choices := parameter.extra.get("choices"):
+        return [value for value, _ in choices]
+    length = parameter.extra.get("max_length")
+    return f"{parameter.extra['help_text']}" + (f" At most {length} characters." if length else "")

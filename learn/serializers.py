@@ -1,0 +1,123 @@
+"""What the API shows of the catalogue, and what it takes.
+
+Rows are read as plain tuples and shown as they are: no model instance and no field object per row.
+Serializers check what is written, and describe both directions to the schema.
+"""
+
+import copy
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from learn.models import Category, Course, Field
+from learn.validators import TERM_LENGTH, TERMS
+
+_ENTRY = ("slug", "code", "title", "description")
+_STATE = ("published", "created", "updated", "revision")
+
+
+class EntrySerializer(serializers.ModelSerializer[Any]):
+    """Show one row, given as a tuple of `columns()`; take the members of one entry."""
+
+    # Where the ORM finds members that are no columns of the model itself.
+    paths: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Return what to ask of the ORM for one row, in the order of the members."""
+        return [cls.paths.get(name, name) for name in cls.Meta.fields]
+
+    def to_representation(self, instance: tuple[Any, ...]) -> dict[str, Any]:
+        """Return the answer's members for one row."""
+        return dict(zip(self.Meta.fields, instance, strict=True))
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> Any:
+        """Let PUT turn what it leaves out into "unknown": it replaces the entry (PATCH ignores defaults)."""
+        kind, options = super().build_standard_field(field_name, model_field)
+        if model_field.null:
+            options.pop("required", None)
+            options["default"] = None
+        if issubclass(kind, serializers.DecimalField):
+            options["coerce_to_string"] = False
+        return kind, options
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check the members against each other, as the admin does."""
+        model: type[Any] = self.Meta.model
+        entry = copy.copy(self.instance) or model()
+        for name, value in attrs.items():
+            setattr(entry, name, value)
+        entry.clean()
+        return attrs
+
+
+class CategorySerializer(EntrySerializer):
+    """A category."""
+
+    class Meta:
+        model = Category
+        fields = (*_ENTRY, *_STATE)
+        read_only_fields = ("slug",)
+
+
+class FieldSerializer(EntrySerializer):
+    """A field of study."""
+
+    category = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Category.objects.all(), help_text="Slug of its category."
+    )
+    category_title = serializers.CharField(read_only=True)
+
+    paths = {"category": "category__slug", "category_title": "category__title"}
+
+    class Meta:
+        model = Field
+        fields = (*_ENTRY, "category", "category_title", *_STATE)
+        read_only_fields = ("slug",)
+
+
+class CourseSerializer(EntrySerializer):
+    """A course. What is unknown is null."""
+
+    field = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Field.objects.all(), help_text="Slug of its field."
+    )
+    field_title = serializers.CharField(read_only=True)
+    category = serializers.CharField(read_only=True, help_text="Slug of the field's category.")
+    category_title = serializers.CharField(read_only=True)
+    terms = serializers.ListField(
+        child=serializers.CharField(max_length=TERM_LENGTH),
+        max_length=TERMS,
+        default=list,
+        help_text="When it is given.",
+    )
+
+    paths = {
+        "field": "field__slug",
+        "field_title": "field__title",
+        "category": "field__category__slug",
+        "category_title": "field__category__title",
+    }
+
+    class Meta:
+        model = Course
+        fields = (
+            "slug",
+            "code",
+            "title",
+            "summary",
+            "description",
+            "field",
+            "field_title",
+            "category",
+            "category_title",
+            "level",
+            "language",
+            "duration_hours",
+            "credits",
+            "provider",
+            "url",
+            "terms",
+            *_STATE,
+        )
+        read_only_fields = ("slug",)

@@ -1,0 +1,138 @@
+"""Stop 3 of a request: the catalogue's lists, entries and writes.
+
+Reads know no database by name, so the same code answers from any copy of the catalogue.
+"""
+
+import unicodedata
+from typing import Any
+
+from django.db import IntegrityError, models, router, transaction
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.viewsets import ModelViewSet
+
+from learn.filters import CategoryFilter, CourseFilter, FieldFilter, StrictFilterBackend, refuse_unknown
+from learn.models import Category, Course, Field
+from learn.pagination import CataloguePagination
+from learn.permissions import StaffWrites
+from learn.serializers import CategorySerializer, CourseSerializer, EntrySerializer, FieldSerializer
+from learn.validators import SLUG_LENGTH
+from resilience.problems import ConflictError
+
+
+class EntryViewSet(ModelViewSet[Any]):
+    """Read what is public; write, as staff, whatever is there."""
+
+    model: type[Category] | type[Field] | type[Course]
+    serializer_class: type[EntrySerializer]
+    permission_classes = [StaffWrites]
+    filter_backends = [StrictFilterBackend]
+    filterset_class: type[CategoryFilter | CourseFilter]
+    pagination_class = CataloguePagination
+    lookup_field = "slug"
+    # OPTIONS would list every field of study as a choice.
+    metadata_class = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks, then that nothing unknown is asked for."""
+        super().initial(request, *args, **kwargs)
+        allowed = [*self.filterset_class.base_filters, "page", "page_size"] if self.action == "list" else []
+        refuse_unknown(request, allowed)
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return the public rows, each as the tuple that its serializer shows."""
+        return self._shown(self.model.objects.public())
+
+    def get_object(self) -> Any:
+        """Return the public row of this slug."""
+        return self._one(self.get_queryset())
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Store a new entry and answer 201 with it and its address."""
+        return self._write(None, status.HTTP_201_CREATED)
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change an entry, also a draft; its slug stays."""
+        return self._write(self.kwargs["slug"], status.HTTP_200_OK)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete an entry that nothing belongs to."""
+        with transaction.atomic(using=self._writer()):
+            entry = self._one(self._lockable())
+            try:
+                entry.delete()
+            except models.ProtectedError as error:
+                children = error.protected_objects
+                what = next(iter(children))._meta.verbose_name_plural
+                raise ConflictError(
+                    f"This {entry._meta.verbose_name} has {what} ({len(children)}): move or delete those."
+                ) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _write(self, slug: str | None, code: int) -> Response:
+        try:
+            with transaction.atomic(using=self._writer()):
+                old = None if slug is None else self._one(self._lockable())
+                serializer = self.get_serializer(
+                    old, data=self.request.data, partial=self.request.method == "PATCH"
+                )
+                serializer.is_valid(raise_exception=True)
+                entry = serializer.save()
+                row = self._shown(self._all()).get(pk=entry.pk)
+        except IntegrityError as error:
+            raise ConflictError(
+                "Another write came in between and took this slug, code or parent."
+            ) from error
+        response = Response(self.get_serializer(row).data, status=code)
+        if slug is None:
+            name = f"{entry._meta.model_name}-detail"
+            response["Location"] = reverse(name, kwargs={"slug": entry.slug}, request=self.request)
+        return response
+
+    def _writer(self) -> str:
+        return router.db_for_write(self.model)
+
+    def _all(self) -> models.QuerySet[Any]:
+        """Return all rows, drafts too, where writes go."""
+        return self.model.objects.using(self._writer())
+
+    def _lockable(self) -> models.QuerySet[Any]:
+        return self._all().select_for_update(of=("self",))
+
+    def _shown(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return rows.values_list(*self.serializer_class.columns())
+
+    def _one(self, rows: models.QuerySet[Any]) -> Any:
+        slug = unicodedata.normalize("NFC", self.kwargs["slug"])
+        name = self.model._meta.verbose_name
+        # No database is asked for what it could not hold; PostgreSQL would refuse the NUL.
+        if len(slug) > SLUG_LENGTH or "\0" in slug or (found := rows.filter(slug=slug).first()) is None:
+            raise NotFound(f"There is no {name} with this slug.")
+        return found
+
+
+class CategoryViewSet(EntryViewSet):
+    """Categories: broad areas of knowledge."""
+
+    model = Category
+    serializer_class = CategorySerializer
+    filterset_class = CategoryFilter
+
+
+class FieldViewSet(EntryViewSet):
+    """Fields of study, each in one category."""
+
+    model = Field
+    serializer_class = FieldSerializer
+    filterset_class = FieldFilter
+
+
+class CourseViewSet(EntryViewSet):
+    """Courses, each in one field of study."""
+
+    model = Course
+    serializer_class = CourseSerializer
+    filterset_class = CourseFilter

@@ -1,0 +1,69 @@
+"""JSON in and out of the API: bounded when it comes in, quick when it goes out."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import IO, Any
+
+import orjson
+from django.conf import settings
+from django.utils.functional import Promise
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+from resilience.problems import TooLargeError
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+class JSONRenderer(BaseRenderer):
+    """Render UTF-8 JSON; moments end in Z and decimals are numbers."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the bytes of `data`; raise TypeError for what JSON cannot hold."""
+        return b"" if data is None else orjson.dumps(data, default=_plain, option=_OPTIONS)
+
+
+class JSONParser(BaseParser):
+    """Read UTF-8 JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes (DRF's own has no limit)."""
+
+    media_type = "application/json"
+    renderer_class = JSONRenderer
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return what the body holds.
+
+        Raises:
+            TooLargeError: it has too many bytes; no more than the limit were read.
+            ParseError: it is no JSON, or holds a lone surrogate, NaN or a number beyond a double.
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLargeError(f"The body has more than {limit:,} bytes.")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"The body is no JSON: {error}.") from error
+
+
+def _plain(value: object) -> float | str:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Promise):
+        return str(value)
+    raise TypeError(f"JSON cannot hold {type(value).__name__}")
