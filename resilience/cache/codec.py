@@ -19,6 +19,8 @@ from django.utils.safestring import SafeString
 # Both ways, so that neither a list that holds itself nor hostile bytes meet Python's recursion limit.
 MAX_DEPTH = 100
 
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
+_TEXT = frozenset({str})
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # JSON numbers beyond these are read back as floats
 
 
@@ -54,7 +56,9 @@ def decode(stored: Any) -> Any:
     if not isinstance(stored, bytes):
         raise UndecodableError(f"Expected bytes, found {type(stored).__qualname__}")
     try:
-        return _value(orjson.loads(stored), 0)
+        value = orjson.loads(stored)
+        # Most values hold nothing that was tagged, and then there is nothing to look for.
+        return _value(value, 0) if b'"$' in stored else value
     except UndecodableError:
         raise
     # Whatever a forged entry makes a constructor raise (decimal.InvalidOperation, say) means the same.
@@ -66,12 +70,14 @@ def _plain(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise TypeError(f"nested more than {MAX_DEPTH} deep")
     kind = type(value)
-    if kind in (str, bool) or value is None:
+    if kind in _AS_THEY_ARE:
         return value
-    if kind is list:
-        return [_plain(item, depth + 1) for item in value]
     if kind is dict:
-        return _plain_dict(value, depth)
+        if not _TEXT.issuperset(map(type, value)) or _looks_like_a_tag(value):
+            return {"$dict": [[_plain(k, depth + 1), _plain(v, depth + 1)] for k, v in value.items()]}
+        return {k: v if type(v) in _AS_THEY_ARE else _plain(v, depth + 1) for k, v in value.items()}
+    if kind is list:
+        return [v if type(v) in _AS_THEY_ARE else _plain(v, depth + 1) for v in value]
     if kind is int:
         return value if _SMALLEST <= value <= _LARGEST else {"$int": str(value)}
     if kind is float:
@@ -83,12 +89,6 @@ def _plain(value: Any, depth: int) -> Any:
     if kind not in _WRITERS:
         raise TypeError(f"{kind.__qualname__} is none of {_ALLOWED}")
     return {f"${kind.__name__}": _WRITERS[kind](value)}
-
-
-def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
-    if any(type(key) is not str for key in value) or _looks_like_a_tag(value):
-        return {"$dict": [[_plain(k, depth + 1), _plain(v, depth + 1)] for k, v in value.items()]}
-    return {k: _plain(v, depth + 1) for k, v in value.items()}
 
 
 def _looks_like_a_tag(value: dict[str, Any]) -> bool:

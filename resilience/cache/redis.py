@@ -11,11 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
-from resilience import sockets
-
-# Seconds. A call that has to connect first takes no more than both together.
-CONNECT_TIMEOUT = 0.25
-REPLY_TIMEOUT = 0.25
+from resilience import conf, sockets
 
 _NEEDED = {
     "SERIALIZER": "resilience.cache.redis.BytesSerializer",
@@ -36,7 +32,8 @@ def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
                 f"CACHES: the option {name} must be left out inside ResilientCache, which needs {needed!r}, "
                 f"not {options[name]!r}"
             )
-    return {"SOCKET_CONNECT_TIMEOUT": CONNECT_TIMEOUT, "SOCKET_TIMEOUT": REPLY_TIMEOUT, **options, **_NEEDED}
+    limit = conf.deadline("cache", 0.25)
+    return {"SOCKET_CONNECT_TIMEOUT": limit, "SOCKET_TIMEOUT": limit, **options, **_NEEDED}
 
 
 class BytesSerializer:
@@ -56,7 +53,7 @@ class BoundedConnection(Connection):
     """Connect over all addresses together within one time-out, and keep every wait inside the deadline."""
 
     def _connect(self) -> sockets.DeadlineSocket:
-        sock = sockets.connect(self.host, self.port, self.socket_connect_timeout or CONNECT_TIMEOUT)
+        sock = sockets.connect(self.host, self.port, float(self.socket_connect_timeout or 0.25))
         sock.settimeout(self.socket_timeout)
         return sock
 

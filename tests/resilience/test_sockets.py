@@ -20,23 +20,6 @@ def read_for_ever(sock: socket.socket) -> None:
         pass
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that neither answers nor refuses: its backlog is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = []
-        for _ in range(4):
-            client = socket.socket()
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-            waiting.append(client)
-        yield listener.getsockname()[1]
-        for client in waiting:
-            client.close()
-
-
 @contextmanager
 def connected(serve: Serve, limit: float) -> Iterator[sockets.DeadlineSocket]:
     with serving(serve) as port, sockets.connect("127.0.0.1", port, limit) as sock:

@@ -182,7 +182,7 @@ class TestForeignBytes:
             b'{"$Decimal": "x"}',
             b'{"$UUID": "x"}',
             b'{"$int": "' + b"9" * 5000 + b'"}',
-            b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2),
+            b"[" * (MAX_DEPTH + 2) + b'{"$tuple": []}' + b"]" * (MAX_DEPTH + 2),
             b"[" * 100_000,
             "text",
             1.5,

@@ -1,0 +1,177 @@
+"""Stop 6: a cache that goes quiet, not wrong and not slow, when its server is away.
+
+CACHES = {"default": {
+    "BACKEND": "resilience.cache.ResilientCache",
+    "LOCATION": "redis://127.0.0.1:6379/0",
+    "OPTIONS": {"INNER": "django_redis.cache.RedisCache", "BREAKER": "cache", …what INNER takes},
+}}
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.cache.backends import redis as djangos_redis
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from resilience.cache import codec
+from resilience.cache.calls import Calls
+from resilience.cache.redis import bounded_options
+
+log = logging.getLogger("resilience.cache")
+
+_MISSING = object()
+# What a read gets from a cache that was not asked or did not answer: "away" is not "not there".
+_AWAY = object()
+
+
+class ResilientCache(BaseCache):
+    """Guard any cache backend of Django's.
+
+    While its breaker refuses or its server fails, reads find nothing and writes do nothing, at once and
+    without an exception: `add`, `touch` and `delete` say False, `set_many` names all keys as failed, `incr`
+    counts from nothing. Wrong use still raises. Values go through `codec`, whatever the backend.
+    """
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._inner, breaker = _inner(location, params)
+        self._calls = Calls(breaker)
+
+    # --- Reads ---
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        value = self._get(key, version)
+        return default if value is _MISSING or value is _AWAY else value
+
+    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        wanted = {self.make_and_validate_key(key, version): key for key in keys}
+        found: dict[str, Any] = self._calls.make("get_many", lambda: self._inner.get_many(list(wanted)), {})
+        decoded = {wanted[made]: self._decoded(made, stored) for made, stored in found.items()}
+        return {key: value for key, value in decoded.items() if value is not _MISSING}
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        made = self.make_and_validate_key(key, version)
+        return bool(self._calls.make("has_key", lambda: self._inner.has_key(made), False))
+
+    def _get(self, key: Any, version: int | None) -> Any:
+        made = self.make_and_validate_key(key, version)
+        stored = self._calls.make("get", lambda: self._inner.get(made, _MISSING), _AWAY)
+        return stored if stored is _MISSING or stored is _AWAY else self._decoded(made, stored)
+
+    def _decoded(self, made: str, stored: Any) -> Any:
+        try:
+            return codec.decode(stored)
+        except codec.UndecodableError as error:
+            self._calls.note_undecodable(made, error)
+            return _MISSING
+
+    # --- Writes ---
+
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        made, stored = self._entry(key, value, version)
+        self._calls.make("set", lambda: self._inner.set(made, stored, timeout), None)
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made, stored = self._entry(key, value, version)
+        return bool(self._calls.make("add", lambda: self._inner.add(made, stored, timeout), False))
+
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made = self.make_and_validate_key(key, version)
+        return bool(self._calls.make("touch", lambda: self._inner.touch(made, timeout), False))
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        made = self.make_and_validate_key(key, version)
+        return bool(self._calls.make("delete", lambda: self._inner.delete(made), False))
+
+    def set_many(
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        entries = dict(self._entry(key, value, version) for key, value in data.items())
+        names = dict(zip(entries, data, strict=True))
+        failed = self._calls.make(
+            "set_many", lambda: self._inner.set_many(entries, timeout) or [], list(entries)
+        )
+        return [names[made] for made in failed]
+
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        made = [self.make_and_validate_key(key, version) for key in keys]
+        self._calls.make("delete_many", lambda: self._inner.delete_many(made), None)
+
+    def clear(self) -> None:
+        self._calls.make("clear", self._inner.clear, None)
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        made = self.make_and_validate_key(key, version)
+        return self._calls.make("incr", lambda: int(self._inner.incr(made, delta)), delta)
+
+    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        version = self.version if version is None else version
+        value = self._get(key, version)
+        if value is _MISSING:
+            raise ValueError(f"Key {key!r} not found")
+        if value is not _AWAY:
+            self.set(key, value, version=version + delta)
+            self.delete(key, version=version)
+        return version + delta
+
+    def close(self, **kwargs: Any) -> None:
+        try:
+            self._inner.close(**kwargs)
+        except Exception as error:
+            log.warning("cache close failed: %s", error)
+
+    def _entry(self, key: Any, value: Any, version: int | None) -> tuple[str, bytes | int]:
+        return self.make_and_validate_key(key, version), codec.encode(value, key=str(key))
+
+    # --- From coroutines, where Django's own would make several calls or mistake "away" for missing ---
+
+    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        return await sync_to_async(self.get_many)(keys, version)
+
+    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+        return await sync_to_async(self.has_key)(key, version)
+
+    async def aset_many(
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        return await sync_to_async(self.set_many)(data, timeout, version)
+
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        await sync_to_async(self.delete_many)(keys, version)
+
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await sync_to_async(self.incr)(key, delta, version)
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await sync_to_async(self.incr_version)(key, delta, version)
+
+    async def aclose(self, **kwargs: Any) -> None:
+        await sync_to_async(self.close)(**kwargs)
+
+
+def _inner(location: str, params: dict[str, Any]) -> tuple[BaseCache, str]:
+    """Return the backend that `params` names in its OPTIONS, and the name of the breaker that judges it."""
+    options = dict(params.get("OPTIONS", {}))
+    if "INNER" not in options:
+        raise ImproperlyConfigured(
+            'CACHES: ResilientCache needs OPTIONS["INNER"], the backend that it guards'
+        )
+    backend = import_string(options.pop("INNER"))
+    breaker = options.pop("BREAKER", "cache")
+    if issubclass(backend, djangos_redis.RedisCache):
+        raise ImproperlyConfigured(
+            "CACHES: Django's own Redis backend reads pickles; name django_redis.cache.RedisCache as INNER"
+        )
+    if backend.__module__.startswith("django_redis."):
+        options = bounded_options(options)
+    # Keys are made here, so that whoever changes key_func, key_prefix or version on the cache is obeyed.
+    made_here = {"KEY_FUNCTION": _as_it_is, "KEY_PREFIX": "", "VERSION": 1}
+    return backend(location, {**params, **made_here, "OPTIONS": options}), breaker
+
+
+def _as_it_is(key: str, key_prefix: str, version: int) -> str:
+    return key
