@@ -2,34 +2,21 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from learn.management.commands.ratings_stub import CONTROL, MODES, RatingsStub
+from tests.servers.partner import Partner
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@contextmanager
-def running(stub: RatingsStub) -> Iterator[RatingsStub]:
-    thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield stub
-    finally:
-        stub.shutdown()
-        stub.server_close()
-        thread.join()
-
-
 @pytest.fixture
 def stub() -> Iterator[RatingsStub]:
-    with running(RatingsStub()) as server:
+    with Partner() as server:
         yield server
 
 

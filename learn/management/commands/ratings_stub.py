@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     # --- The modes ---
 
     def well(self) -> None:
-        self.answer(200, rating_of(urlsplit(self.path).path.strip("/")))
+        self.answer(200, rating_of(unquote(urlsplit(self.path).path.strip("/"))))
 
     def slow(self) -> None:
         self.server.ended.wait(self.server.seconds)

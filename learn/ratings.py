@@ -1,0 +1,107 @@
+"""What a partner's API says of a course, and the last that is known of it when the partner says nothing."""
+
+import hashlib
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from django.conf import settings
+from django.core.cache import cache
+
+from resilience.http import session
+from resilience.primitives.errors import ResilienceError
+
+log = logging.getLogger("learn.ratings")
+
+# Seconds that a rating is remembered, and ratings that one process remembers beside the cache.
+KEPT = 7 * 86_400.0
+MOST_REMEMBERED = 1_000
+_lock = threading.Lock()
+# In process memory as well: cache and partner may be down together. The longest unconfirmed comes first.
+_remembered: dict[str, "Rating"] = {}  # Guarded by _lock.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating:
+    """A partner's rating of a course, None when it has none; `as_of` is wall time in seconds."""
+
+    value: float | None
+    as_of: float
+
+
+class RatingUnknownError(Exception):
+    """The partner cannot be asked, and nothing is known from before."""
+
+
+def fetch(slug: str) -> Rating:
+    """Ask the partner, through the guard `external_api`.
+
+    Raises `requests.RequestException` when it fails, and `ResilienceError` when it was not asked.
+    """
+    url = f"{settings.RATINGS_URL.rstrip('/')}/{quote(slug, safe='')}"
+    try:
+        value = session("external_api").get_json(url, expect=lambda answer: _rating(answer, slug))
+    except requests.HTTPError as error:
+        if error.response is None or error.response.status_code != 404:
+            raise
+        value = None
+    return Rating(value=value, as_of=time.time())
+
+
+def rating_of(slug: str) -> tuple[Rating, bool]:
+    """Return the rating of a course, and whether the partner has just confirmed it.
+
+    Raises RatingUnknownError when the partner fails and has never told this site.
+    """
+    # Asked first: afterwards the time of the request may be up.
+    known = _last_known(slug)
+    try:
+        rating = fetch(slug)
+    except (requests.RequestException, ResilienceError) as error:
+        log.warning("no rating from the partner: %s", error)
+        if known is None:
+            raise RatingUnknownError from error
+        return known, False
+    _remember(slug, rating)
+    return rating, True
+
+
+def _rating(answer: Any, slug: str) -> float:
+    value = answer["rating"]
+    if answer["slug"] != slug or isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("no rating of this course")
+    if not 0 <= value <= 5:
+        raise ValueError(f"a rating lies between 0 and 5, not at {value}")
+    return float(value)
+
+
+def _remember(slug: str, rating: Rating) -> None:
+    with _lock:
+        _remembered.pop(slug, None)
+        _remembered[slug] = rating
+        if len(_remembered) > MOST_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+    cache.set(_key(slug), (rating.value, rating.as_of), timeout=KEPT)
+
+
+def _last_known(slug: str) -> Rating | None:
+    known = [rating for rating in (_stored(cache.get(_key(slug))), _remembered.get(slug)) if rating]
+    newest = max(known, key=lambda rating: rating.as_of, default=None)
+    return newest if newest is not None and time.time() - newest.as_of <= KEPT else None
+
+
+def _stored(entry: Any) -> Rating | None:
+    # Others may write to the cache: what is not ours is nothing.
+    match entry:
+        case (None | float() as value, float() as as_of):
+            return Rating(value=value, as_of=as_of)
+    return None
+
+
+def _key(slug: str) -> str:
+    # A digest, because a slug may be long and in any script.
+    return f"rating:{hashlib.sha256(slug.encode()).hexdigest()}"

@@ -1,0 +1,165 @@
+"""Stop 6: ask a partner's API, inside its guard, for no longer and for no more bytes than agreed."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+import requests
+
+from resilience import conf, faults, registry
+from resilience.http.failures import AnswerTooLargeError, CutShortError, UnexpectedAnswerError, classify
+from resilience.http.transport import BoundedAdapter
+from resilience.primitives import Deadline, DeadlineExceededError, Outcome, budget, deadline_scope
+
+T = TypeVar("T")
+
+_CHUNK = 65_536
+
+
+@cache
+def session(name: str) -> "GuardedSession":
+    """Return this process's session of one partner: `session("external_api").get_json(url, expect=…)`."""
+    return GuardedSession(name)
+
+
+class GuardedSession:
+    """Send requests through the guard `name`, as `requests` would, save that
+
+    connecting (`connect` seconds over all addresses), sending, headers and body have one deadline together
+    (`total` seconds, or the request's); an answer has at most `most_bytes`; nothing is redirected, repeated
+    or remembered (cookies, connections); and the environment (proxies, `.netrc`) has no say.
+
+    Raises `requests.RequestException` for what went wrong with the partner, `RejectedError` when its guard
+    let no call through, and `DeadlineExceededError` when the time of the request was up.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pool: str = "external",
+        connect: float | None = None,
+        total: float | None = None,
+        most_bytes: int = 1_048_576,
+    ) -> None:
+        self.name = name
+        self._pool = pool
+        self._connect = conf.deadline("http_connect", 1.0) if connect is None else connect
+        self._total = conf.deadline("http_total", 3.0) if total is None else total
+        self._most_bytes = most_bytes
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Return the answer, read whole, whatever its status; `options` are those of `requests.request`."""
+        try:
+            return self._guarded(_as_it_is, method, url, options)
+        except requests.HTTPError as error:
+            if error.response is None:
+                raise
+            return error.response
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        """Return the answer to a GET: see `request`."""
+        return self.request("GET", url, **options)
+
+    def get_json(self, url: str, *, expect: Callable[[Any], T], **options: Any) -> T:
+        """Return what `expect` makes of the JSON at `url`.
+
+        `expect` checks the value and raises ValueError, TypeError or LookupError when it is not what was
+        asked for: that is the partner's failure, an UnexpectedAnswerError. Any status but 200 is a
+        `requests.HTTPError`.
+        """
+
+        def read(response: requests.Response) -> T:
+            if response.status_code != 200:
+                raise requests.HTTPError(f"{response.status_code} instead of 200", response=response)
+            try:
+                return expect(orjson.loads(response.content))
+            except (ValueError, TypeError, LookupError) as error:
+                raise UnexpectedAnswerError(f"not what was asked for: {error}", response=response) from error
+
+        return self._guarded(read, "GET", url, options)
+
+    def _guarded(
+        self, read: Callable[[requests.Response], T], method: str, url: str, options: dict[str, Any]
+    ) -> T:
+        breaker = registry.breaker(self.name)
+        with registry.bulkhead(self._pool).enter(), deadline_scope(self._total) as deadline:
+            time_left = budget(self._total)
+            admission = breaker.admit()
+            started = time.monotonic()
+            try:
+                result = read(self._exchange(method, url, options))
+            except BaseException as error:
+                blamed = self._blamed(error, deadline, time_left)
+                breaker.settle(admission, classify(blamed), error=blamed, operation="fetch")
+                if blamed is error:
+                    raise
+                raise blamed from error
+            breaker.settle(admission, Outcome.SUCCESS, operation="fetch", took=time.monotonic() - started)
+            return result
+
+    def _blamed(self, error: BaseException, deadline: Deadline, time_left: float) -> BaseException:
+        """Return what to raise for `error`, where `time_left` seconds were left when the call began."""
+        # See Note [A wait that we cut short].
+        ours = isinstance(error, requests.RequestException) and deadline.expired
+        if not ours or time_left >= 0.9 * self._total:
+            return error
+        if time_left < self._total / 2:
+            return DeadlineExceededError(f"given up after {time_left:.1f} s")
+        return CutShortError(f"given up after {time_left:.1f} s of {self._total:.1f}")
+
+    def _exchange(self, method: str, url: str, options: dict[str, Any]) -> requests.Response:
+        faults.inject(
+            self.name, limit=self._total, error=requests.ConnectionError, timeout=requests.ReadTimeout
+        )
+        with _PlainSession() as one_time:
+            response = one_time.request(
+                method,
+                url,
+                **options,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self._connect, self._total),
+            )
+            with response:
+                # What `content` and `json()` of the response go by, once it was read.
+                response._content = self._body(response)
+        if response.status_code >= 500:
+            raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
+        return response
+
+    def _body(self, response: requests.Response) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_content(_CHUNK):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._most_bytes:
+                raise AnswerTooLargeError(f"more than {self._most_bytes} bytes", response=response)
+        return b"".join(chunks)
+
+
+class _PlainSession(requests.Session):
+    """A session for one request: it follows nothing and reads nothing from the environment.
+
+    For one, because a connection that is kept may have gone stale, and would look like a failure.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers.update({"Connection": "close", "Accept-Encoding": "identity"})
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, BoundedAdapter())
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Look nowhere: requests would read all of a redirect's body even if it does not follow it."""
+
+
+def _as_it_is(response: requests.Response) -> requests.Response:
+    # Raised only to be counted: the caller gets the answer.
+    if response.status_code >= 400:
+        raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
+    return response
