@@ -1,7 +1,7 @@
 """The settings of `RESILIENCE`, typed and read at call time; a project names only what it wants otherwise."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
-from resilience.primitives import BreakerConfig, BulkheadConfig
+from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 
 # Every key that there is, with what it is when the project does not say.
 DEFAULTS: Mapping[str, Any] = {
@@ -21,8 +22,11 @@ DEFAULTS: Mapping[str, Any] = {
     "BREAKERS": {},
     "BULKHEADS": {},
     "DEADLINES": {},
+    "LIVENESS_PATH": "/api/health/live",
 }
-_ENDPOINT = "endpoint"
+# What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
+# and the dotted paths of what judges its exceptions and of what asks the dependency once.
+_BESIDE = ("endpoint", "classify", "probe")
 
 
 def get(key: str) -> Any:
@@ -65,7 +69,12 @@ def drills() -> bool:
 def breakers() -> dict[str, BreakerConfig]:
     """Return the declared breakers; raise `ImproperlyConfigured` for one that makes no sense."""
     return {
-        name: _built(BreakerConfig, "BREAKERS", name, {k: v for k, v in values.items() if k != _ENDPOINT})
+        name: _built(
+            BreakerConfig,
+            "BREAKERS",
+            name,
+            {"probed": "probe" in values} | {k: v for k, v in values.items() if k not in _BESIDE},
+        )
         for name, values in get("BREAKERS").items()
     }
 
@@ -85,7 +94,7 @@ def deadline(name: str, default: float | None = None) -> float:
 
 def endpoint(name: str) -> str:
     """Return what the breaker guards, without user or password: two databases have two breakers."""
-    declared = get("BREAKERS").get(name, {}).get(_ENDPOINT)
+    declared = _beside(name, "endpoint")
     if declared is not None:
         return _bare(str(declared))
     if name in ("database", "auth"):
@@ -98,15 +107,36 @@ def endpoint(name: str) -> str:
     return ""
 
 
+def classify(name: str) -> Classify | None:
+    """Return what tells a breaker how an exception counts; None: each one is a failure."""
+    path = _beside(name, "classify")
+    return None if path is None else import_string(path)
+
+
+def probes() -> dict[str, Callable[[], object]]:
+    """Return what asks each dependency once, by breaker; one without is probed by the next real call."""
+    found = {name: _beside(name, "probe") for name in get("BREAKERS")}
+    return {name: import_string(path) for name, path in found.items() if path is not None}
+
+
+def liveness_path() -> str:
+    """Return the address that says that the process lives, and asks nothing else."""
+    return str(get("LIVENESS_PATH"))
+
+
 def unknown_keys() -> list[str]:
     """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
     given = getattr(settings, "RESILIENCE", {})
     unknown = [key for key in given if key not in DEFAULTS]
     for section, kind in (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig)):
-        known = {field.name for field in fields(kind)} | ({_ENDPOINT} if kind is BreakerConfig else set())
+        known = {field.name for field in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
         for name, values in given.get(section, {}).items():
             unknown += [f"{section}.{name}.{key}" for key in values if key not in known]
     return unknown
+
+
+def _beside(name: str, key: str) -> Any:
+    return get("BREAKERS").get(name, {}).get(key)
 
 
 def _built(kind: type[Any], section: str, name: str, values: Mapping[str, Any]) -> Any:

@@ -89,6 +89,11 @@ def breakers() -> dict[str, CircuitBreaker]:
     return {name: breaker(name) for name in conf.breakers()}
 
 
+def states() -> dict[str, str]:
+    """Return the state of each declared breaker as people see it: `CLOSED`, `OPEN` or `HALF_OPEN`."""
+    return {name: breaker(name).shown().value for name in conf.get("BREAKERS")}
+
+
 def forget() -> None:
     """Make everything anew: the settings have changed."""
     use(Registry(clock=_registry.clock))
@@ -121,7 +126,12 @@ def _make_breaker(name: str) -> CircuitBreaker:
             else:
                 place = hashlib.blake2b(conf.endpoint(name).encode(), digest_size=8).hexdigest()
                 made = CircuitBreaker(
-                    name=name, config=config, store=store(), key=f"{name}@{place}", clock=_registry.clock
+                    name=name,
+                    config=config,
+                    store=store(),
+                    key=f"{name}@{place}",
+                    classify=conf.classify(name),
+                    clock=_registry.clock,
                 )
             _registry.breakers[name] = made
             CircuitBreakerMonitor.register(made)

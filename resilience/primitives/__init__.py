@@ -1,6 +1,6 @@
 """Breakers and what stands around a call, in pure Python: no Django in here."""
 
-from .breaker import CircuitBreaker
+from .breaker import CircuitBreaker, Classify
 from .bulkhead import Bulkhead
 from .cell import Admission
 from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
@@ -35,6 +35,7 @@ __all__ = [
     "BulkheadFullError",
     "Chain",
     "CircuitBreaker",
+    "Classify",
     "Clock",
     "Deadline",
     "DeadlineExceededError",

@@ -119,6 +119,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         elif outcome is _SUCCESS:
             self._last_failure = None
 
+    def classify(self, error: BaseException) -> Outcome:
+        """Say what an exception of a call counts as."""
+        return self._classify(error)
+
     def refuses(self) -> bool:
         """Say whether a call would be refused now, without taking a permit."""
         return self._gate.refuses()
