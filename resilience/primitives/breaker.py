@@ -112,12 +112,11 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """
         if outcome is _SUCCESS and took > self._slow_after:
             outcome = Outcome.SLOW
-        counted = self._gate.settle(admission, outcome, error, operation)
-        if outcome is _FAILURE:
-            if counted:
+        if self._gate.settle(admission, outcome, error, operation):
+            if outcome is _FAILURE:
                 self._last_failure = error
-        elif outcome is _SUCCESS:
-            self._last_failure = None
+            elif outcome is _SUCCESS:
+                self._last_failure = None
 
     def classify(self, error: BaseException) -> Outcome:
         """Say what an exception of a call counts as."""

@@ -32,7 +32,7 @@ def boot_id() -> bytes:
 
 
 def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap, int]:
-    """Map the store at `path`; return it and the open file.
+    """Map the store at `path`; return it and its inode.
 
     With `create` it is built where there is none, and replaced where it is damaged, of an earlier boot or
     of another size. Raise `StoreUnavailableError` where it cannot be had, saying why.
@@ -49,19 +49,17 @@ def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap,
                     )
                 _build(path, layout, instead_of=None)
                 continue
-            memory = None
             try:
                 memory = _map(file, layout)
                 if memory is not None:
-                    return memory, file
+                    return memory, os.fstat(file).st_ino
                 if not create:
                     raise StoreUnavailableError(
                         f"{path} is damaged or left over from another boot; a server builds it anew"
                     )
                 _build(path, layout, instead_of=os.fstat(file).st_ino)
             finally:
-                if memory is None:
-                    os.close(file)
+                os.close(file)
     except OSError as error:
         raise StoreUnavailableError(f"{path} cannot be used: {error.strerror}") from error
     raise StoreUnavailableError(f"{path} is replaced over and over")

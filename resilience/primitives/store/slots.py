@@ -5,24 +5,39 @@ freed by the kernel when its holder dies, and kept while it is stopped.
 """
 
 import fcntl
-import logging
 import os
 import struct
+from pathlib import Path
 
 # The numbers of Linux, which older Pythons do not name.
 _GETLK: int = getattr(fcntl, "F_OFD_GETLK", 36)
 _SETLK: int = getattr(fcntl, "F_OFD_SETLK", 37)
-log = logging.getLogger("resilience.store")
-
 # struct flock: type, whence, start, length, pid (0 for this kind of lock).
 _FLOCK = struct.Struct("hhqqi4x")
 
 
 class SlotLocks:
-    """The locks of all slots: one byte each of the mapped file, which `file` has open."""
+    """The locks of all slots: one byte each of the mapped file.
 
-    def __init__(self, file: int) -> None:
-        self._file = file
+    It is opened once more for them: a mapping keeps the file that it was made of open, in forked children
+    too, and with it the lock of a parent that is long dead.
+    """
+
+    def __init__(self, path: Path, inode: int) -> None:
+        self._path = path
+        self._inode = inode
+        self._file = self._open()
+
+    def _open(self) -> int:
+        """Open the file; -1 if the path names another one by now, which `HostStore.refresh` finds out."""
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return -1
+        if os.fstat(file).st_ino == self._inode:
+            return file
+        os.close(file)
+        return -1
 
     def claim(self, slot: int) -> bool:
         """Take a slot for the life of this process; False if another one has it."""
@@ -49,12 +64,6 @@ class SlotLocks:
             os.close(file)
 
     def reopen(self) -> None:
-        """Open the same file anew in a forked child, which leaves the slot to its parent."""
-        shared, self._file = self._file, -1
-        try:
-            # The path may name another file by now; this is the mapped one for sure.
-            self._file = os.open(f"/proc/self/fd/{shared}", os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            log.exception("this process counts alone: its slot cannot be had")
-        finally:
-            os.close(shared)
+        """Leave the slot to the parent, in a forked child."""
+        self.close()
+        self._file = self._open()

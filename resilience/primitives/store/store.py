@@ -191,10 +191,9 @@ class HostStore(Store):
         self._open()
 
     def _open(self) -> None:
-        memory, file = open_mapped(self.path, self.layout, create=self._create)
-        self._inode = os.fstat(file).st_ino
+        memory, self._inode = open_mapped(self.path, self.layout, create=self._create)
         self._use(memoryview(memory))
-        self._locks = SlotLocks(file)
+        self._locks = SlotLocks(self.path, self._inode)
         self.lock = HostLock(self.path.with_suffix(".lock"), self.times, at.HELD)
         self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, at.LIMITS_HELD)
 

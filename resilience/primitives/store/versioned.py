@@ -154,7 +154,9 @@ class Versioned(Generic[T]):
         return version, self._decode(json.loads(payload))
 
     def _payload(self, value: T) -> bytes:
-        payload = json.dumps(self._encode(value), separators=(",", ":")).encode()
+        payload = json.dumps(self._encode(value), ensure_ascii=False, separators=(",", ":")).encode(
+            errors="replace"
+        )
         room = (self._stride - 2) * WORD
         if len(payload) > room:
             raise ValueError(f"{len(payload)} bytes do not fit into the {room} of this record of the store")
