@@ -1,12 +1,11 @@
 """Slugs, revisions, derived columns and who is public."""
 
-import threading
 from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from learn.models import Category, Course, Field
@@ -163,27 +162,3 @@ class TestPublic:
 def test_a_parent_is_not_deleted_under_its_children(category: Category, course: Course) -> None:
     with pytest.raises(ProtectedError):
         category.delete()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_savers_at_once_give_one_slug_to_one_of_them(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    barrier = threading.Barrier(2, timeout=10)
-    outcomes: list[str] = []
-
-    def create() -> None:
-        barrier.wait()
-        try:
-            outcomes.append(Category.objects.create(title="Same").slug)
-        except IntegrityError:
-            outcomes.append("refused")
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=create) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert "same" in outcomes
-    assert set(outcomes) <= {"same", "same-2", "refused"}
-    assert Category.objects.filter(slug="same").count() == 1
