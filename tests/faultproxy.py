@@ -11,7 +11,8 @@ refuse   no listener: connections are refused, open ones are reset
 latency  each chunk is held back by ``delay`` seconds, in both directions
 silent   connections are accepted, nothing is passed on, nothing is closed
 reset    connections are accepted, then reset; open ones at once
-cut      half of the server's next reply is passed on, then the connection is reset
+cut      half of the server's next reply is passed on, then the connection is reset; with ``once``, the
+         next connection finds ``pass``
 flap     ``pass`` and ``refuse`` in turns of ``period`` seconds
 """
 
@@ -44,6 +45,7 @@ class FaultProxy:
         self.chunks = 0
         self._mode: Mode = "pass"
         self._delay = 0.0
+        self._once = False
         self._listener: asyncio.Server | None = None
         self._open: set[Writers] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,8 +64,9 @@ class FaultProxy:
         self._thread.join(5)
         self._loop.close()
 
-    def set(self, mode: Mode, *, delay: float = 0.0, period: float = 2.0) -> None:
+    def set(self, mode: Mode, *, delay: float = 0.0, period: float = 2.0, once: bool = False) -> None:
         """Switch to a mode; in force when this returns."""
+        self._once = once
         self._run(self._set(mode, delay, period))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -149,6 +152,8 @@ class FaultProxy:
             if self._mode == "cut" and from_server:
                 writer.write(chunk[: len(chunk) // 2])
                 await writer.drain()
+                if self._once:
+                    self._mode = "pass"
                 raise ConnectionResetError("cut")
             if not from_server:
                 self.chunks += 1

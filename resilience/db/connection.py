@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import errors, pq, waiting
-from psycopg.abc import PQGen, PQGenConn
+from psycopg.abc import ConnDict, PQGen, PQGenConn
 from psycopg.conninfo import conninfo_attempts, make_conninfo
 
-from resilience.db.addresses import with_known_addresses
+from resilience import addresses
 from resilience.primitives import current_deadline, deadline_scope
 
 _ACTIVE = pq.TransactionStatus.ACTIVE
@@ -53,7 +53,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
         # libpq's own connect_timeout is at least 2 s for each address.
         options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         params = cls._get_connection_params(conninfo, **kwargs)
-        attempts = conninfo_attempts(with_known_addresses(params, deadline.remaining()))
+        attempts = conninfo_attempts(_resolved(params, deadline.remaining()))
         failed: psycopg.Error = psycopg.OperationalError("no address to connect to")
         for left, attempt in zip(range(len(attempts), 0, -1), attempts, strict=True):
             with deadline_scope(deadline.remaining() / left):
@@ -123,6 +123,35 @@ class DeadlineConnection(psycopg.Connection[Any]):
         deadline = current_deadline()
         left = self.limit if deadline is None else deadline.remaining()
         return max(left, self._floor)
+
+
+def _resolved(params: ConnDict, limit: float) -> ConnDict:
+    """Return the parameters with ``hostaddr`` beside each ``host``, a name once for each of its addresses.
+
+    The name stays, so that TLS still checks it. The first look-up of a name takes ``limit`` seconds at most.
+    """
+    hosts = str(params.get("host") or "").split(",")
+    if params.get("hostaddr") or any(not host or host.startswith(("/", "@")) for host in hosts):
+        return params  # nothing to resolve, or the path of a socket
+    ports = str(params.get("port") or "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    found = [
+        (host, address, port)
+        for host, port in zip(hosts, ports, strict=True)
+        for address in _addresses(host, limit)
+    ]
+    names, numbers, each_port = (",".join(column) for column in zip(*found, strict=True))
+    resolved: ConnDict = {**params, "host": names, "hostaddr": numbers}
+    return {**resolved, "port": each_port} if params.get("port") else resolved
+
+
+def _addresses(host: str, limit: float) -> list[str]:
+    try:
+        return addresses.lookup(host, limit)
+    except TimeoutError as error:
+        raise errors.ConnectionTimeout(str(error)) from error
+    except (OSError, UnicodeError) as error:
+        raise psycopg.OperationalError(f"failed to resolve host {host!r}: {error}") from error
 
 
 _OPTIONS = ("autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory")

@@ -56,10 +56,11 @@ def _networks(values: list[str]) -> list[str]:
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings of the database at this address."""
+    """Return Django's settings of the database at this address, behind its guard."""
     database: dict[str, Any] = environ.Env.db_url_config(url)
     database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    if database["ENGINE"] == "django.db.backends.sqlite3":
+    database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")
+    if database["ENGINE"] == "resilience.db.sqlite3":
         database["OPTIONS"] = {
             "timeout": 1.5,
             "transaction_mode": "IMMEDIATE",
@@ -165,6 +166,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {
     "default": database_settings(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}"))
 }
+DATABASE_ROUTERS = ["resilience.db.router.TierRouter"]
 
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:

@@ -1,8 +1,8 @@
 """Every wait of a connection ends with the budget, whatever the server does."""
 
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -10,17 +10,12 @@ import pytest
 from psycopg import pq
 from psycopg.errors import ConnectionTimeout
 
+from resilience import addresses
 from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection, SpentError
 from resilience.primitives import deadline_scope
 from tests.faultproxy import FaultProxy
+from tests.resilience.db.conftest import frozen, takes
 from tests.servers import PostgresServer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """A server that the tests of this module may freeze."""
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -29,22 +24,6 @@ def connection(server: PostgresServer) -> Iterator[DeadlineConnection]:
         connection = DeadlineConnection.connect(server.url, autocommit=True)
     yield connection
     connection.close()
-
-
-@contextmanager
-def frozen(server: PostgresServer) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
-
-
-@contextmanager
-def takes(at_least: float, at_most: float) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert at_least <= time.monotonic() - started <= at_most
 
 
 class TestConnect:
@@ -76,6 +55,53 @@ class TestConnect:
                 pytest.raises(psycopg.OperationalError, match="refused"),
             ):
                 DeadlineConnection.connect(url)
+
+    def test_uses_the_last_known_address_of_a_name(
+        self, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = server.url.replace("127.0.0.1", "localhost")
+        with deadline_scope(1):
+            DeadlineConnection.connect(url).close()
+
+        def silent(*_: object, **__: object) -> None:
+            pytest.fail("a name server was asked")
+
+        monkeypatch.setattr(socket, "getaddrinfo", silent)
+        with deadline_scope(1):
+            DeadlineConnection.connect(url).close()
+
+    def test_tries_each_address_of_each_name(
+        self, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with FaultProxy(server.port) as proxy:
+            proxy.set("refuse")
+            found = {"old.example": ["127.0.0.2", "127.0.0.3"], "new.example": ["127.0.0.1"]}
+            monkeypatch.setattr(addresses, "lookup", lambda host, limit: found[host])
+            hosts = f"old.example:{proxy.port},new.example:{server.port}"
+            with deadline_scope(1):
+                connection = DeadlineConnection.connect(
+                    server.url.replace(f"127.0.0.1:{server.port}", hosts), target_session_attrs="any"
+                )
+            assert (connection.info.host, connection.info.hostaddr) == ("new.example", "127.0.0.1")
+            connection.close()
+
+    def test_of_a_name_that_is_not_resolved_in_time_has_timed_out(
+        self, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def silent(host: str, limit: float) -> None:
+            raise TimeoutError("no name server answered")
+
+        monkeypatch.setattr(addresses, "lookup", silent)
+        with deadline_scope(1), pytest.raises(ConnectionTimeout, match="no name server"):
+            DeadlineConnection.connect("host=db.example")
+
+    def test_of_an_unknown_name_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(host: str, limit: float) -> None:
+            raise socket.gaierror("no such name")
+
+        monkeypatch.setattr(addresses, "lookup", unknown)
+        with deadline_scope(1), pytest.raises(psycopg.OperationalError, match=r"db\.example"):
+            DeadlineConnection.connect("host=db.example")
 
 
 class TestWait:

@@ -1,0 +1,75 @@
+"""Stop 5a: a cursor whose queries and fetches go through the guard of their alias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
+
+from resilience.db.measure import Measured
+
+if TYPE_CHECKING:
+    from resilience.db.wrapper import GuardedWrapper
+    from resilience.primitives import Admission
+
+
+class GuardedCursor(CursorWrapper):
+    """Wrap what waits for the database. The rest, and what each method means, is Django's.
+
+    What has a name here hides what the driver's cursor calls the same.
+    """
+
+    db: GuardedWrapper
+    _admission: Admission | None = None  # that of the last query
+
+    def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        with self._measured(sql):
+            return super()._execute(sql, params)  # type: ignore[misc]  # the stubs leave it out
+
+    def _executemany(self, sql: Any, param_list: Any, *ignored: Any) -> Any:
+        with self._measured(sql):
+            return super()._executemany(sql, param_list)  # type: ignore[misc]  # as above
+
+    def callproc(self, procname: Any, params: Any = None, kparams: Any = None) -> Any:
+        with self._measured(None):
+            return super().callproc(procname, params, kparams)
+
+    def _measured(self, sql: object, *, timed: bool = True) -> Measured:
+        db = self.db
+        self._admission = admission = db.admitted()
+        return Measured(
+            db, admission, "query", counts=not db.controlling, changes=not is_read(sql), timed=timed
+        )
+
+    def fetchone(self) -> Any:
+        return self._fetch(self.cursor.fetchone)
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fetch(self.cursor.fetchmany, *args, **kwargs)
+
+    def fetchall(self) -> Any:
+        return self._fetch(self.cursor.fetchall)
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = iter(self.cursor)
+        end = object()
+        while (row := self._fetch(next, rows, end)) is not end:
+            yield row
+
+    def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # See Note [What counts as a call]
+        if self._admission is None:  # nothing was executed yet: the driver says so
+            with self.db.wrap_database_errors:
+                return run(*args, **kwargs)
+        with Measured(self.db, self._admission, "fetch"), self.db.wrap_database_errors:
+            return run(*args, **kwargs)
+
+
+class GuardedDebugCursor(GuardedCursor, CursorDebugWrapper):
+    """The same, with Django's log of queries."""
+
+
+def is_read(sql: object) -> bool:
+    """Tell whether a statement is a SELECT. (It may still call a function that writes.)"""
+    return isinstance(sql, str) and sql.lstrip("( \t\r\n")[:6].upper() == "SELECT"

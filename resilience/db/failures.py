@@ -1,0 +1,145 @@
+"""Tell what an error of a database says about the database: its own failure, its slowness, or its answer.
+
+PostgreSQL's errors are told apart by SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html),
+SQLite's by result code (https://www.sqlite.org/rescode.html): "no such table" and "database is locked" are
+both ``OperationalError`` there, so the class alone says nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Self
+
+import django.db
+import psycopg
+
+from resilience.db.connection import CutError, SpentError
+from resilience.primitives import BreakerOpenError, DeadlineExceededError, Outcome
+
+
+class DatabaseRefusedError(BreakerOpenError, django.db.OperationalError):
+    """The breaker is open and the call was not made: a refusal, and a database error to Django's own code."""
+
+    @classmethod
+    def of(cls, refusal: BreakerOpenError) -> Self:
+        """Return a breaker's refusal as an error that code around the ORM catches too."""
+        return cls(refusal._circuit_breaker, refusal.name, refusal.retry_after, refusal.reason)
+
+
+class DatabaseDeadlineError(DeadlineExceededError, django.db.OperationalError):
+    """The client stopped waiting. With ``before_call`` nothing was sent."""
+
+
+class OutcomeUnknownError(django.db.OperationalError):
+    """The connection was lost, or the client stopped waiting, while something was being stored.
+
+    It may be stored or not. Nobody may repeat it who cannot tell the two apart.
+    """
+
+
+# What the guard raises itself was settled where it was raised.
+TOLD = (DatabaseRefusedError, DatabaseDeadlineError, OutcomeUnknownError)
+
+# A connection that answers with one of these is of no further use. 25006: a former primary that is read-only
+# since a failover goes on accepting connections, and each kept one would fail until it is replaced.
+_DEAD = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "25006"}
+
+# Longest prefix wins. Whatever stands in neither table was answered by a server that works.
+_BY_SQLSTATE = {
+    "08": Outcome.FAILURE,  # connection lost or refused
+    "53": Outcome.FAILURE,  # disk full, out of memory, too many connections …
+    "53400": Outcome.ANSWERED,  # … but a limit set for one query is that query's affair
+    "57P01": Outcome.FAILURE,  # shut down by an administrator
+    "57P02": Outcome.FAILURE,  # shut down by a crash of another backend
+    "57P03": Outcome.FAILURE,  # starting up, or not accepting connections
+    "57P04": Outcome.FAILURE,  # the database was dropped
+    "58": Outcome.FAILURE,  # input or output error below the server
+    "F0": Outcome.FAILURE,  # its configuration file is damaged
+    "XX001": Outcome.FAILURE,  # data damaged
+    "XX002": Outcome.FAILURE,  # index damaged
+    "25006": Outcome.FAILURE,  # read-only: a primary no longer
+    "57014": Outcome.SLOW,  # ended by our own statement_timeout
+    "25P04": Outcome.SLOW,  # ended by transaction_timeout
+    "55P03": Outcome.IGNORED,  # lock not available: another client's work, not the server's health
+    "57P05": Outcome.IGNORED,  # a kept connection was idle for too long …
+    "25P03": Outcome.IGNORED,  # … or idle within a transaction: ours to answer for
+}
+
+_BY_SQLITE_CODE = {
+    sqlite3.SQLITE_IOERR: Outcome.FAILURE,
+    sqlite3.SQLITE_CORRUPT: Outcome.FAILURE,
+    sqlite3.SQLITE_NOTADB: Outcome.FAILURE,
+    sqlite3.SQLITE_FULL: Outcome.FAILURE,
+    sqlite3.SQLITE_CANTOPEN: Outcome.FAILURE,
+    sqlite3.SQLITE_READONLY: Outcome.FAILURE,
+    sqlite3.SQLITE_NOMEM: Outcome.FAILURE,
+    sqlite3.SQLITE_PROTOCOL: Outcome.FAILURE,
+    sqlite3.SQLITE_PERM: Outcome.FAILURE,
+    sqlite3.SQLITE_BUSY: Outcome.IGNORED,
+    sqlite3.SQLITE_LOCKED: Outcome.IGNORED,
+}
+
+
+def driver_error(error: BaseException) -> BaseException:
+    """Return the driver's error below one of Django's, or the error itself."""
+    cause = error.__cause__
+    return cause if isinstance(error, django.db.Error) and cause is not None else error
+
+
+def classify(error: BaseException, *, had_full_time: bool = True) -> Outcome:
+    """Tell what an error, Django's or the driver's, says about the database. What is unknown moves nothing.
+
+    ``had_full_time`` matters when it was the client that stopped waiting: a live server would have ended the
+    statement itself by then, so this one is silent. With less time than that, we only know that it was slow.
+    """
+    error = driver_error(error)
+    if isinstance(error, CutError | psycopg.errors.ConnectionTimeout):
+        return Outcome.FAILURE if had_full_time else Outcome.SLOW
+    if isinstance(error, SpentError):
+        return Outcome.IGNORED
+    if isinstance(error, psycopg.Error):
+        return _postgresql(error)
+    if isinstance(error, sqlite3.Error):
+        return _sqlite(error)
+    # A refusal from inside, a budget that was spent before, an interrupt, a fault of the caller's own code.
+    return Outcome.IGNORED
+
+
+def _postgresql(error: psycopg.Error) -> Outcome:
+    state = error.sqlstate
+    if state is None:
+        return Outcome.FAILURE if is_lost(error) else Outcome.IGNORED
+    for length in (5, 2):
+        if (outcome := _BY_SQLSTATE.get(state[:length])) is not None:
+            return outcome
+    return Outcome.ANSWERED
+
+
+def _sqlite(error: sqlite3.Error) -> Outcome:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # raised by the module itself: the statement never reached the library
+        return Outcome.IGNORED
+    return _BY_SQLITE_CODE.get(
+        code & 0xFF, Outcome.ANSWERED
+    )  # the low byte of an extended code is its family
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the connection to a PostgreSQL server was lost: no answer came, and none will."""
+    error = driver_error(error)
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, CutError | SpentError):
+        return False
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith("08") or error.sqlstate in _DEAD
+    # Without a SQLSTATE libpq itself speaks. A loss that made a connection closed was counted back then.
+    return str(error) != "the connection is closed"
+
+
+def is_dead(error: BaseException) -> bool:
+    """Tell whether the connection that raised this must be thrown away."""
+    error = driver_error(error)
+    return (
+        isinstance(error, CutError)
+        or is_lost(error)
+        or (isinstance(error, psycopg.Error) and error.sqlstate in _DEAD)
+    )

@@ -1,0 +1,90 @@
+"""Stop 5c: time one call, tell the breaker how it ended, and the caller what to make of it."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import django.db
+
+from resilience import conf, registry
+from resilience.db import failures
+from resilience.db.connection import CutError, SpentError
+from resilience.primitives import Admission, Outcome
+
+if TYPE_CHECKING:
+    from resilience.db.wrapper import GuardedWrapper
+
+# Note [What counts as a call]
+# A query and a COMMIT count when they were answered. What surrounds them (connect, health check, fetch,
+# savepoint, ROLLBACK) counts only when it fails or is slow: a server that accepts connections and fails every
+# query would otherwise look half healthy, and "no call has succeeded since" would never hold.
+
+_OWN_LIMIT = ("connect", "health_check", "commit")
+
+
+class Measured:
+    """Surround one call. See Note [What counts as a call] on ``counts``.
+
+    ``changes``: outside a transaction it may store something, so that an end which nobody saw is unknown.
+    ``timed``: the time is the database's; false where the caller's own work lies in between.
+    """
+
+    __slots__ = ("_admission", "_changes", "_counts", "_operation", "_started", "_timed", "_wrapper")
+
+    def __init__(
+        self,
+        wrapper: GuardedWrapper,
+        admission: Admission,
+        operation: str,
+        *,
+        counts: bool = False,
+        changes: bool = False,
+        timed: bool = True,
+    ) -> None:
+        self._wrapper = wrapper
+        self._admission = admission
+        self._operation = operation
+        self._counts = counts
+        self._changes = changes
+        self._timed = timed
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        elapsed = time.monotonic() - self._started
+        if error is not None:
+            told = self._failed(error, elapsed)
+            if told is not None:
+                raise told from failures.driver_error(error)
+            return
+        breaker = registry.breaker("database")
+        took = elapsed if self._timed else 0.0
+        if not self._counts and took <= (breaker.config.slow_after or inf):
+            return
+        self._wrapper.asked = True
+        breaker.settle(self._admission, Outcome.SUCCESS, operation=self._operation, took=took)
+
+    def _failed(self, error: BaseException, elapsed: float) -> django.db.OperationalError | None:
+        """Settle, throw a dead connection away, and return the error to raise instead, if any."""
+        if isinstance(error, failures.TOLD):
+            return None  # settled where it was raised, inside of this call
+        cause = failures.driver_error(error)
+        limit = conf.deadline(self._operation if self._operation in _OWN_LIMIT else "statement")
+        outcome = failures.classify(cause, had_full_time=elapsed >= limit)
+        self._wrapper.asked = True
+        registry.breaker("database").settle(self._admission, outcome, error=cause, operation=self._operation)
+        changes = self._operation == "commit" or (self._changes and self._wrapper.autocommit)
+        if failures.is_dead(cause):
+            self._wrapper.close()
+        if isinstance(cause, SpentError):
+            return failures.DatabaseDeadlineError(str(cause), before_call=True)
+        cut = isinstance(cause, CutError)
+        if changes and (cut or failures.is_lost(cause)):
+            return failures.OutcomeUnknownError(f"nobody saw how it ended: {cause}")
+        return failures.DatabaseDeadlineError(str(cause)) if cut else None

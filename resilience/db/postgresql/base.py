@@ -1,0 +1,11 @@
+"""PostgreSQL behind its guard: ``ENGINE = "resilience.db.postgresql"``."""
+
+from django.db.backends.postgresql import base
+
+from resilience.db.postgresql.guard import PostgreSQLGuard, guarded_driver
+
+
+class DatabaseWrapper(PostgreSQLGuard, base.DatabaseWrapper):
+    """Django's own engine, guarded in server processes."""
+
+    Database = guarded_driver()

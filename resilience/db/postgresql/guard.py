@@ -1,0 +1,151 @@
+"""What the guard of PostgreSQL adds: limits on the server's side, COPY, and one repeat of a lost read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import ModuleType
+from typing import Any
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.postgresql.base import CursorDebugWrapper
+from psycopg.errors import ReadOnlySqlTransaction
+
+from resilience import conf
+from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection
+from resilience.db.cursor import GuardedCursor, is_read
+from resilience.db.failures import is_lost
+from resilience.db.wrapper import GuardedWrapper, guarded
+from resilience.primitives import RejectedError, Retry
+
+logger = logging.getLogger(__name__)
+
+# Never after a deadline: that error is none of a lost connection.
+_RETRY = Retry(retry_on=is_lost)
+_CHECK_INTERVAL = "client_connection_check_interval"
+
+
+class _WouldWriteError(RejectedError):
+    """A repeated SELECT tried to write: it was no read, and its first failure is what there is to tell."""
+
+
+class PostgreSQLCursor(GuardedCursor):
+    """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
+
+    def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
+            return super()._execute(sql, params)
+        calls = iter((super()._execute, self._repeat))
+        return _RETRY.call(lambda: next(calls)(sql, params))
+
+    def _repeat(self, sql: Any, params: Any) -> Any:
+        """Ask again on a fresh connection, in the same budget, read-only: nothing can be written twice."""
+        self.db.ensure_connection()
+        self.cursor = self.db.create_cursor()
+        with self._measured(sql), self.db.wrap_database_errors:
+            self.db.connection.execute("SET default_transaction_read_only = on")
+            try:
+                return self.cursor.execute(sql) if params is None else self.cursor.execute(sql, params)
+            except ReadOnlySqlTransaction:
+                raise _WouldWriteError("database", retry_after=0.0, reason="it would write") from None
+            finally:
+                if not self.db.connection.closed:
+                    self.db.connection.execute("RESET default_transaction_read_only")
+
+    @contextmanager
+    def copy(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        # Raises the driver's own errors, as Django's cursor does here.
+        with self._measured(None, timed=False), super().__getattr__("copy")(*args, **kwargs) as copy:
+            yield copy
+
+    def close(self) -> None:
+        with self.db.patience():  # the server closes a named cursor
+            self.cursor.close()
+
+
+class PostgreSQLDebugCursor(PostgreSQLCursor, CursorDebugWrapper):
+    """The same, with Django's log of queries."""
+
+    @contextmanager
+    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        with self.debug_sql(statement), super().copy(statement, *args, **kwargs) as copy:
+            yield copy
+
+
+class PostgreSQLGuard(GuardedWrapper):
+    """Mix in before Django's wrapper for PostgreSQL."""
+
+    cursor_class = PostgreSQLCursor
+    debug_cursor_class = PostgreSQLDebugCursor
+
+    # Whether a server refused the option; as long as the process lives, for all its connections.
+    _without_check_interval = False
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        if not guarded():
+            return params
+        if self.settings_dict["OPTIONS"].get("pool"):
+            raise ImproperlyConfigured(
+                f"DATABASES[{self.alias!r}]['OPTIONS']['pool'] does not go with this engine: the wait for a "
+                "pooled connection has no deadline. Use CONN_MAX_AGE."
+            )
+        # Ours first: a project's own options stand further right, and win.
+        params["options"] = f"{self._server_limits()} {params.get('options', '')}".rstrip()
+        return params
+
+    def _server_limits(self) -> str:
+        """Return limits just below the client's: a live server ends a statement itself, and is free."""
+        limits = {
+            "statement_timeout": round(conf.deadline("statement") * 1000),
+            "lock_timeout": round(conf.deadline("lock") * 1000),
+        }
+        if not self._without_check_interval:
+            limits[_CHECK_INTERVAL] = 1000
+        return " ".join(f"-c {name}={value}" for name, value in limits.items())
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        try:
+            connection = super().get_new_connection(conn_params)
+        except psycopg.OperationalError as error:
+            # PostgreSQL 13 does not know it, and on systems other than Linux it must be 0.
+            if self._without_check_interval or _CHECK_INTERVAL not in str(error):
+                raise
+            logger.warning(
+                "the server takes no %s: abandoned queries end by statement_timeout", _CHECK_INTERVAL
+            )
+            type(self)._without_check_interval = True
+            connection = super().get_new_connection(self.get_connection_params())
+        if isinstance(connection, DeadlineConnection):
+            connection.limit = conf.deadline("read")
+            connection.commit_floor = conf.deadline("commit")
+        return connection
+
+    def is_usable(self) -> bool:
+        if not self.preparing:
+            return super().is_usable()
+        try:
+            self.connection.execute("SELECT 1")
+        except CutError:
+            raise  # silent, which is not the same as closed
+        except psycopg.Error:
+            return False
+        return True
+
+    def patience(self) -> AbstractContextManager[None]:
+        if isinstance(self.connection, DeadlineConnection):
+            return self.connection.at_least(CONTROL_FLOOR)
+        return nullcontext()
+
+
+def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
+    return (DeadlineConnection if guarded() else psycopg.Connection).connect(conninfo, **kwargs)
+
+
+def guarded_driver() -> ModuleType:
+    """Return psycopg as Django's wrapper knows it, with ``connect`` replaced: nothing else decides it."""
+    driver = ModuleType("psycopg")
+    driver.__dict__.update(vars(psycopg), connect=_connect)
+    return driver

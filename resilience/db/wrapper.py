@@ -1,0 +1,218 @@
+"""Stop 5: connections and transactions of a guarded alias: when its breaker is asked, and what always passes.
+
+Only server processes are guarded. In a command each method is Django's own, after one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from resilience import conf, registry
+from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
+from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
+from resilience.db.measure import Measured
+from resilience.primitives import Admission, BreakerOpenError, Outcome, current_deadline, deadline_scope
+
+# Note [Why COMMIT is never refused]
+# Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
+# back work that is already done, on a server that may be healthy again. So it is measured, and always sent.
+
+
+def guarded() -> bool:
+    """Tell whether this process votes, is refused and has deadlines."""
+    return registry.role() == "server"
+
+
+if TYPE_CHECKING:
+
+    class _DjangosWrapper(BaseDatabaseWrapper):  # what its stubs leave out
+        health_check_enabled: bool
+        health_check_done: bool
+
+        def _commit(self) -> None: ...
+        def _rollback(self) -> None: ...
+        def _savepoint(self, sid: str) -> None: ...
+        def _savepoint_rollback(self, sid: str) -> None: ...
+        def _savepoint_commit(self, sid: str) -> None: ...
+else:
+    _DjangosWrapper = BaseDatabaseWrapper
+
+
+class GuardedWrapper(_DjangosWrapper):
+    """Mix in before one of Django's database wrappers.
+
+    Raises, beside what Django raises: ``DatabaseRefusedError``, ``DatabaseDeadlineError``,
+    ``OutcomeUnknownError``, all of them ``django.db.OperationalError``.
+    """
+
+    cursor_class: type[GuardedCursor] = GuardedCursor
+    debug_cursor_class: type[GuardedCursor] = GuardedDebugCursor
+
+    asked = False  # whether anything was settled with the admission that is held
+    controlling = False  # within a statement that always passes
+    preparing = False  # within connect or health check, whose statements share one admission
+    _admission: Admission | None = None  # that of the running transaction, or of what prepares a query
+
+    # --- Admission ---
+
+    def admitted(self) -> Admission:
+        """Return the admission of the running transaction; ask the breaker where there is none.
+
+        Raises ``DatabaseRefusedError``, and ``DatabaseDeadlineError`` when the budget is spent already.
+        """
+        deadline = current_deadline()
+        if deadline is not None and deadline.expired and not self.controlling:
+            raise DatabaseDeadlineError("the time budget was spent before the call", before_call=True)
+        if self._admission is not None:
+            return self._admission
+        try:
+            admission = registry.breaker("database").admit()
+        except BreakerOpenError as refusal:
+            raise DatabaseRefusedError.of(refusal) from None
+        if not self.autocommit:  # a transaction that was begun by hand
+            self._hold(admission)
+        return admission
+
+    def _hold(self, admission: Admission) -> None:
+        self._admission, self.asked = admission, False
+
+    def _release(self) -> None:
+        """Forget the admission that is held. A permit with which nothing was asked goes back."""
+        admission, self._admission = self._admission, None
+        if admission is not None and admission.permit and not self.asked:
+            registry.breaker("database").settle(admission, Outcome.IGNORED)
+
+    @contextmanager
+    def _prepare(self, limit: float) -> Iterator[Admission]:
+        """Hold one admission and one limit for what precedes a query."""
+        outer, held = self.preparing, self._admission is not None
+        admission = self.admitted()
+        if not held:
+            self._hold(admission)
+        self.preparing = True
+        try:
+            with deadline_scope(limit):
+                yield admission
+        finally:
+            self.preparing = outer
+            if not held:
+                self._release()
+
+    # --- Connection ---
+
+    def connect(self) -> None:
+        if not guarded():
+            return super().connect()
+        with self._prepare(conf.deadline("connect")) as admission, Measured(self, admission, "connect"):
+            return super().connect()
+
+    def close_if_health_check_failed(self) -> None:
+        due = self.connection is not None and self.health_check_enabled and not self.health_check_done
+        if not due or not guarded():
+            return super().close_if_health_check_failed()
+        # A time-out ends it here: Django would connect and ask then, each with a time-out of its own.
+        # A connection found closed says nothing of today's server, and is replaced at once.
+        with self._prepare(conf.deadline("health_check")) as admission:
+            with Measured(self, admission, "health_check"):
+                usable = self.is_usable()
+            if not usable:
+                self.close()
+        self.health_check_done = True
+
+    def is_usable(self) -> bool:
+        """As Django's, between requests; costs no wait while calls are refused."""
+        if self.preparing or not guarded():
+            return super().is_usable()
+        if registry.breaker("database").refuses():
+            return False
+        with deadline_scope(conf.deadline("health_check")):
+            return super().is_usable()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            if not self.preparing:
+                self._release()
+
+    # --- Transaction ---
+
+    def set_autocommit(
+        self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
+    ) -> None:
+        force = force_begin_transaction_with_broken_autocommit
+        if self.preparing or not guarded():
+            return super().set_autocommit(autocommit, force)
+        if not autocommit:
+            self._hold(self.admitted())
+            try:
+                return super().set_autocommit(False, force)
+            except BaseException:
+                self._release()
+                raise
+        try:
+            if self.connection is None and not self.run_commit_hooks_on_set_autocommit_on:
+                # The connection was thrown away in this transaction. Django would connect anew, only to set
+                # the mode in which each connection begins, and hide the error that is on its way.
+                self.autocommit = True
+            else:
+                super().set_autocommit(True, force)
+        finally:
+            self._release()
+
+    def _commit(self) -> None:
+        # See Note [Why COMMIT is never refused]
+        try:
+            if self._admission is None or not self.asked:
+                return super()._commit()  # nothing was sent since BEGIN, nor is anything now
+            with Measured(self, self._admission, "commit", counts=True):
+                return super()._commit()
+        finally:
+            self._release()
+
+    def _rollback(self) -> None:
+        try:
+            if self._admission is None:
+                return super()._rollback()
+            with Measured(self, self._admission, "rollback"):
+                return super()._rollback()
+        finally:
+            self._release()
+
+    def _savepoint(self, sid: str) -> None:
+        with self._control():
+            super()._savepoint(sid)
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        with self._control():
+            super()._savepoint_rollback(sid)
+
+    def _savepoint_commit(self, sid: str) -> None:
+        with self._control():
+            super()._savepoint_commit(sid)
+
+    @contextmanager
+    def _control(self) -> Iterator[None]:
+        """Let a statement of the transaction itself pass, even when the budget is spent."""
+        outer, self.controlling = self.controlling, True
+        try:
+            with self.patience():
+                yield
+        finally:
+            self.controlling = outer
+
+    def patience(self) -> AbstractContextManager[None]:
+        """Give each wait in the block a moment, even when the budget is spent."""
+        return nullcontext()
+
+    # --- Cursors ---
+
+    def make_cursor(self, cursor: Any) -> Any:
+        return self.cursor_class(cursor, self) if guarded() else super().make_cursor(cursor)
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        return self.debug_cursor_class(cursor, self) if guarded() else super().make_debug_cursor(cursor)
