@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test coverage chaos mutation
+.PHONY: install run serve test django-suites coverage chaos mutation
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -62,6 +62,10 @@ test: install
 	$(MANAGE) makemigrations --check --dry-run
 	$(BIN)/pytest
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
+
+# Django's own suites on its engines and on ours: what ends differently is listed with its reason.
+django-suites: install
+	nice $(BIN)/python -m tests.django_suites
 
 # Every line and branch of the primitives, by their own tests.
 coverage: install

@@ -1,0 +1,117 @@
+"""Run Django's suites on Django's engines and on ours, and list what ends differently.
+
+    python -m tests.django_suites [suite …]
+
+The sources of the installed Django are fetched once, into `var/`. Exit status 1 when a test ends differently
+that is not listed in `EXPECTED`, with its reason.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django
+
+from tests.servers import PostgresServer
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = ["backends", "basic", "transactions", "queries"]
+ENGINES = {
+    "django.db.backends.sqlite3": "resilience.db.sqlite3",
+    "django.db.backends.postgresql": "resilience.db.postgresql",
+}
+
+# Tests that end differently on our engines, and why that is meant to be.
+EXPECTED: dict[str, str] = {}
+
+
+def main(suites: list[str]) -> int:
+    sources = _sources()
+    unexpected = 0
+    with PostgresServer() as server:
+        for stock, ours in ENGINES.items():
+            before, after = (_ends(sources, engine, server.url, suites) for engine in (stock, ours))
+            differing = {test for test in before | after if before.get(test) != after.get(test)}
+            failed = sum(end.startswith("failed:") for end in after.values())
+            say(f"{ours}: {len(after)} tests, {failed} failed, {len(differing)} end differently")
+            for test, end in sorted(after.items()):
+                if end.startswith("failed:") and test not in differing:
+                    say(f"  {test}\n    on both:  {end}")
+            for test in sorted(differing):
+                reason = EXPECTED.get(test)
+                unexpected += reason is None
+                say(f"  {test}\n    Django's: {before.get(test)}\n    ours:     {after.get(test)}")
+                say(f"    {reason or 'UNEXPECTED'}")
+    return 1 if unexpected else 0
+
+
+def _sources() -> Path:
+    """Return the directory of the tests that belong to the installed Django."""
+    version = django.get_version()
+    target = ROOT / "var" / "django-sources"
+    tests = target / f"django-{version}" / "tests"
+    if not tests.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        command = [
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            "Django",
+            f"Django=={version}",
+        ]
+        subprocess.run([sys.executable, *command, "--dest", target], check=True)
+        with tarfile.open(next(target.glob(f"*-{version}.tar.gz"))) as archive:
+            archive.extractall(target, filter="data")
+    return tests
+
+
+def _ends(sources: Path, engine: str, url: str, suites: list[str]) -> dict[str, str]:
+    """Return how each test ended, by id."""
+    place = urlsplit(url)
+    server = {
+        "SUITE_NAME": "postgres",
+        "SUITE_USER": str(place.username),
+        "SUITE_PASSWORD": str(place.password),
+        "SUITE_HOST": str(place.hostname),
+        "SUITE_PORT": str(place.port),
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        results = Path(directory) / "results.json"
+        environment = {
+            **os.environ,
+            **(server if engine.endswith("postgresql") else {}),
+            "PYTHONPATH": str(ROOT),
+            "RESILIENCE_ROLE": "server",
+            "RESILIENCE_DIR": directory,
+            "SUITE_ENGINE": engine,
+            "SUITE_RESULTS": str(results),
+        }
+        options = ["--settings=tests.django_suites.settings", "--parallel=1", "--noinput", "--verbosity=0"]
+        ran = subprocess.run(
+            [sys.executable, "runtests.py", *options, *suites],
+            cwd=sources,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not results.exists():
+            raise SystemExit(f"{engine}: the suites did not run\n{ran.stderr[-4000:]}")
+        ends: dict[str, str] = json.loads(results.read_text())
+        return ends
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or SUITES))
