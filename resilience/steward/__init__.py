@@ -1,0 +1,46 @@
+"""The host's steward; `start` is called by the middleware at a process's first request."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from resilience import conf, registry
+from resilience.primitives import SYSTEM_CLOCK
+from resilience.steward.runner import Steward
+from resilience.steward.watch import Watch
+
+# What a ping or probe may take, in seconds, where the project does not say.
+PROBE_LIMIT = 0.5
+
+_lock = threading.Lock()
+_started: Steward | None = None  # Guarded by _lock.
+
+
+def start() -> None:
+    """Start this process's standby, once; in a forked child again. Commands never have one."""
+    global _started
+    if _started is not None or registry.role() != "server":
+        return
+    with _lock:
+        if _started is None:
+            _started = Steward(registry.store(), watches, clock=SYSTEM_CLOCK)
+            _started.start()
+
+
+def watches() -> list[Watch]:
+    """Make the watch of each dependency that names a probe by `probe` in `RESILIENCE["BREAKERS"]`."""
+    limit = conf.deadline("probe", PROBE_LIMIT)
+    return [
+        Watch(registry.breaker(name), ping, limit=limit, clock=SYSTEM_CLOCK)
+        for name, ping in conf.probes().items()
+    ]
+
+
+def _forget_after_fork() -> None:
+    global _lock, _started
+    _lock = threading.Lock()
+    _started = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

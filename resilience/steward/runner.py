@@ -1,0 +1,88 @@
+"""One steward per host: hold the lease, and run the watches while it is held.
+
+Every server process has a standby, one thread that looks at the lease each half second. Whoever holds it
+runs a thread per dependency beside it, so that one that hangs delays none of the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from resilience.primitives import Clock, Store
+from resilience.steward.watch import Watch
+
+logger = logging.getLogger("resilience.steward")
+
+# The lease is looked at, taken or renewed so often, in seconds. It lapses after 2.
+BEAT = 0.5
+
+
+class _Term:
+    """One time of holding the lease; laid down and taken up again it is another, so compare by identity."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+
+class Steward:
+    """Take the lease when nobody holds it, keep it while this process lives, and do the host's work."""
+
+    def __init__(self, store: Store, make_watches: Callable[[], Sequence[Watch]], *, clock: Clock) -> None:
+        self._store = store
+        self._make_watches = make_watches
+        self._clock = clock
+        self._stop = threading.Event()
+        self._term: _Term | None = None  # Written by the standby alone.
+
+    def start(self) -> None:
+        """Start the standby; it ends with the process."""
+        threading.Thread(target=self._stand_by, name="resilience-steward", daemon=True).start()
+
+    def stop(self) -> None:
+        """End all threads soon and give the lease up, so that nobody need wait for it to lapse."""
+        self._stop.set()
+        if (term := self._term) is not None:
+            self._store.lease.release(term.epoch)
+
+    def beat(self) -> None:
+        """Take or renew the lease; take up or lay down the work."""
+        epoch = self._store.lease.take(self._clock.monotonic())
+        if self._term is not None and self._term.epoch == epoch:
+            return
+        if epoch is None and self._term is not None and self.holds(self._term):
+            return  # The store's lock was busy; the lease still stands, and the next beat renews it.
+        if self._term is not None:
+            logger.info("another process is the steward now")
+        self._term = None if epoch is None else _Term(epoch)
+        if self._term is None:
+            return
+        logger.info("this process is the steward, epoch %s", epoch)
+        for watch in self._make_watches():
+            name = f"resilience-watch-{watch.name}"
+            threading.Thread(target=self._watch, args=(watch, self._term), name=name, daemon=True).start()
+
+    def holds(self, term: _Term) -> bool:
+        """Tell whether the lease of that term is still this process's.
+
+        Asked of the store, not of memory: a process that was stopped wakes up with an old idea of it.
+        """
+        holder = self._store.lease.holder(self._clock.monotonic())
+        return self._term is term and holder is not None and holder.epoch == term.epoch
+
+    def _stand_by(self) -> None:
+        while not self._stop.wait(BEAT):
+            try:
+                self.beat()
+            except Exception:  # a steward that dies of one bad beat would leave the host without probes
+                logger.exception("the steward's beat failed")
+
+    def _watch(self, watch: Watch, term: _Term) -> None:
+        pause = 0.0
+        while not self._stop.wait(pause) and self.holds(term):
+            try:
+                pause = watch.step()
+            except Exception:  # as above
+                logger.exception("the watch of %s failed", watch.name)
+                pause = BEAT

@@ -1,0 +1,87 @@
+"""Watch one dependency for the whole host: ping it while it is well, probe it when its open time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from resilience.primitives import (
+    Admission,
+    BreakerOpenError,
+    CircuitBreaker,
+    Clock,
+    Outcome,
+    State,
+    deadline_scope,
+    probing,
+)
+
+# Start to start, in seconds: while it answers, after a ping that failed, and between looks at a breaker
+# that is not closed (an operator may reset it at any moment).
+PING_EVERY = 5.0
+PING_AFTER_FAILURE = 1.0
+LOOK_EVERY = 0.1
+
+
+class Watch:
+    """Ping or probe one dependency at each `step`, which returns how long to pause before the next.
+
+    `ping` asks the dependency once, within the current deadline, and raises what went wrong. A ping that
+    fails counts as a failure; one that succeeds counts for nothing: it says little about the work that users
+    ask for. Only a probe closes a breaker, and only when its open time is over.
+    """
+
+    def __init__(
+        self, breaker: CircuitBreaker, ping: Callable[[], object], *, limit: float, clock: Clock
+    ) -> None:
+        self.name = breaker.name
+        self._breaker = breaker
+        self._ping = ping
+        self._limit = limit
+        self._clock = clock
+        self._next_ping = clock.monotonic()
+
+    def step(self) -> float:
+        """Do what is due now, and return the seconds until something may be due again."""
+        if self._breaker.shown() is not State.CLOSED:
+            return self._probe()
+        now = self._clock.monotonic()
+        if now < self._next_ping:
+            return min(self._next_ping - now, LOOK_EVERY)
+        self._next_ping = now + PING_EVERY
+        error = self._ask()
+        if error is not None:
+            self._next_ping = now + PING_AFTER_FAILURE
+            self._count(error)
+        return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
+
+    def _count(self, error: BaseException) -> None:
+        """Count a failed ping, as a call of its own that was admitted like any other."""
+        try:
+            admission = self._breaker.admit()
+        except BreakerOpenError:
+            return  # Others found out at the same time.
+        self._settle(admission, error, "ping")
+
+    def _probe(self) -> float:
+        """Take the permit if the open time is over, ask, and let the answer decide."""
+        with probing():
+            try:
+                admission = self._breaker.admit()
+            except BreakerOpenError as refusal:
+                return min(max(refusal.retry_after, 0.0), LOOK_EVERY)
+        self._settle(admission, self._ask(), "probe")
+        # Well again or not, the next ping is a full interval away: this was one.
+        self._next_ping = self._clock.monotonic() + PING_EVERY
+        return LOOK_EVERY
+
+    def _ask(self) -> BaseException | None:
+        try:
+            with deadline_scope(self._limit, clock=self._clock):
+                self._ping()
+        except Exception as error:  # whatever it is, the breaker's predicate says what it means
+            return error
+        return None
+
+    def _settle(self, admission: Admission, error: BaseException | None, operation: str) -> None:
+        outcome = Outcome.SUCCESS if error is None else self._breaker.classify(error)
+        self._breaker.settle(admission, outcome, error=error, operation=operation)

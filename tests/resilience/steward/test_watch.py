@@ -1,0 +1,130 @@
+"""What the steward does for one dependency, on a clock moved by hand."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from resilience.primitives import (
+    BreakerConfig,
+    BreakerOpenError,
+    CircuitBreaker,
+    ManualClock,
+    Outcome,
+    State,
+    Store,
+    current_deadline,
+)
+from resilience.steward.watch import PING_AFTER_FAILURE, PING_EVERY, Watch
+from resilience.testing import host_store
+
+CONFIG = BreakerConfig(failure_threshold=3, recovery_timeout=15.0, window=30.0, minimum_volume=5, probed=True)
+
+
+class Dependency:
+    """Answers while `up`; remembers when it was asked and with how much time."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.up = True
+        self.asked: list[float] = []
+        self.left: list[float] = []
+        self._clock = clock
+
+    def ping(self) -> None:
+        deadline = current_deadline()
+        assert deadline is not None
+        self.left.append(deadline.remaining())
+        self.asked.append(self._clock.monotonic())
+        if not self.up:
+            raise ConnectionError
+
+
+class Scene:
+    def __init__(self, store: Store) -> None:
+        self.clock = ManualClock()
+        self.store = store
+        self.breaker = CircuitBreaker(name="database", config=CONFIG, store=store, clock=self.clock)
+        self.dependency = Dependency(self.clock)
+        self.watch = Watch(self.breaker, self.dependency.ping, limit=0.5, clock=self.clock)
+        self.start = self.clock.monotonic()
+
+    def live(self, seconds: float) -> None:
+        """Let the watch do what it does in so many seconds, holding the lease."""
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            self.store.lease.take(self.clock.monotonic())
+            self.clock.advance(max(self.watch.step(), 0.001))
+
+    def trip(self) -> None:
+        for _ in range(CONFIG.failure_threshold):
+            self.breaker.settle(self.breaker.admit(), Outcome.FAILURE)
+        assert self.breaker.shown() is State.OPEN
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with host_store(tmp_path) as store:
+        yield Scene(store)
+
+
+class TestPings:
+    def test_come_at_once_and_then_every_five_seconds(self, scene: Scene) -> None:
+        scene.live(10.5)
+        assert [round(at - scene.start) for at in scene.dependency.asked] == [0, 5, 10]
+
+    def test_have_half_a_second_each(self, scene: Scene) -> None:
+        scene.live(0.1)
+        assert scene.dependency.left == pytest.approx([0.5])
+
+    def test_that_succeed_count_for_nothing(self, scene: Scene) -> None:
+        scene.live(2 * PING_EVERY)
+        assert scene.breaker.snapshot().calls == 0
+
+    def test_that_fail_are_repeated_each_second_and_open_the_breaker_within_ten(self, scene: Scene) -> None:
+        scene.live(0.5)
+        scene.dependency.up = False
+        scene.live(10 - 0.5)
+        assert scene.breaker.shown() is State.OPEN
+        failed = [at for at in scene.dependency.asked if at > scene.start]
+        assert failed[1] - failed[0] == pytest.approx(PING_AFTER_FAILURE, abs=0.01)
+        assert len(failed) == CONFIG.failure_threshold
+
+    def test_stop_while_the_breaker_is_open(self, scene: Scene) -> None:
+        scene.trip()
+        scene.live(CONFIG.recovery_timeout - 0.5)
+        assert scene.dependency.asked == []
+
+
+class TestProbes:
+    def test_come_once_the_open_time_is_over_and_close_the_breaker(self, scene: Scene) -> None:
+        scene.trip()
+        scene.live(CONFIG.recovery_timeout + 0.2)
+        assert len(scene.dependency.asked) == 1
+        assert scene.breaker.shown() is State.CLOSED
+
+    def test_that_fail_open_it_for_the_same_time_again(self, scene: Scene) -> None:
+        scene.dependency.up = False
+        scene.trip()
+        scene.live(2 * CONFIG.recovery_timeout + 0.5)
+        gaps = [after - before for before, after in pairwise(scene.dependency.asked)]
+        assert gaps == [pytest.approx(CONFIG.recovery_timeout, abs=0.2)]
+        assert scene.breaker.shown() is State.OPEN
+
+    def test_cost_no_request_anything(self, scene: Scene) -> None:
+        scene.trip()
+        scene.clock.advance(CONFIG.recovery_timeout + 0.01)
+        scene.store.lease.take(scene.clock.monotonic())
+        with pytest.raises(BreakerOpenError, match="steward"):
+            scene.breaker.admit()
+
+    def test_are_a_requests_own_affair_without_a_steward(self, scene: Scene) -> None:
+        scene.trip()
+        scene.clock.advance(CONFIG.recovery_timeout + 0.01)
+        scene.breaker.settle(scene.breaker.admit(), Outcome.SUCCESS)
+        assert scene.breaker.shown() is State.CLOSED
+
+    def test_are_not_sent_to_what_an_operator_isolated(self, scene: Scene) -> None:
+        scene.breaker.isolate(who="ada", why="a drill")
+        scene.live(60.0)
+        assert scene.dependency.asked == []
