@@ -21,6 +21,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
+from resilience.auth import NotAcceptedError
 from zenow.accounts.credentials import stamp, stamp_is_current
 from zenow.accounts.models import RefreshFamily
 
@@ -30,7 +31,7 @@ MAX_LENGTH = 128
 _PRUNED_AT_ONCE = 100
 
 
-class RefreshError(Exception):
+class RefreshError(NotAcceptedError):
     """The token opens nothing; the message says why, in words for the client."""
 
 

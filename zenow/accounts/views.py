@@ -7,6 +7,7 @@ from django.contrib.auth import authenticate, user_logged_in
 from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
+from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
@@ -14,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from resilience.auth import explained, guarded
 from zenow.accounts import access, refresh
 from zenow.accounts.authentication import BearerAuthentication, challenge
 from zenow.accounts.serializers import (
@@ -24,6 +26,10 @@ from zenow.accounts.serializers import (
 )
 
 _REFUSED = OpenApiResponse(description="Refused, as a problem (RFC 9457) with `WWW-Authenticate`.")
+_TOO_MANY = OpenApiResponse(
+    description="Too many attempts at this account; `Retry-After` says when to try again."
+)
+_DOWN = OpenApiResponse(description="Sign-in is down; `Retry-After` says when to try again.")
 
 
 class RefreshConflict(APIException):
@@ -54,21 +60,22 @@ class TokenView(PrivateView):
         operation_id="sign_in",
         summary="Sign in",
         request=CredentialsSerializer,
-        responses={200: TokensSerializer, 401: _REFUSED},
+        responses={200: TokensSerializer, 401: _REFUSED, 429: _TOO_MANY, 503: _DOWN},
         auth=[],
     )
+    @sensitive_variables("given")
     def post(self, request: Request) -> Response:
         """Exchange a username and a password for an access token and a refresh token."""
         given = _validated(CredentialsSerializer, request)
-        user = authenticate(
-            request._request,
-            username=User.normalize_username(given["username"]),
-            password=given["password"],
-        )
-        if user is None:
-            raise AuthenticationFailed("The username or the password is wrong.")
-        now = timezone.now()
-        response = _tokens(user, refresh.issue(user, now=now))
+        with explained():
+            user = authenticate(
+                request._request,
+                username=User.normalize_username(given["username"]),
+                password=given["password"],
+            )
+            if user is None:
+                raise AuthenticationFailed("The username or the password is wrong.")
+            response = _tokens(user, refresh.issue(user, now=timezone.now()))
         # Robust: what merely notes a sign-in must not be able to prevent it.
         user_logged_in.send_robust(sender=type(user), request=request._request, user=user)
         return response
@@ -83,14 +90,17 @@ class RefreshView(PrivateView):
             200: TokensSerializer,
             401: _REFUSED,
             409: OpenApiResponse(description="Another request exchanged this token a moment ago."),
+            503: _DOWN,
         },
         auth=[],
     )
+    @sensitive_variables("given")
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair. Each works once; using an old one ends the sign-in."""
         given = _validated(RefreshTokenSerializer, request)
         try:
-            user, successor = refresh.rotate(given["refresh_token"], now=timezone.now())
+            with explained():
+                user, successor = guarded(refresh.rotate, given["refresh_token"], now=timezone.now())
         except refresh.RefreshRaceError as error:
             raise RefreshConflict(str(error)) from error
         except refresh.RefreshError as error:
@@ -103,12 +113,18 @@ class SignOutView(PrivateView):
         operation_id="sign_out",
         summary="Sign out",
         request=RefreshTokenSerializer,
-        responses={204: OpenApiResponse(description="The sign-in has ended, or there was none.")},
+        responses={
+            204: OpenApiResponse(description="The sign-in has ended, or there was none."),
+            503: _DOWN,
+        },
         auth=[],
     )
+    @sensitive_variables("given")
     def post(self, request: Request) -> Response:
         """End a sign-in: its refresh token works no longer. Access tokens run out within ten minutes."""
-        refresh.end(_validated(RefreshTokenSerializer, request)["refresh_token"], now=timezone.now())
+        given = _validated(RefreshTokenSerializer, request)
+        with explained():
+            refresh.end(given["refresh_token"], now=timezone.now())
         return Response(status=204)
 
 
@@ -136,6 +152,7 @@ class MeView(PrivateView):
         )
 
 
+@sensitive_variables("serializer")
 def _validated(serializer_class: type[Any], request: Request) -> dict[str, Any]:
     serializer = serializer_class(data=request.data)
     serializer.is_valid(raise_exception=True)

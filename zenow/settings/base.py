@@ -115,7 +115,7 @@ INSTALLED_APPS = [
     "zenow.accounts",
     "learn",
     "resilience",
-    "django.contrib.admin",
+    "zenow.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -216,6 +216,7 @@ STORAGES = {
 
 # --- Security ---
 
+AUTHENTICATION_BACKENDS = ["zenow.accounts.backends.SignInBackend"]
 # The first hashes, the others verify what was hashed elsewhere (an import of users, say).
 PASSWORD_HASHERS = [
     "zenow.accounts.hashers.Argon2idHasher",
