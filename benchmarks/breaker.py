@@ -33,7 +33,7 @@ from benchmarks.workers import Workers
 
 NEVER = 3600.0  # An open interval that outlasts the run, in seconds.
 RECOVERY = 1.0  # The open interval where recovery is measured. Whole seconds: circuitbreaker rounds.
-SLICE = 0.05  # How long one timing should take, in seconds.
+SLICE = 0.1  # How long one timing should take, in seconds.
 REFERENCE = "circuitbreaker"
 PROCESSES = (1, 4, 8)
 SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - where the host store lives too
@@ -123,17 +123,17 @@ def rejected(peer: Peer, place: Place) -> float:
 
 
 def failing(peer: Peer, place: Place) -> float:
-    """Return the seconds of one failing call that opens nothing: every third call succeeds."""
-    succeeds = cycle((False, False, True))
+    """Return the seconds of one failing call that opens nothing: every other call succeeds."""
+    succeeds = cycle((False, True))
 
     def mostly() -> None:
         if not next(succeeds):
             raise DownError
 
     call = peer.build(place)(mostly)
-    three = 3 * calibrated(call)
+    both = 2 * calibrated(call)
     succeeds = repeat(True)  # type: ignore[assignment]
-    return (three - calibrated(call)) / 2
+    return both - calibrated(call)
 
 
 def calls_before_opening(peer: Peer, place: Place, count: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from fractions import Fraction
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 THRESHOLD = 3
 WINDOW = 30.0
@@ -43,6 +44,30 @@ class Peer:
         return (
             self.label if self.distribution is None else f"{self.label} {metadata.version(self.distribution)}"
         )
+
+
+def _config(place: Place) -> Any:
+    # The minimum volume keeps the rule of the rate out of it, as with the peers that have one.
+    return import_module("resilience.primitives").BreakerConfig(
+        failure_threshold=THRESHOLD,
+        recovery_timeout=place.recovery,
+        window=WINDOW,
+        minimum_volume=1_000_000_000,
+    )
+
+
+def _ours_host(place: Place) -> Decorate:
+    module = import_module("resilience.primitives")
+    store = module.HostStore(place.folder, "bench", role="server", create=True)
+    decorate: Decorate = module.CircuitBreaker(name="bench", config=_config(place), store=store)
+    return decorate
+
+
+def _ours_local(place: Place) -> Decorate:
+    decorate: Decorate = import_module("resilience.primitives").CircuitBreaker(
+        name="bench", config=_config(place)
+    )
+    return decorate
 
 
 def _circuitbreaker(place: Place) -> Decorate:
@@ -124,7 +149,22 @@ def _error(module: str, name: str) -> Callable[[], type[BaseException]]:
     return find
 
 
-OURS: tuple[Peer, ...] = ()
+OURS = (
+    Peer(
+        label="ours, host store",
+        distribution=None,
+        window="yes",
+        build=_ours_host,
+        refusal=_error("resilience.primitives", "BreakerOpenError"),
+    ),
+    Peer(
+        label="ours, one process",
+        distribution=None,
+        window="yes",
+        build=_ours_local,
+        refusal=_error("resilience.primitives", "BreakerOpenError"),
+    ),
+)
 
 PEERS = (
     Peer(

@@ -39,21 +39,37 @@ class Lock(Protocol):
 
 
 class ThreadLock:
-    """The lock between the threads of one process."""
+    """The lock between the threads of one process.
+
+    A thread that is interrupted just as it takes or gives back the lock keeps it: no code can rule that out.
+    So this one too is replaced when it was held for a second, and a holder that comes back finds out.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # Guarded by _lock: which thread holds it, and since when.
+        self._owner = 0
+        self._since = 0.0
 
     def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
         if self._lock.acquire(timeout=longest_wait):
-            return time.monotonic()
+            self._since = now = time.monotonic()
+            self._owner = threading.get_ident()
+            return now
+        # Who did not wait may have come between a taking and its time.
+        if longest_wait and time.monotonic() - self._since >= LONGEST_HOLD:
+            self._lock = threading.Lock()
         return None
 
     def release(self) -> None:
-        self._lock.release()
+        if self.valid():
+            self._owner = 0
+            # Another thread may be replacing it just now.
+            with contextlib.suppress(RuntimeError):
+                self._lock.release()
 
     def valid(self) -> bool:
-        return True
+        return self._owner == threading.get_ident()
 
     def forget(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +85,7 @@ class HostLock:
         self._path = path
         self._times = times
         self._held = held
-        self._threads = threading.Lock()
+        self._threads = ThreadLock()
         # Guarded by _threads: the file that is open, its inode, and when the lock was taken.
         self._file = -1
         self._inode = -1
@@ -78,7 +94,7 @@ class HostLock:
     def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
         """Return when it was taken (monotonic seconds), or None if it could not be had in time."""
         deadline = time.monotonic() + longest_wait
-        if not self._threads.acquire(timeout=longest_wait):
+        if self._threads.take(longest_wait) is None:
             return None
         taken = None
         try:
@@ -146,6 +162,8 @@ class HostLock:
 
     def valid(self) -> bool:
         """Say whether the lock that was taken is still the one that others ask for."""
+        if not self._threads.valid():
+            return False
         try:
             return self._path.stat(follow_symlinks=False).st_ino == self._inode
         except OSError:
@@ -166,6 +184,5 @@ class HostLock:
 
     def forget(self) -> None:
         """Close the file in a forked child: it shares the parent's lock through it."""
-        self._threads = threading.Lock()
-        with self._threads:
-            self._close_locked()
+        self._threads.forget()
+        self._close_locked()
