@@ -164,10 +164,9 @@ def probed(
 
 def ordered(record: Record, override: Override, now: float) -> Record:
     """Isolate or disable: the state below an isolation is kept, a disabled breaker is closed."""
-    changed = replace(record, generation=record.generation + 1, permits=(), override=override)
     if override.isolated or record.state is State.CLOSED:
-        return changed
-    return replace(closed(changed, now), generation=changed.generation)
+        return replace(record, generation=record.generation + 1, permits=(), override=override)
+    return replace(closed(record, now), override=override)
 
 
 def automatic(record: Record) -> Record | None:

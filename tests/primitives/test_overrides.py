@@ -111,6 +111,13 @@ class TestReset:
         bench.fails(breaker, 2)
         assert breaker.shown() is State.CLOSED
 
+    def test_forgets_what_was_measured_while_disabled(self, bench: Bench) -> None:
+        breaker = bench.opened()
+        breaker.disable(who="anna", why="")
+        breaker.call(bench.dependency)
+        breaker.reset()
+        assert breaker.snapshot().calls == 0
+
     def test_ends_an_order(self, bench: Bench) -> None:
         breaker = bench.breaker()
         breaker.isolate(who="anna", why="")
