@@ -17,6 +17,7 @@ The database of a test is SQLite in memory, by `django_db` as usual. Real server
 - `on_both_databases`: parametrises a test, which then runs once on SQLite and once on PostgreSQL.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -44,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stay a command, which counts nothing: importing the WSGI entry makes a process a server."""
+    os.environ.pop("RESILIENCE_ROLE", None)
 
 
 @pytest.fixture(scope="session")
