@@ -1,7 +1,9 @@
 """The addresses of the catalogue, with or without a trailing slash."""
 
+from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
+from learn.rating_view import RatingView
 from learn.views import CategoryViewSet, CourseViewSet, FieldViewSet
 
 router = SimpleRouter()
@@ -11,4 +13,7 @@ router.register("categories", CategoryViewSet, basename="category")
 router.register("fields", FieldViewSet, basename="field")
 router.register("courses", CourseViewSet, basename="course")
 
-urlpatterns = router.urls
+urlpatterns = [
+    re_path(r"^courses/(?P<slug>[^/.]+)/rating/?$", RatingView.as_view(), name="course-rating"),
+    *router.urls,
+]

@@ -169,10 +169,17 @@ DATABASES = {
 DATABASE_ROUTERS = ["resilience.db.router.TierRouter"]
 
 REDIS_URL = env.str("REDIS_URL", default="")
-if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
-else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, Any] = {
+    "default": {
+        "BACKEND": "resilience.cache.ResilientCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "INNER": "django_redis.cache.RedisCache"
+            if REDIS_URL
+            else "django.core.cache.backends.locmem.LocMemCache"
+        },
+    }
+}
 
 RESILIENCE |= {"STATIC_DIR": str(VAR_DIR / "static-tier"), "DRILLS": DEBUG}
 

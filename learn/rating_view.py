@@ -1,0 +1,96 @@
+"""Stop 3 of a request for a course's rating, which comes from a partner and not from the catalogue."""
+
+import logging
+import time
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from learn.filters import refuse_unknown
+from learn.models import Course
+from learn.ratings import Rating, RatingUnknownError, rating_of
+from learn.validators import SLUG_LENGTH
+from resilience.primitives import ResilienceError
+
+log = logging.getLogger("learn.ratings")
+
+
+class DegradationSerializer(serializers.Serializer[Any]):
+    """Where an answer comes from that is not the live one, how old it is, and a sentence for people."""
+
+    as_of = serializers.DateTimeField(allow_null=True)
+    notice = serializers.CharField()
+
+    def get_fields(self) -> dict[str, Any]:
+        # As a class attribute it would hide DRF's own `source`.
+        return {"source": serializers.ChoiceField(choices=["cached", "none"]), **super().get_fields()}
+
+
+class RatingSerializer(serializers.Serializer[Any]):
+    """The partner's rating of a course, from 0 to 5; null when there is none, or none is known."""
+
+    rating = serializers.FloatField(allow_null=True, min_value=0, max_value=5)
+    degradation = DegradationSerializer(required=False, help_text="Only while the partner cannot be asked.")
+
+
+class RatingView(APIView):
+    """Ask the partner; while it cannot be asked, show the last known rating, with its age, or none."""
+
+    metadata_class = None
+
+    @extend_schema(
+        parameters=[OpenApiParameter("slug", str, OpenApiParameter.PATH)],
+        responses={
+            200: RatingSerializer,
+            404: OpenApiResponse(description="There is no such course, or this site has no ratings."),
+        },
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """How a partner rates this course."""
+        refuse_unknown(request, [])
+        # A null would say that nobody has rated the course, which is another thing.
+        if not settings.RATINGS_URL:
+            raise NotFound("This site shows no ratings.")
+        slug = unicodedata.normalize("NFC", slug)
+        if not _may_exist(slug):
+            raise NotFound("There is no course with this slug.")
+        try:
+            rating, confirmed = rating_of(slug)
+        except RatingUnknownError:
+            return _degraded(None)
+        if not confirmed:
+            return _degraded(rating)
+        return Response({"rating": rating.value}, headers={"X-Data-Source": "live"})
+
+
+def _may_exist(slug: str) -> bool:
+    """Say whether the catalogue shows this course; when it cannot be asked, say yes: the partner may know."""
+    if len(slug) > SLUG_LENGTH or "\0" in slug:
+        return False
+    try:
+        return Course.objects.public().filter(slug=slug).exists()
+    except (DatabaseError, ResilienceError) as error:
+        log.warning("rating without a look at the catalogue: %s", error)
+        return True
+
+
+def _degraded(known: Rating | None) -> Response:
+    body: dict[str, Any]
+    if known is None:
+        notice = "Ratings cannot be had at the moment."
+        body = {"rating": None, "degradation": {"source": "none", "as_of": None, "notice": notice}}
+        return Response(body, headers={"Cache-Control": "no-store"})
+    as_of = datetime.fromtimestamp(known.as_of, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    notice = "Ratings cannot be had at the moment; this is the last one known."
+    body = {"rating": known.value, "degradation": {"source": "cached", "as_of": as_of, "notice": notice}}
+    age = str(max(0, int(time.time() - known.as_of)))
+    return Response(body, headers={"X-Data-Source": "cached", "Age": age, "Cache-Control": "no-store"})
