@@ -27,6 +27,10 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Classify = Callable[[BaseException], Outcome]
 
+# Note [A refusal lets go of itself]
+# An error's traceback holds the frame that raised it, and a variable of that frame holds the error: both
+# would live until the next collection, at each refused call of an outage. So the variable goes first.
+
 # Looking a member up in its class costs as much as comparing it five times.
 _SUCCESS, _FAILURE = Outcome.SUCCESS, Outcome.FAILURE
 # A generator, coroutine or asynchronous generator function, by the flags of its code.
@@ -94,7 +98,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open."""
         admission = self._gate.admit()
         if isinstance(admission, BreakerOpenError):
-            raise admission
+            try:
+                raise admission
+            finally:
+                del admission  # See Note [A refusal lets go of itself].
         return admission
 
     def settle(
@@ -172,7 +179,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
                 if fallback is not None:
                     instead: T = fallback(*args, **kwargs)
                     return instead
-                raise entered
+                try:
+                    raise entered
+                finally:
+                    del entered  # See Note [A refusal lets go of itself].
             admission = entered
         now = self._now
         start = now()
@@ -205,7 +215,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         admission = self._enter()
         if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise admission
+                try:
+                    raise admission
+                finally:
+                    del admission  # See Note [A refusal lets go of itself].
             yield from fallback(*args, **kwargs)
             return
         # Time spent by the consumer is not the dependency's, so a generator is never slow.
@@ -226,7 +239,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         admission = self._enter()
         if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise admission
+                try:
+                    raise admission
+                finally:
+                    del admission  # See Note [A refusal lets go of itself].
             return await fallback(*args, **kwargs)
         start = self._now()
         try:
@@ -247,7 +263,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         admission = self._enter()
         if isinstance(admission, BreakerOpenError):
             if fallback is None:
-                raise admission
+                try:
+                    raise admission
+                finally:
+                    del admission  # See Note [A refusal lets go of itself].
             async for item in fallback(*args, **kwargs):
                 yield item
             return
@@ -311,7 +330,10 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """Admit what is in the `with` block; raise `BreakerOpenError` when that is refused."""
         admission = self._enter()
         if isinstance(admission, BreakerOpenError):
-            raise admission
+            try:
+                raise admission
+            finally:
+                del admission  # See Note [A refusal lets go of itself].
         _blocks.set((*_blocks.get(), (self, admission, self._now())))
 
     def __exit__(

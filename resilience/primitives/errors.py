@@ -22,9 +22,22 @@ class RejectedError(ResilienceError):
     http_status = 503
 
     def __init__(self, name: str, *, retry_after: float, reason: str) -> None:
-        self.name = name
-        self.retry_after = retry_after
-        self.reason = reason
+        super().__init__(None, name, retry_after, reason)
+
+    @property
+    def name(self) -> str:
+        name: str = self.args[1]
+        return name
+
+    @property
+    def retry_after(self) -> float:
+        seconds: float = self.args[2]
+        return seconds
+
+    @property
+    def reason(self) -> str:
+        reason: str = self.args[3]
+        return reason
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}, try again in {self.retry_after:.1f} s"
@@ -36,12 +49,18 @@ class BreakerOpenError(RejectedError, CircuitBreakerError):
     Also an error of `circuitbreaker`, so that code written for that library goes on working.
     """
 
-    def __init__(self, breaker: "CircuitBreaker", name: str, retry_after: float, reason: str) -> None:
-        # Written out, not passed on: a refusal must cost little, it is what an outage is made of.
-        self._circuit_breaker = breaker
-        self.name = name
-        self.retry_after = retry_after
-        self.reason = reason
+    if TYPE_CHECKING:
+
+        def __init__(self, breaker: "CircuitBreaker", name: str, retry_after: float, reason: str) -> None: ...
+
+    else:
+        # It only keeps its arguments, which halves its price: refusals are what an outage is made of.
+        __init__ = Exception.__init__
+
+    @property
+    def _circuit_breaker(self) -> "CircuitBreaker":  # type: ignore[override]
+        breaker: CircuitBreaker = self.args[0]
+        return breaker
 
 
 class BulkheadFullError(RejectedError):
