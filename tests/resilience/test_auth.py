@@ -12,7 +12,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, Programm
 from django.http import HttpRequest
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from resilience import registry
+from resilience import conf, registry
 from resilience.auth import (
     GuardedBackend,
     NotAcceptedError,
@@ -194,3 +194,9 @@ class TestProbe:
             probe()
         assert "auth_user" in queries.captured_queries[0]["sql"]
         assert "LIMIT 1" in queries.captured_queries[0]["sql"]
+
+
+class TestSettings:
+    def test_name_what_judges_and_what_probes_sign_in(self) -> None:
+        assert conf.classify("auth") is classify
+        assert conf.probes()["auth"] is probe

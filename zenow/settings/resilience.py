@@ -34,6 +34,8 @@ RESILIENCE: dict[str, Any] = {
             "slow_after": 1.5,
             "permit_timeout": 2.0,
             "probed": True,
+            "classify": "resilience.auth.classify",
+            "probe": "resilience.auth.probe",
         },
         "external_api": {
             "failure_threshold": 5,
