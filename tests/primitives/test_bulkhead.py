@@ -389,12 +389,12 @@ class TestFork:
             assert (pool.in_use, pool.waiting) == (1, 1)
 
     def test_its_hook_leaves_every_bulkhead_as_if_new(self) -> None:
-        pools = [bulkhead(1, 0), bulkhead(2, 0)]
-        with pools[0].enter(), pools[1].enter():
+        pools = [bulkhead(1, 0), bulkhead(1, 1)]
+        with pools[0].enter(), pools[1].queued():
             _renew_after_fork()
-            assert [pool.in_use for pool in pools] == [0, 0]
+            assert [pool.in_use + pool.waiting for pool in pools] == [0, 0]
             assert pools[0].execute(lambda: 1) == 1
-        assert [pool.in_use for pool in pools] == [0, 0]
+        assert [pool.in_use + pool.waiting for pool in pools] == [0, 0]
 
     def test_a_child_does_not_wait_for_a_lock_that_nobody_holds_any_more(self) -> None:
         pool = bulkhead(1, 0)
