@@ -229,11 +229,11 @@ class Gate:
         refusal = self._no_permit(record, now)
         if refusal is not None:
             return self._refused(*refusal)
-        seat = cell.store.seat()
+        me = cell.store.me()
         permit = Permit(
             random.getrandbits(48) + 1,
             now + self.config.permit_lasts,
-            0 if seat is None else seat,
+            -1 if me is None else me,
         )
 
         def admitted(last: Record) -> Record | None:

@@ -33,11 +33,11 @@ class Outcome(IntEnum):
 
 
 class Permit(NamedTuple):
-    """The right to send one probe: a lease that ends at `until`, or with its holder's slot."""
+    """The right to send one probe: a lease that ends at `until`, or with its holder's life (`Store.me`)."""
 
     number: int
     until: float
-    slot: int
+    process: int
 
 
 class Override(NamedTuple):
@@ -84,7 +84,7 @@ class Record:
 
     def permits_in_force(self, now: float, alive: Callable[[int], bool]) -> tuple[Permit, ...]:
         """The permits that have not lapsed and whose holders live."""
-        return tuple(permit for permit in self.permits if now < permit.until and alive(permit.slot))
+        return tuple(permit for permit in self.permits if now < permit.until and alive(permit.process))
 
 
 def open_time(config: BreakerConfig, openings: int, chance: float) -> float:

@@ -53,7 +53,7 @@ class Pools:
         sums = {name: [0, 0, 0, 0] for name in places.values()}
         region = self._store.layout.gauges
         for seat in range(self._store.seats):
-            living = self._store.alive(seat)
+            living = self._store.occupied(seat)
             for place, name in places.items():
                 at = region.of(seat) + place * GAUGE_WORDS
                 row = self._store.words[at : at + GAUGE_WORDS].tolist()

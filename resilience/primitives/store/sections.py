@@ -15,10 +15,10 @@ LEASE_LASTS = 2.0
 
 
 class Holder(NamedTuple):
-    """Who holds the lease: the slot, since which epoch, and when it was renewed (monotonic seconds)."""
+    """Who holds the lease (`Store.me`), in which epoch, and when it was renewed (monotonic seconds)."""
 
     epoch: int
-    slot: int
+    process: int
     renewed: float
 
 
@@ -34,20 +34,22 @@ class Lease:
     def holder(self, now: float) -> Holder | None:
         """Return who holds it; None once it was not renewed for 2 s, or its holder is dead."""
         holder = self._value.read()
-        held = holder.slot >= 0 and now - holder.renewed < LEASE_LASTS and self._store.alive(holder.slot)
+        held = (
+            holder.process >= 0 and now - holder.renewed < LEASE_LASTS and self._store.alive(holder.process)
+        )
         return holder if held else None
 
     def take(self, now: float) -> int | None:
         """Take or renew it; return the epoch, which rises with each new holder, or None if it is not ours."""
-        seat = self._store.seat()
-        if seat is None:
+        me = self._store.me()
+        if me is None:
             return None
 
         def taken(last: Holder) -> Holder | None:
             holder = self.holder(now)
             if holder is None:
-                return Holder(last.epoch + 1, seat, now)
-            return Holder(last.epoch, seat, now) if holder.slot == seat else None
+                return Holder(last.epoch + 1, me, now)
+            return Holder(last.epoch, me, now) if holder.process == me else None
 
         holder = self._value.update(taken)
         return None if holder is None else holder.epoch

@@ -41,20 +41,20 @@ class SlotLocks:
 
     def claim(self, slot: int) -> bool:
         """Take a slot for the life of this process; False if another one has it."""
+        if self._file < 0:
+            return False
         try:
             fcntl.fcntl(self._file, _SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0))
         except OSError:
-            # Taken, or the file is closed: either way it is not ours.
             return False
         return True
 
     def taken(self, slot: int) -> bool:
-        """Say whether *another* process holds the slot."""
+        """Say whether *another* process holds the slot; while that cannot be asked, it does."""
+        if self._file < 0:
+            return True
         asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0)
-        try:
-            answer = fcntl.fcntl(self._file, _GETLK, asked)
-        except OSError:
-            return False
+        answer = fcntl.fcntl(self._file, _GETLK, asked)
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def close(self) -> None:

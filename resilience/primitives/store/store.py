@@ -82,8 +82,16 @@ class Store:
         """Return this process's slot, which is claimed if need be; None when there is none to be had."""
         raise NotImplementedError
 
-    def alive(self, slot: int) -> bool:
-        """Say whether a process holds `slot`."""
+    def me(self) -> int | None:
+        """Return a number that no other process of the store has or had; None without a slot."""
+        raise NotImplementedError
+
+    def alive(self, process: int) -> bool:
+        """Say whether the process that has this number (`me`) lives."""
+        raise NotImplementedError
+
+    def occupied(self, slot: int) -> bool:
+        """Say whether any process lives in `slot`."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -162,7 +170,13 @@ class LocalStore(Store):
     def seat(self) -> int | None:
         return 0
 
-    def alive(self, slot: int) -> bool:
+    def me(self) -> int | None:
+        return 0
+
+    def alive(self, process: int) -> bool:
+        return process == 0
+
+    def occupied(self, slot: int) -> bool:
         return slot == 0
 
     def _after_fork(self) -> None:
@@ -216,6 +230,7 @@ class HostStore(Store):
                     self.words[at.SEATS] = max(self.words[at.SEATS], slot + 1)
                     self.times[info.of(slot)] = time.monotonic()
                     self.words[info.of(slot) + 1] = os.getpid()
+                    self.words[info.of(slot) + 2] += 1
                     return slot
         finally:
             if taken is not None:
@@ -223,8 +238,21 @@ class HostStore(Store):
         self.say_once(f"all {self.layout.slots} slots of {self.path} are taken: this process counts alone")
         return None
 
-    def alive(self, slot: int) -> bool:
+    def me(self) -> int | None:
+        seat = self.seat()
+        return None if seat is None else self._term(seat) * self.layout.slots + seat
+
+    def alive(self, process: int) -> bool:
+        slot = process % self.layout.slots
+        # A slot that another one has taken since says nothing of the one that is meant.
+        return self._term(slot) == process // self.layout.slots and self.occupied(slot)
+
+    def occupied(self, slot: int) -> bool:
         return slot == self._seat or self._locks.taken(slot)
+
+    def _term(self, slot: int) -> int:
+        """Return how many processes have had this slot."""
+        return int(self.words[self.layout.slot_info.of(slot) + 2])
 
     def refresh(self) -> None:
         """Move to the store that the path names now, if it is another one or gone."""
