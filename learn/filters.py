@@ -55,7 +55,7 @@ class EntryFilter(django_filters.FilterSet):
         """Keep the rows in which every word occurs, also within another word."""
         words = dict.fromkeys(normalise(value).split())
         if len(words) > SEARCH_WORDS:
-            raise ParameterError(name, f"`{name}` takes at most {SEARCH_WORDS} words.")
+            raise ParameterError(name, "These are too many words.", allowed=f"1 to {SEARCH_WORDS} words")
         for word in words:
             qs = qs.filter(search_text__has=word)
         return qs

@@ -5,12 +5,13 @@ Serializers check what is written, and describe both directions to the schema.
 """
 
 import copy
+import unicodedata
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from learn.models import Category, Course, Field
-from learn.validators import TERM_LENGTH, TERMS
+from learn.validators import SLUG_LENGTH, TERM_LENGTH, TERMS
 
 _ENTRY = ("slug", "code", "title", "description")
 _STATE = ("published", "created", "updated", "revision")
@@ -51,6 +52,19 @@ class EntrySerializer(serializers.ModelSerializer[Any]):
         return attrs
 
 
+class ParentField(serializers.SlugRelatedField[Any]):
+    """Name a parent, which may be a draft, by its slug."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="slug", **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the parent; no database is asked for what it could not hold."""
+        if not isinstance(data, str) or len(data) > SLUG_LENGTH or "\0" in data:
+            self.fail("invalid")
+        return super().to_internal_value(unicodedata.normalize("NFC", data))
+
+
 class CategorySerializer(EntrySerializer):
     """A category."""
 
@@ -63,9 +77,7 @@ class CategorySerializer(EntrySerializer):
 class FieldSerializer(EntrySerializer):
     """A field of study."""
 
-    category = serializers.SlugRelatedField(
-        slug_field="slug", queryset=Category.objects.all(), help_text="Slug of its category."
-    )
+    category = ParentField(queryset=Category.objects.all(), help_text="Slug of its category.")
     category_title = serializers.CharField(read_only=True)
 
     paths = {"category": "category__slug", "category_title": "category__title"}
@@ -79,9 +91,7 @@ class FieldSerializer(EntrySerializer):
 class CourseSerializer(EntrySerializer):
     """A course. What is unknown is null."""
 
-    field = serializers.SlugRelatedField(
-        slug_field="slug", queryset=Field.objects.all(), help_text="Slug of its field."
-    )
+    field = ParentField(queryset=Field.objects.all(), help_text="Slug of its field.")
     field_title = serializers.CharField(read_only=True)
     category = serializers.CharField(read_only=True, help_text="Slug of the field's category.")
     category_title = serializers.CharField(read_only=True)
