@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from resilience.http import session
-from resilience.primitives.errors import ResilienceError
+from resilience.primitives import RejectedError, ResilienceError
 
 log = logging.getLogger("learn.ratings")
 
@@ -62,7 +62,9 @@ def rating_of(slug: str) -> tuple[Rating, bool]:
     try:
         rating = fetch(slug)
     except (requests.RequestException, ResilienceError) as error:
-        log.warning("no rating from the partner: %s", error)
+        # A refusal is no news: the breaker said so when it opened.
+        level = logging.DEBUG if isinstance(error, RejectedError) else logging.WARNING
+        log.log(level, "no rating from the partner: %s", error)
         if known is None:
             raise RatingUnknownError from error
         return known, False
