@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from resilience import conf, registry
+from resilience.db import drills
 from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
@@ -108,6 +109,7 @@ class GuardedWrapper(_DjangosWrapper):
         if not guarded():
             return super().connect()
         with self._prepare(conf.deadline("connect")) as admission, Measured(self, admission, "connect"):
+            drills.inject()
             return super().connect()
 
     def close_if_health_check_failed(self) -> None:

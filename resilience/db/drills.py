@@ -1,0 +1,29 @@
+"""Where a drill breaks the database: below all that measures it, with the errors of its driver."""
+
+from __future__ import annotations
+
+import django.db
+import psycopg
+
+from resilience import faults
+from resilience.db.connection import CutError, DeadlineConnection
+
+
+def inject() -> None:
+    """Do to this call what the drill of the moment says; usually nothing."""
+    faults.inject("database", limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
+
+
+def _lost(text: str) -> django.db.OperationalError:
+    return _raised(psycopg.OperationalError(text))
+
+
+def _silent(text: str) -> django.db.OperationalError:
+    return _raised(CutError(text))
+
+
+def _raised(error: psycopg.Error) -> django.db.OperationalError:
+    """Return the driver's error as Django hands it on; that of PostgreSQL, whatever the engine."""
+    handed_on = django.db.OperationalError(str(error))
+    handed_on.__cause__ = error
+    return handed_on
