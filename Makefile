@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test django-suites coverage chaos mutation
+.PHONY: install run serve test django-suites coverage chaos mutation bench
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -80,3 +80,9 @@ mutation: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	nice $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
+
+# Side by side with the peers; a run takes some minutes and wants an idle machine.
+bench: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@mkdir -p benchmarks/results
+	$(BIN)/python -m benchmarks.breaker --rounds 9 > benchmarks/results/breaker.md
