@@ -1,8 +1,10 @@
 """A Redis client that tries once, waits briefly, and shares a pool only with its like."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,18 @@ class TestClient:
 
         with serving(drip_a_reply) as port, deadline_kept(0.5), pytest.raises(redis.TimeoutError):
             client(f"redis://127.0.0.1:{port}/0").get("k")
+
+    def test_in_tls_keeps_the_deadline_too(self, certificate: tuple[Path, Path]) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*certificate)
+
+        def drip_in_tls(connection: socket.socket, ended: threading.Event) -> None:
+            with context.wrap_socket(connection, server_side=True) as encrypted:
+                while not ended.wait(0.02):
+                    encrypted.sendall(b"+")
+
+        with serving(drip_in_tls) as port, deadline_kept(0.4), pytest.raises(redis.TimeoutError):
+            client(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate[0]}").get("k")
 
     def test_tries_once(self) -> None:
         tries = []
