@@ -123,4 +123,6 @@ class TestUncounted:
         finally:
             lock.release()
         assert "could not be counted" in caplog.text
+        # Once for the address, once for the account.
+        assert registry.store().counters.totals()["limits", "sign-in", "uncounted"] == 2
         assert attempt(HOME, PASSWORD).status_code == 429

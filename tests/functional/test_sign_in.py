@@ -52,6 +52,10 @@ class Site(SiteServer):
             "POST", "/api/auth/token", body, client=client, **{"Content-Type": "application/json"}
         )
 
+    def refresh(self, token: str) -> Any:
+        body = json.dumps({"refresh_token": token})
+        return self.ask("POST", "/api/auth/token/refresh", body, **{"Content-Type": "application/json"})
+
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[PostgresServer]:
@@ -119,3 +123,18 @@ class TestDeadDatabase:
         status, _, body, _ = site.ask("GET", "/api/auth/me", **{"Authorization": f"Bearer {token}"})
         assert (status, json.loads(body)["username"]) == (200, "ada")
         assert site.ask("GET", "/api/auth/me", **{"Authorization": "Bearer x"})[0] == 401
+
+
+class TestFrozenDatabase:
+    def test_holds_nobody_longer_than_the_budget(self, site: Site, database: PostgresServer) -> None:
+        refresh_token = json.loads(site.sign_in()[2])["refresh_token"]
+        database.freeze()
+        try:
+            answers = [site.sign_in(client=f"100.64.2.{number}") for number in range(8)]
+            answers.append(site.refresh(refresh_token))
+        finally:
+            database.thaw()
+        assert [status for status, *_ in answers] == [503] * 9
+        assert all(SENTENCE in body for _, _, body, _ in answers)
+        assert max(seconds for *_, seconds in answers) < 2.5
+        assert max(seconds for *_, seconds in answers[-3:]) < 0.2

@@ -54,8 +54,11 @@ def count_attempt(username: str, request: HttpRequest | None) -> None:
 
 
 def _hit(key: str, limit: int) -> None:
-    decision = Limits(registry.store()).hit(key, limit, PER)
+    store = registry.store()
+    decision = Limits(store).hit(key, limit, PER)
     if not decision.counted:
+        store.counters.add("limits", "sign-in", "uncounted")
         logger.warning("An attempt to sign in could not be counted and was let through.")
     if not decision.allowed:
+        store.counters.add("limits", "sign-in", "refused")
         raise TooManyAttemptsError(decision.retry_after)

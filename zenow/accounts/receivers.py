@@ -9,6 +9,7 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from resilience import registry
 from zenow.accounts import known_addresses
 from zenow.accounts.addresses import place_of
 
@@ -32,4 +33,5 @@ def note_sign_in(sender: type[User], user: User, request: HttpRequest | None = N
             if address := place_of(request):
                 known_addresses.remember(user, address, now=timezone.now())
     except DatabaseError as error:
+        registry.store().counters.add("sign-ins", "not noted")
         logger.warning("Time and address of a sign-in were not stored: %s", type(error).__name__)
