@@ -16,7 +16,7 @@ from .config import BreakerConfig
 from .errors import BreakerOpenError
 from .state import Outcome, Override, Permit, Record, State
 from .store.store import Store
-from .window import Totals, must_open
+from .window import Totals, Window, must_open
 
 log = logging.getLogger("resilience.breaker")
 
@@ -117,15 +117,16 @@ class Gate:
         cell, now = self.cell, self._now()
         if now >= cell.due or admission is not cell.closed or cell.words[cell.at] != cell.gate:
             cell.attach(now)
-            if cell.window is None:
-                return True
             if now >= cell.due:
                 cell.tick(now)
             record = self._record(now)
-            if record.generation != admission.generation:
+            if cell.votes and record.generation != admission.generation:
                 cell.tally(self.name, operation, None)
                 return False
             cell.count_for(record, now)
+        window = cell.window
+        if window is None:
+            return True
         cell.tally(self.name, operation, outcome)
         if outcome is _SUCCESS:
             cell.words[cell.count_at] = next(cell.successes)
@@ -134,7 +135,7 @@ class Gate:
         if admission.permit:
             self._probed(admission.permit, outcome, now)
         elif outcome is _FAILURE or outcome is _SLOW:
-            self._trouble(outcome, now)
+            self._trouble(window, outcome, now)
         return True
 
     def refuses(self) -> bool:
@@ -252,12 +253,9 @@ class Gate:
 
         self._change(moved, now, f"a probe ended as {outcome.name.lower()}")
 
-    def _trouble(self, outcome: Outcome, now: float) -> None:
+    def _trouble(self, window: Window, outcome: Outcome, now: float) -> None:
         """Count a failure or a slow call, and open if the rule says so."""
-        window = self.cell.window
-        if window is None:
-            return
-        trouble = window.add_failure(now) if outcome is _FAILURE else window.add_slow(now)
+        trouble = window.add_failure(now) if outcome is _FAILURE else window.add_slow()
         if not trouble:
             return
         record = self._record(now)

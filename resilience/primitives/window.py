@@ -162,11 +162,12 @@ class Window:
             self._roll_locked(now)
 
     def add_failure(self, now: float) -> int:
-        """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0."""
+        """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0.
+
+        What is `due` by `now` was done.
+        """
         words, row = self._words, self._row
         with self._lock:
-            if now >= self.due:
-                self._roll_locked(now)
             at = self._bucket + 1
             if (words[at] >> 16) & _MOST < _MOST:
                 words[at] += 1 << 16
@@ -179,12 +180,10 @@ class Window:
             words[row + RUN_AT] = total
             return self._worth_locked(trouble, unbroken + run)
 
-    def add_slow(self, now: float) -> int:
+    def add_slow(self) -> int:
         """Count a slow call; return as `add_failure` does."""
         words, row = self._words, self._row
         with self._lock:
-            if now >= self.due:
-                self._roll_locked(now)
             at = self._bucket + 1
             if words[at] & _MOST < _MOST:
                 words[at] += 1

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
@@ -36,7 +37,7 @@ class Tenant(Protocol):
     def detach(self) -> None: ...
 
 
-class Store:
+class Store(ABC):
     """What both kinds have in common: memory as words, floats and bytes, a lock, and typed sections."""
 
     kind: Literal["host", "local"]
@@ -78,25 +79,27 @@ class Store:
         """How many slots were ever used."""
         return int(self.words[at.SEATS])
 
+    @abstractmethod
     def seat(self) -> int | None:
         """Return this process's slot, which is claimed if need be; None when there is none to be had."""
-        raise NotImplementedError
 
+    @abstractmethod
     def me(self) -> int | None:
         """Return a number that no other process of the store has or had; None without a slot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def alive(self, process: int) -> bool:
         """Say whether the process that has this number (`me`) lives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def occupied(self, slot: int) -> bool:
         """Say whether any process lives in `slot`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what would keep others waiting."""
 
+    @abstractmethod
     def refresh(self) -> None:
         """Look whether the store is still the one that others use; asked about once a second."""
 
@@ -178,6 +181,12 @@ class LocalStore(Store):
 
     def occupied(self, slot: int) -> bool:
         return slot == 0
+
+    def close(self) -> None:
+        """Nobody waits for it."""
+
+    def refresh(self) -> None:
+        """There is no other."""
 
     def _after_fork(self) -> None:
         self.lock.forget()

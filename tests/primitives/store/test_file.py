@@ -199,6 +199,44 @@ class TestDamagedBeforeOpening:
         assert [path.name for path in folder.iterdir() if path.suffix == ".store"] == [FILE]
         second.close()
 
+    def test_is_not_replaced_when_somebody_else_did_so_first(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server(folder).close()
+        empty(folder / FILE)
+        real = mapped._build
+        raced: list[HostStore] = []
+
+        def race(path: Path, shape: Layout, *, instead_of: int | None) -> None:
+            monkeypatch.setattr(mapped, "_build", real)
+            raced.append(server(folder))
+            real(path, shape, instead_of=instead_of)
+
+        monkeypatch.setattr(mapped, "_build", race)
+        store = server(folder)
+        assert store._inode == raced[0]._inode
+        store.close()
+        raced[0].close()
+
+    def test_over_and_over_is_given_up(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        server(folder).close()
+        empty(folder / FILE)
+        monkeypatch.setattr(mapped, "_build", lambda *arguments, **options: None)
+        with pytest.raises(StoreUnavailableError, match="is replaced over and over"):
+            server(folder)
+
+    def test_a_host_without_boot_id_is_always_in_the_same_boot(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unreadable(path: Path) -> bytes:
+            raise OSError
+
+        monkeypatch.setattr(Path, "read_bytes", unreadable)
+        first, second = server(folder), server(folder)
+        assert first._inode == second._inode
+        first.close()
+        second.close()
+
     def test_the_bounds_of_the_slots_are_whole(self, folder: Path) -> None:
         server(folder).close()
         for seats in (0, SMALL.slots):
@@ -309,6 +347,17 @@ class TestRefused:
             )
         assert found.stdout.strip() == "local"
         assert found.stderr.count("Permission denied") == 1
+
+    def test_what_may_not_be_opened(
+        self, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server(folder).close()
+
+        def forbidden(*arguments: object) -> int:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(os, "open", forbidden)
+        self.alone(folder, caplog, "cannot be used: Permission denied")
 
     def test_a_disk_without_room(self, folder: Path, caplog: pytest.LogCaptureFixture, limited: None) -> None:
         self.alone(folder, caplog, "cannot be used: File too large")

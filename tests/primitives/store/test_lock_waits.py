@@ -168,6 +168,12 @@ class TestHostLock:
         assert lock.take(0) is None
         assert times[1] <= time.monotonic()
 
+    def test_that_was_forgotten_while_it_was_held_is_given_back_in_peace(self, lock: HostLock) -> None:
+        assert lock.take() is not None
+        lock.forget()
+        lock.release()
+        assert lock.take(0) is not None
+
     def test_begins_anew_in_a_forked_child(
         self, lock: HostLock, path: Path, times: "memoryview[float]"
     ) -> None:
@@ -183,6 +189,32 @@ class TestHostLock:
 
 
 class TestThreadLock:
+    def test_held_for_a_second_is_replaced_and_its_old_holder_finds_out(self) -> None:
+        lock = ThreadLock()
+        lock.take()
+        lock._since -= 1.0
+        taken: list[float | None] = []
+
+        def others() -> None:
+            taken.append(lock.take(0.01))
+            taken.append(lock.take(0.01))
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        thread.join()
+        assert taken[0] is None
+        assert taken[1] is not None
+        assert not lock.valid()
+        lock.release()
+        assert lock.take(0) is None
+
+    def test_is_not_replaced_by_who_does_not_wait(self) -> None:
+        lock = ThreadLock()
+        lock.take()
+        lock._since -= 1.0
+        assert lock.take(0) is None
+        assert lock.take(0) is None
+
     def test_excludes_threads_and_waits_at_most_so_long(self) -> None:
         lock = ThreadLock()
         taken = lock.take()

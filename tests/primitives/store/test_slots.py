@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resilience.primitives import HostStore
+from resilience.primitives import HostStore, LocalStore
+from resilience.primitives.store import store as store_module
 from resilience.primitives.store.slots import SlotLocks
 from tests.primitives.conftest import SMALL
 
@@ -91,10 +92,13 @@ class TestSlots:
         assert stores[-1].seat() is None
         assert caplog.text.count(f"all {SMALL.slots} slots") == 1
 
-    def test_are_claimed_even_while_the_lock_is_busy(self, another: Another) -> None:
-        one, two = another(), another()
-        assert one.lock.take() is not None
-        assert two.seat() == 0
+    def test_are_claimed_even_while_the_lock_is_busy(
+        self, another: Another, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        holder = another()
+        assert holder.lock.take() is not None
+        stores = [another() for _ in range(SMALL.slots + 1)]
+        assert [store.seat() for store in stores] == [*range(SMALL.slots), None]
 
     def test_taken_at_the_same_time_are_all_summed_within_a_second(self, another: Another) -> None:
         one, two = another(), another()
@@ -197,4 +201,32 @@ class TestSlotLocks:
     def test_may_be_closed_twice(self, store: HostStore) -> None:
         store.seat()
         store.close()
+        store.close()
+
+
+class TestAfterAFork:
+    """As in a child, but where it can be watched."""
+
+    def test_all_is_made_anew(self, store: HostStore) -> None:
+        store.seat()
+        before = store.me()
+        store.counters.add("responses", "live")
+        store.pools.put("read", in_use=1, waiting=0, limit=1, rejected=0)
+        assert store.lock.take() is not None
+        with store.counters._lock:
+            store_module._after_fork_in_child()
+            assert store.counters.add("responses", "live")
+        assert store.lock.take(0) is not None
+        store.lock.release()
+        assert store.me() != before
+
+    def test_a_store_of_the_process_too(self) -> None:
+        store = LocalStore(SMALL)
+        assert store.lock.take() is not None
+        assert store.limits_lock.take() is not None
+        store_module._after_fork_in_child()
+        assert store.lock.take(0) is not None
+        assert store.limits_lock.take(0) is not None
+        assert (store.me(), store.alive(0), store.alive(1), store.occupied(1)) == (0, True, False, False)
+        store.refresh()
         store.close()
