@@ -42,9 +42,7 @@ class GuardedCursor(CursorWrapper):
     def _measured(self, sql: object, *, timed: bool = True) -> Measured:
         db = self.db
         self._admission = admission = db.admitted()
-        return Measured(
-            db, admission, "query", counts=not db.controlling, changes=not is_read(sql), timed=timed
-        )
+        return Measured(db, admission, "query", counts=not db.controlling, sql=sql, timed=timed)
 
     def fetchone(self) -> Any:
         return self._fetch(self.cursor.fetchone)
@@ -72,8 +70,3 @@ class GuardedCursor(CursorWrapper):
 
 class GuardedDebugCursor(GuardedCursor, CursorDebugWrapper):
     """The same, with Django's log of queries."""
-
-
-def is_read(sql: object) -> bool:
-    """Tell whether a statement is a SELECT. (It may still call a function that writes.)"""
-    return isinstance(sql, str) and sql.lstrip("( \t\r\n")[:6].upper() == "SELECT"

@@ -25,14 +25,19 @@ if TYPE_CHECKING:
 _OWN_LIMIT = ("connect", "health_check", "commit")
 
 
+def is_read(sql: object) -> bool:
+    """Tell whether a statement is a SELECT. (It may still call a function that writes.)"""
+    return isinstance(sql, str) and sql.lstrip("( \t\r\n")[:6].upper() == "SELECT"
+
+
 class Measured:
     """Surround one call. See Note [What counts as a call] on ``counts``.
 
-    ``changes``: outside a transaction it may store something, so that an end which nobody saw is unknown.
+    ``sql``: outside a transaction, an end that nobody saw of anything but a SELECT is unknown.
     ``timed``: the time is the database's; false where the caller's own work lies in between.
     """
 
-    __slots__ = ("_admission", "_changes", "_counts", "_operation", "_started", "_timed", "_wrapper")
+    __slots__ = ("_admission", "_counts", "_operation", "_sql", "_started", "_timed", "_wrapper")
 
     def __init__(
         self,
@@ -41,14 +46,14 @@ class Measured:
         operation: str,
         *,
         counts: bool = False,
-        changes: bool = False,
+        sql: object = "SELECT",
         timed: bool = True,
     ) -> None:
         self._wrapper = wrapper
         self._admission = admission
         self._operation = operation
         self._counts = counts
-        self._changes = changes
+        self._sql = sql
         self._timed = timed
 
     def __enter__(self) -> None:
@@ -79,12 +84,12 @@ class Measured:
         outcome = failures.classify(cause, had_full_time=elapsed >= limit)
         self._wrapper.asked = True
         registry.breaker("database").settle(self._admission, outcome, error=cause, operation=self._operation)
-        changes = self._operation == "commit" or (self._changes and self._wrapper.autocommit)
+        stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
         if failures.is_dead(cause):
             self._wrapper.close()
         if isinstance(cause, SpentError):
             return failures.DatabaseDeadlineError(str(cause), before_call=True)
         cut = isinstance(cause, CutError)
-        if changes and (cut or failures.is_lost(cause)):
+        if stores and (cut or failures.is_lost(cause)):
             return failures.OutcomeUnknownError(f"nobody saw how it ended: {cause}")
         return failures.DatabaseDeadlineError(str(cause)) if cut else None

@@ -53,6 +53,8 @@ class GuardedWrapper(_DjangosWrapper):
     cursor_class: type[GuardedCursor] = GuardedCursor
     debug_cursor_class: type[GuardedCursor] = GuardedDebugCursor
 
+    has_server = True  # else a connection is usable as long as it is open
+
     asked = False  # whether anything was settled with the admission that is held
     controlling = False  # within a statement that always passes
     preparing = False  # within connect or health check, whose statements share one admission
@@ -114,7 +116,7 @@ class GuardedWrapper(_DjangosWrapper):
 
     def close_if_health_check_failed(self) -> None:
         due = self.connection is not None and self.health_check_enabled and not self.health_check_done
-        if not due or not guarded():
+        if not due or not self.has_server or not guarded():
             return super().close_if_health_check_failed()
         # A time-out ends it here: Django would connect and ask then, each with a time-out of its own.
         # A connection found closed says nothing of today's server, and is replaced at once.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+import django.db
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.base import CursorDebugWrapper
@@ -15,8 +17,9 @@ from psycopg.errors import ReadOnlySqlTransaction
 
 from resilience import conf
 from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection
-from resilience.db.cursor import GuardedCursor, is_read
+from resilience.db.cursor import GuardedCursor
 from resilience.db.failures import is_lost
+from resilience.db.measure import is_read
 from resilience.db.wrapper import GuardedWrapper, guarded
 from resilience.primitives import RejectedError, Retry
 
@@ -27,6 +30,10 @@ _RETRY = Retry(retry_on=is_lost)
 _CHECK_INTERVAL = "client_connection_check_interval"
 
 
+def _raise(error: Exception, *_: object) -> None:
+    raise error
+
+
 class _WouldWriteError(RejectedError):
     """A repeated SELECT tried to write: it was no read, and its first failure is what there is to tell."""
 
@@ -35,10 +42,19 @@ class PostgreSQLCursor(GuardedCursor):
     """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
-        if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
+        try:
             return super()._execute(sql, params)
-        calls = iter((super()._execute, self._repeat))
+        except django.db.OperationalError as error:
+            if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
+                raise
+            calls = iter((partial(_raise, error), self._repeat))
         return _RETRY.call(lambda: next(calls)(sql, params))
+
+    def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self.cursor, psycopg.ServerCursor):
+            return super()._fetch(run, *args, **kwargs)
+        with self.db.wrap_database_errors:  # the rows are here already: nothing waits, nothing can be lost
+            return run(*args, **kwargs)
 
     def _repeat(self, sql: Any, params: Any) -> Any:
         """Ask again on a fresh connection, in the same budget, read-only: nothing can be written twice."""
@@ -61,7 +77,10 @@ class PostgreSQLCursor(GuardedCursor):
             yield copy
 
     def close(self) -> None:
-        with self.db.patience():  # the server closes a named cursor
+        if isinstance(self.cursor, psycopg.ServerCursor):
+            with self.db.patience():  # the server is asked to close it
+                self.cursor.close()
+        else:
             self.cursor.close()
 
 

@@ -7,3 +7,5 @@ from resilience.db.wrapper import GuardedWrapper
 
 class DatabaseWrapper(GuardedWrapper, base.DatabaseWrapper):
     """Django's own engine, guarded in server processes."""
+
+    has_server = False
