@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resilience.primitives.state import State
 from tests.chaos.journal import Kind, Line, read
-from tests.chaos.observer import STATES
+from tests.chaos.story import Call, calls_of, eras_of
 from tests.chaos.strike import place_name
 from tests.chaos.worker import CONFIG, THREADS
 
@@ -20,6 +20,8 @@ LONGEST_BLOCK = 1.0
 SEEN_WITHIN = 0.050
 # What the measurement itself adds: a thread wakes later than it asked to, a line is written after the fact.
 SLACK = 0.020
+# A storm writes a line every millisecond or so. When nobody does for so long, the machine stood still.
+STALL = 0.25
 # A transition is made by a call; with most workers dead or stopped the next one may come so much later.
 NEXT_CALL = 0.3
 
@@ -40,41 +42,19 @@ class Promise:
             self.broken.append(f"{value:.3f} s {where}")
 
 
-@dataclass
-class Call:
-    """One admitted call. `ends` is when it could no longer do anything: its end, or its process's death."""
-
-    asked: float
-    begins: float
-    ends: float
-    permit_until: float
-    generation: int
-    failed: bool | None = None
-    settled: float | None = None
-
-
-@dataclass(frozen=True)
-class Era:
-    """A record that was in force, from `since` to the next one's."""
-
-    generation: int
-    state: State
-    since: float
-    seen: float
-    until: float
-    over: float
-
-
 class Verdict:
     """Read a journal and judge it."""
 
     def __init__(self, journal: Path) -> None:
         lines = sorted(read(journal), key=lambda line: line.at)
-        self.calls = _calls(lines)
-        self.eras = _eras(lines)
+        self.calls = calls_of(lines)
+        self.eras = eras_of(lines)
         self.strikes = Counter((line.kind, bool(line.n)) for line in lines if line.kind in _STRIKES)
         self.places = Counter(place_name(line.m) for line in lines if line.kind in _STRIKES)
         self.late_probes = 0
+        self._stalls = [
+            (one.at, next_one.at) for one, next_one in pairwise(lines) if next_one.at - one.at > STALL
+        ]
         self._stopped_holders = [
             line.at
             for line in lines
@@ -140,8 +120,15 @@ class Verdict:
             if in_lock or (line.kind is Kind.WAITED and line.m) or (line.who, line.at) in asleep:
                 taken = line.at
             elif line.kind is Kind.WAITED and not line.n and taken:
-                promise.measure(line.at - taken, LONGEST_BLOCK + LONGEST_WAIT + SLACK, f"by {line.who}")
+                promise.measure(
+                    self._between(taken, line.at), LONGEST_BLOCK + LONGEST_WAIT + SLACK, f"by {line.who}"
+                )
         return promise
+
+    def _between(self, begins: float, ends: float) -> float:
+        """Return the seconds between two moments in which the machine ran."""
+        stood = sum(max(0.0, min(ends, end) - max(begins, begin)) for begin, end in self._stalls)
+        return ends - begins - stood
 
     def _blocked(self, begins: float, ends: float) -> float:
         """Return how long a transition may take that could have been made at `begins`."""
@@ -159,7 +146,7 @@ class Verdict:
             if era.state is State.CLOSED:
                 for met, until in _rule_met(by_generation[era.generation], era.over):
                     limit = self._blocked(met, until)
-                    promise.measure(until - met, limit, f"in generation {era.generation}")
+                    promise.measure(self._between(met, until), limit, f"in generation {era.generation}")
         return promise
 
     def _probes_in_time(self) -> Promise:
@@ -169,7 +156,9 @@ class Verdict:
             if era.state is State.OPEN and following.state is State.HALF_OPEN:
                 begins = max(era.until, era.seen)
                 limit = self._blocked(begins, following.since)
-                promise.measure(following.since - begins, limit, f"after generation {era.generation}")
+                promise.measure(
+                    self._between(begins, following.since), limit, f"after generation {era.generation}"
+                )
         return promise
 
     def _goes_on_half_open(self) -> Promise:
@@ -184,55 +173,18 @@ class Verdict:
                 free = era.since
                 for call in sorted(probes[era.generation], key=lambda call: call.begins):
                     limit = CONFIG.permit_lasts + self._blocked(free, call.begins)
-                    promise.measure(call.begins - free, limit, f"in generation {era.generation}")
+                    promise.measure(
+                        self._between(free, call.begins), limit, f"in generation {era.generation}"
+                    )
                     free = max(free, min(call.ends, call.permit_until))
                 limit = CONFIG.permit_lasts + self._blocked(free, era.over)
-                promise.measure(era.over - free, limit, f"at the end of generation {era.generation}")
+                promise.measure(
+                    self._between(free, era.over), limit, f"at the end of generation {era.generation}"
+                )
         return promise
 
 
 _STRIKES = (Kind.DIES, Kind.STOPS, Kind.RAISES)
-
-
-def _calls(lines: Iterable[Line]) -> list[Call]:
-    """Put the lines of each thread together into calls; a killed process ends those of all its threads."""
-    calls: list[Call] = []
-    running: dict[int, Call] = {}
-    dead: set[int] = set()
-    for line in lines:
-        if line.kind is Kind.CALL:
-            # A signal takes a moment to arrive: what is written meanwhile is written by the dead.
-            ends = line.at if line.who // THREADS in dead else float("inf")
-            running[line.who] = Call(line.x, line.at, ends, line.y, line.m)
-            calls.append(running[line.who])
-        elif line.kind is Kind.END and line.who in running:
-            call = running[line.who]
-            call.ends, call.failed = line.at, bool(line.m)
-        elif line.kind is Kind.SETTLED and line.who in running:
-            running.pop(line.who).settled = line.at
-        elif line.kind is Kind.RAISES:
-            running.pop(line.who, None)
-        elif line.kind in (Kind.KILLED, Kind.DIES):
-            life = line.who // THREADS if line.kind is Kind.DIES else line.who
-            dead.add(life)
-            for hand in range(life * THREADS, (life + 1) * THREADS):
-                left = running.pop(hand, None)
-                if left is not None:
-                    left.ends = min(left.ends, line.at)
-    return calls
-
-
-def _eras(lines: Iterable[Line]) -> list[Era]:
-    records: dict[int, Line] = {}
-    for line in lines:
-        if line.kind is Kind.RECORD:
-            records.setdefault(line.m, line)
-    ordered = [records[generation] for generation in sorted(records)]
-    overs = [line.x for line in ordered[1:]] + [float("inf")]
-    return [
-        Era(line.m, STATES[line.n], line.x, line.at, line.y, over)
-        for line, over in zip(ordered, overs, strict=True)
-    ]
 
 
 def _rule_met(calls: list[Call], over: float) -> Iterable[tuple[float, float]]:
