@@ -1,6 +1,7 @@
 """Breakers and what stands around a call, in pure Python: no Django in here."""
 
-from .breaker import CircuitBreaker, Classify
+from .admitting import Classify
+from .breaker import CircuitBreaker
 from .bulkhead import Bulkhead
 from .cell import Admission
 from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
@@ -15,13 +16,14 @@ from .errors import (
     ResilienceError,
     StoreUnavailableError,
 )
-from .gate import Transition, probing
+from .gate import probing
 from .guard import Guard
 from .limits import Decision, Limits
 from .retry import Retry
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .state import Outcome, State
 from .store import HostStore, LocalStore, Role, Store, open_store
+from .transitions import Transition
 
 __all__ = [
     "SYSTEM_CLOCK",

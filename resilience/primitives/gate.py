@@ -1,11 +1,10 @@
 """Who may pass, what a result changes, and what an operator orders: the breaker behind its faces."""
 
-import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import circuitbreaker
 
@@ -16,9 +15,8 @@ from .config import BreakerConfig
 from .errors import BreakerOpenError
 from .state import Outcome, Override, Permit, Record, State
 from .store.store import Store
+from .transitions import Transition, between, tell
 from .window import Totals, Window, must_open
-
-log = logging.getLogger("resilience.breaker")
 
 # While the first probe is under way, others are told to ask again so much later, in seconds.
 _PROBE_TAKES = 1.0
@@ -36,25 +34,6 @@ def probing() -> Iterator[None]:
         yield
     finally:
         _probing.reset(token)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One change of a breaker, told once on the host, by the process that made it. `at` is wall seconds.
-
-    `order` is isolate, disable, reset or auto where an operator made it, who also gave `who`, `why`, `until`.
-    """
-
-    name: str
-    before: State
-    after: State
-    generation: int
-    at: float
-    reason: str
-    order: str | None = None
-    who: str = ""
-    why: str = ""
-    until: float | None = None
 
 
 class Gate:
@@ -292,38 +271,10 @@ class Gate:
 
         after = self.cell.record.update(noted)
         if after is not None and after.generation != before[0].generation:
-            self._announce(before[0], after, now, reason, order, override)
+            change_made = between(
+                before[0], after, self.name, now, self.clock.time(), reason, order=order, override=override
+            )
+            if self.cell.store.layout.counters and change_made.before is not change_made.after:
+                self.cell.store.counters.add("transitions", self.name, change_made.before, change_made.after)
+            tell(change_made, list(self.listeners))
         return after
-
-    def _announce(
-        self,
-        before: Record,
-        after: Record,
-        now: float,
-        reason: str,
-        order: str | None,
-        override: Override | None,
-    ) -> None:
-        wall = self.clock.time()
-        # An open time that is over shows as half-open before anybody asks; it is told when it is used.
-        told = before.state if before.override is None else before.shown(now)
-        transition = Transition(
-            name=self.name,
-            before=told,
-            after=after.shown(now),
-            generation=after.generation,
-            at=wall,
-            reason=reason,
-            order=order,
-            who="" if override is None else override.who,
-            why="" if override is None else override.why,
-            until=None if override is None or override.until is None else override.until - now + wall,
-        )
-        if self.cell.store.layout.counters and transition.before is not transition.after:
-            self.cell.store.counters.add("transitions", self.name, transition.before, transition.after)
-        log.info("%s: %s to %s, %s", self.name, transition.before, transition.after, reason)
-        for listener in list(self.listeners):
-            try:
-                listener(transition)
-            except Exception:
-                log.exception("a listener of breaker %s failed", self.name)

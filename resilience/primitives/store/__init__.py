@@ -1,9 +1,10 @@
 """Shared state of all processes of a host, in a mapped file; or of one process, in its memory."""
 
+from .host import HostStore, open_store
 from .layout import ALONE, HOST, LOCAL, Layout
 from .pools import Gauge
 from .sections import Fault, Holder, LastError, Mark
-from .store import HostStore, LocalStore, Role, Store, open_store
+from .store import LocalStore, Role, Store
 
 __all__ = [
     "ALONE",

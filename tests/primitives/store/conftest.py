@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from resilience.primitives import HostStore
+from resilience.primitives import BreakerConfig, CircuitBreaker, HostStore, ManualClock, Store
 from tests.primitives.conftest import SMALL
 
 Another = Callable[[], HostStore]
+FILE = "test-v1.store"
 
 
 @pytest.fixture
@@ -23,3 +24,40 @@ def another(tmp_path: Path) -> Iterator[Another]:
     yield one
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "resilience"
+
+
+def server(folder: Path) -> HostStore:
+    return HostStore(folder, "test", role="server", create=True, layout=SMALL)
+
+
+def command(folder: Path) -> HostStore:
+    return HostStore(folder, "test", role="command", create=False, layout=SMALL)
+
+
+def breaker(store: Store, clock: ManualClock) -> CircuitBreaker:
+    config = BreakerConfig(failure_threshold=1, recovery_timeout=100)
+    return CircuitBreaker(name="database", config=config, store=store, clock=clock)
+
+
+def fail(guarded: CircuitBreaker) -> None:
+    with pytest.raises(ConnectionError):
+        guarded.call(_refused)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the store logged."""
+    return [record.getMessage() for record in caplog.records if record.name == "resilience.store"]
+
+
+def _refused() -> None:
+    raise ConnectionError
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()

@@ -1,0 +1,146 @@
+"""The store of a host: a mapped file, a lock beside it, and a slot for this process."""
+
+import logging
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+from ..errors import StoreUnavailableError
+from . import layout as at
+from .layout import FORMAT, HOST, Layout
+from .lock import HostLock
+from .mapped import open_mapped
+from .slots import SlotLocks
+from .store import LocalStore, Role, Store
+
+log = logging.getLogger("resilience.store")
+
+
+class HostStore(Store):
+    """The store of a host, in a mapped file."""
+
+    kind = "host"
+
+    def __init__(self, directory: Path, namespace: str, *, role: Role, create: bool, layout: Layout = HOST):
+        """Open it; raise `StoreUnavailableError` where it cannot be had, saying why."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", namespace):
+            raise ValueError(
+                f"NAMESPACE must be 1 to 64 letters, digits, - or _, not {namespace!r}: it names a file"
+            )
+        super().__init__(layout, role)
+        self.path = directory / f"{namespace}-v{FORMAT}.store"
+        self._create = create
+        self._seat_lock = threading.Lock()
+        # Guarded by _seat_lock.
+        self._seat: int | None = None
+        self._open()
+
+    def _open(self) -> None:
+        memory, self._inode = open_mapped(self.path, self.layout, create=self._create)
+        self._use(memoryview(memory))
+        self._locks = SlotLocks(self.path, self._inode)
+        self.lock = HostLock(self.path.with_suffix(".lock"), self.times, at.HELD)
+        self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, at.LIMITS_HELD)
+
+    def seat(self) -> int | None:
+        with self._seat_lock:
+            if self._seat is None:
+                self._seat = self._claim_locked()
+            return self._seat
+
+    def _claim_locked(self) -> int | None:
+        """Claim a slot that was used before, the longest ago first, else the next; None if all live."""
+        info, used = self.layout.slot_info, self.seats
+        # Not needed to be right (the file locks see to that), but it spares a race for the same slot.
+        taken = self.lock.take()
+        try:
+            free = sorted(range(used), key=lambda slot: self.times[info.of(slot)])
+            candidates: list[int] = [*free, *range(used, self.layout.slots)]
+            for slot in candidates:
+                if self._locks.claim(slot):
+                    self.words[at.SEATS] = max(self.words[at.SEATS], slot + 1)
+                    self.times[info.of(slot)] = time.monotonic()
+                    self.words[info.of(slot) + 1] = os.getpid()
+                    self.words[info.of(slot) + 2] += 1
+                    return slot
+        finally:
+            if taken is not None:
+                self.lock.release()
+        self.say_once(f"all {self.layout.slots} slots of {self.path} are taken: this process counts alone")
+        return None
+
+    def me(self) -> int | None:
+        seat = self.seat()
+        return None if seat is None else self._term(seat) * self.layout.slots + seat
+
+    def alive(self, process: int) -> bool:
+        slot = process % self.layout.slots
+        # A slot that another one has taken since says nothing of the one that is meant.
+        return self._term(slot) == process // self.layout.slots and self.occupied(slot)
+
+    def occupied(self, slot: int) -> bool:
+        return slot == self._seat or self._locks.taken(slot)
+
+    def _term(self, slot: int) -> int:
+        """Return how many processes have had this slot."""
+        return int(self.words[self.layout.slot_info.of(slot) + 2])
+
+    def refresh(self) -> None:
+        """Move to the store that the path names now, if it is another one or gone."""
+        with self._seat_lock:
+            seat = self._seat
+            if seat is not None and self.words[at.SEATS] <= seat:
+                # Another process raised it at the same time, from a lower number.
+                self.words[at.SEATS] = seat + 1
+            if self._is_current():
+                return
+            old = self._locks
+            try:
+                self._open()
+            except StoreUnavailableError as error:
+                self.say_once(f"the store was taken away, and its memory is used on: {error}")
+                return
+            old.close()
+            self._seat = None
+        log.warning("the store at %s was replaced; this process has moved to the new one", self.path)
+        self.breaker_names.forget()
+        self.counters.forget()
+        self.pools.forget()
+        self._detach_tenants()
+
+    def _is_current(self) -> bool:
+        try:
+            return self.path.stat(follow_symlinks=False).st_ino == self._inode
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Give the slot back; the memory stays mapped while anybody looks into it."""
+        with self._seat_lock:
+            self._seat = None
+            self._locks.close()
+
+    def _after_fork(self) -> None:
+        self._seat_lock = threading.Lock()
+        self._seat = None
+        self._locks.reopen()
+        for lock in (self.lock, self.limits_lock):
+            lock.forget()
+        super()._after_fork()
+
+
+def open_store(directory: Path, namespace: str, *, role: Role, create: bool) -> Store:
+    """Open the host's store; where there is none to be had, say so once and return one of this process.
+
+    Raise `StoreUnavailableError` only without `create`: who may not build one wants that of the servers.
+    """
+    try:
+        return HostStore(directory, namespace, role=role, create=create)
+    except StoreUnavailableError as error:
+        if not create:
+            raise
+        store = LocalStore(role=role)
+        store.say_once(f"no host store, so this process counts alone: {error}")
+        return store
