@@ -16,6 +16,8 @@ RESILIENCE: dict[str, Any] = {
             "slow_after": 1.0,
             "permit_timeout": 2.0,
             "probed": True,
+            "classify": "resilience.db.failures.classify",
+            "probe": "resilience.db.probe.probe",
         },
         "cache": {
             "failure_threshold": 5,

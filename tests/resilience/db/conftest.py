@@ -99,13 +99,17 @@ def deadlines() -> Iterator[dict[str, float]]:
 @contextmanager
 def alias(name: str, settings: dict[str, Any]) -> Iterator[GuardedWrapper]:
     """Make an alias for a while, in this thread."""
+    usual = connections[name] if name in connections else None  # noqa: SIM401  # no mapping
     wanted = connections.configure_settings({"default": {}, name: settings})[name]
     wrapper = connections[name] = load_backend(wanted["ENGINE"]).DatabaseWrapper(wanted, name)
     try:
         yield wrapper
     finally:
         wrapper.close()
-        del connections[name]
+        if usual is None:
+            del connections[name]
+        else:
+            connections[name] = usual
 
 
 @pytest.fixture
