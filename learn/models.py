@@ -134,6 +134,10 @@ class Entry(models.Model):
         """Return what fixtures name the entry by."""
         return (self.slug,)
 
+    def is_public(self) -> bool:
+        """Return whether everybody may see the entry, as the query set's public() does."""
+        return self.published
+
     def prepare(self) -> None:
         """Fill the derived columns; to be called before bulk_create() and bulk_update()."""
         for field in self._meta.concrete_fields:
@@ -175,6 +179,10 @@ class Field(Entry):
     class Meta:
         ordering = ["title_sort", "slug"]
         indexes = [models.Index(fields=["title_sort", "slug"], name="learn_field_title")]
+
+    def is_public(self) -> bool:
+        """Return whether the field and its category are published."""
+        return self.published and self.category.is_public()
 
 
 class Course(Entry):
@@ -222,6 +230,10 @@ class Course(Entry):
             models.Index(fields=["level_key"], name="learn_course_level"),
             models.Index(fields=["language"], name="learn_course_language"),
         ]
+
+    def is_public(self) -> bool:
+        """Return whether the course, its field and its category are published."""
+        return self.published and self.field.is_public()
 
     def prepare(self) -> None:
         """Fill the derived columns; to be called before bulk_create() and bulk_update()."""

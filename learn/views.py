@@ -4,11 +4,14 @@ Reads know no database by name, so the same code answers from any copy of the ca
 """
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, models, router, transaction
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -23,12 +26,25 @@ from learn.validators import SLUG_LENGTH
 from resilience.problems import ConflictError
 
 
+def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["EntryViewSet"]]:
+    """Name the operations of one kind of entry in the schema."""
+    words = {
+        "list": f"List {many}",
+        "retrieve": f"Show a {one}",
+        "create": f"Add a {one}",
+        "update": f"Replace a {one}",
+        "partial_update": f"Change a {one}",
+        "destroy": f"Delete a {one}",
+    }
+    return extend_schema_view(**{name: extend_schema(summary=summary) for name, summary in words.items()})
+
+
 class EntryViewSet(ModelViewSet[Any]):
     """Read what is public; write, as staff, whatever is there."""
 
     model: type[Category] | type[Field] | type[Course]
     serializer_class: type[EntrySerializer]
-    permission_classes = [StaffWrites]
+    permission_classes = [IsAuthenticatedOrReadOnly, StaffWrites]
     filter_backends = [StrictFilterBackend]
     filterset_class: type[CategoryFilter | CourseFilter]
     pagination_class = CataloguePagination
@@ -114,6 +130,7 @@ class EntryViewSet(ModelViewSet[Any]):
         return found
 
 
+@_summaries("category", "categories")
 class CategoryViewSet(EntryViewSet):
     """Categories: broad areas of knowledge."""
 
@@ -122,6 +139,7 @@ class CategoryViewSet(EntryViewSet):
     filterset_class = CategoryFilter
 
 
+@_summaries("field of study", "fields of study")
 class FieldViewSet(EntryViewSet):
     """Fields of study, each in one category."""
 
@@ -130,6 +148,7 @@ class FieldViewSet(EntryViewSet):
     filterset_class = FieldFilter
 
 
+@_summaries("course", "courses")
 class CourseViewSet(EntryViewSet):
     """Courses, each in one field of study."""
 

@@ -9,6 +9,8 @@ from django.template.response import TemplateResponse
 
 
 class AdminSite(admin.AdminSite):
+    site_header = site_title = "Zenow Learn"
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         # Imported late: the site is made before the models are loaded.
         from zenow.accounts.forms import AdminSignInForm

@@ -1,0 +1,151 @@
+"""Every error under /api/ is a problem, wherever it comes from."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, StreamingHttpResponse
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+from rest_framework import exceptions
+
+from resilience.primitives.errors import RejectedError
+from resilience.problems import ConflictError, ParameterError, ProblemMiddleware, exception_handler, problem
+
+
+def body(response: Any) -> dict[str, Any]:
+    assert response is not None
+    assert response["Content-Type"] == "application/problem+json"
+    found: dict[str, Any] = json.loads(response.content)
+    assert found["status"] == response.status_code
+    return found
+
+
+class TestProblem:
+    def test_has_the_members_of_the_standard_and_further_ones(self) -> None:
+        assert body(problem(503, detail="Später.", outcome="not_stored")) == {
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "Später.",
+            "outcome": "not_stored",
+        }
+
+
+class TestExceptionHandler:
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (Http404("x"), 404),
+            (PermissionDenied(), 403),
+            (exceptions.ParseError(), 400),
+            (exceptions.MethodNotAllowed("PUT"), 405),
+            (ConflictError("taken"), 409),
+            (ParameterError("page", "No.", status=404), 404),
+        ],
+    )
+    def test_answers_with_the_status_of_the_error(self, error: Exception, status: int) -> None:
+        assert body(exception_handler(error, {}))["status"] == status
+
+    def test_leaves_a_bug_to_become_a_500(self) -> None:
+        assert exception_handler(KeyError("x"), {}) is None
+
+    def test_says_when_to_come_back(self) -> None:
+        refused = exception_handler(
+            RejectedError("database", retry_after=2.2, reason="the breaker is open"), {}
+        )
+        assert body(refused)["detail"] == "The breaker is open."
+        assert refused is not None
+        assert (refused.status_code, refused["Retry-After"]) == (503, "3")
+        throttled = exception_handler(exceptions.Throttled(wait=4.5), {})
+        assert throttled is not None
+        assert throttled["Retry-After"] == "5"
+
+    def test_points_at_each_wrong_member(self) -> None:
+        error = exceptions.ValidationError(
+            {
+                "title": ["Too short.", "Too dull."],
+                "a/b": {"c": ["No."]},
+                "terms": {"1": ["Long."]},
+                "non_field_errors": ["x"],
+            }
+        )
+        assert body(exception_handler(error, {}))["errors"] == [
+            {"pointer": "#/title", "detail": "Too short."},
+            {"pointer": "#/title", "detail": "Too dull."},
+            {"pointer": "#/a~1b/c", "detail": "No."},
+            {"pointer": "#/terms/1", "detail": "Long."},
+            {"pointer": "#", "detail": "x"},
+        ]
+
+
+def answering(response: Any) -> Callable[[HttpRequest], Any]:
+    return lambda request: response
+
+
+class TestMiddleware:
+    @pytest.fixture
+    def request_(self, rf: RequestFactory) -> HttpRequest:
+        return rf.get("/api/x")
+
+    def test_replaces_an_error_page_and_keeps_its_headers(self, request_: HttpRequest) -> None:
+        page = HttpResponseNotFound("<h1>Not found</h1>", headers={"Vary": "Origin", "Content-Length": "18"})
+        page.set_cookie("a", "b")
+        response = ProblemMiddleware(answering(page))(request_)
+        assert isinstance(response, HttpResponse)
+        assert body(response)["detail"] == "There is nothing at this address."
+        assert response["Vary"] == "Origin"
+        assert response["Content-Length"] == str(len(response.content))
+        assert "a" in response.cookies
+
+    def test_keeps_a_problem_a_success_and_a_stream(self, request_: HttpRequest) -> None:
+        for kept in (
+            problem(409, detail="Mine."),
+            HttpResponse("fine"),
+            StreamingHttpResponse([b"x"], status=500),
+        ):
+            before = kept.get("Content-Type")
+            assert ProblemMiddleware(answering(kept))(request_) is kept
+            assert kept.get("Content-Type") == before
+
+    def test_keeps_pages_for_people(self, rf: RequestFactory) -> None:
+        page = HttpResponseNotFound("<h1>Not found</h1>")
+        assert ProblemMiddleware(answering(page))(rf.get("/admin/x")) is page
+        assert page.content == b"<h1>Not found</h1>"
+
+
+@pytest.mark.django_db
+class TestSite:
+    """The middleware and the handler together, as the site has them."""
+
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_answers_what_never_reaches_a_view(self, client: Client, settings: Settings, debug: bool) -> None:
+        settings.DEBUG = debug
+        assert body(client.get("/api/nope"))["status"] == 404
+        assert body(client.get("/api/courses", HTTP_HOST="evil.example"))["status"] == 400
+        assert "html" in client.get("/nope")["Content-Type"]
+
+    @pytest.mark.parametrize("debug", [False, True])
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [(RuntimeError("a secret"), 500), (BadRequest("x"), 400), (PermissionDenied(), 403)],
+    )
+    def test_answers_a_bug_without_its_details(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch, debug: bool, error: Exception, status: int
+    ) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise error
+
+        settings.DEBUG = debug
+        monkeypatch.setattr("learn.views.EntryViewSet.get_queryset", broken)
+        response = Client(raise_request_exception=False).get("/api/courses")
+        assert body(response)["status"] == status
+        assert b"secret" not in response.content
+
+    def test_comes_first_so_that_no_page_escapes(self) -> None:
+        ours = [name for name in project.MIDDLEWARE if not name.startswith("resilience.")]
+        place = project.MIDDLEWARE.index("resilience.problems.ProblemMiddleware")
+        assert place < min(project.MIDDLEWARE.index(name) for name in ours)

@@ -1,0 +1,62 @@
+"""The schema is valid, complete, and its page works without the Internet."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    path = tmp_path / "schema.yml"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", path)
+    return yaml.safe_load(path.read_text())  # type: ignore[no-any-return]
+
+
+class TestSchema:
+    def test_is_valid_and_gives_no_warning(self, schema: dict[str, object]) -> None:
+        assert not GENERATOR_STATS
+        assert str(schema["openapi"]).startswith("3.")
+
+    def test_names_each_address_once_and_without_a_trailing_slash(
+        self, schema: dict[str, dict[str, object]]
+    ) -> None:
+        paths = set(schema["paths"])
+        for name in ("categories", "fields", "courses"):
+            assert {f"/api/{name}", f"/api/{name}/{{slug}}"} <= paths
+        assert not [path for path in paths if path.endswith("/")]
+
+    def test_knows_the_parameters_that_the_lists_take(
+        self, schema: dict[str, dict[str, dict[str, dict[str, list[dict[str, str]]]]]]
+    ) -> None:
+        parameters = schema["paths"]["/api/courses"]["get"]["parameters"]
+        assert {parameter["name"] for parameter in parameters} == {
+            "category", "field", "level", "language", "search", "ordering", "page", "page_size",
+        }  # fmt: skip
+
+    def test_describes_errors_as_problems(
+        self, schema: dict[str, dict[str, dict[str, dict[str, dict[str, dict[str, object]]]]]]
+    ) -> None:
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                assert "application/problem+json" in str(operation["responses"]["default"]["content"])
+        assert "Problem" in schema["components"]["schemas"]
+
+
+class TestDocs:
+    @pytest.mark.parametrize("path", ["/api/docs", "/api/docs/", "/api/schema", "/api/schema/"])
+    def test_are_there(self, client: Client, path: str) -> None:
+        assert client.get(path).status_code == 200
+
+    def test_load_only_files_of_ours(self, client: Client) -> None:
+        page = client.get("/api/docs").content.decode()
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert len(loaded) >= 3
+        for address in loaded:
+            assert address.startswith("/static/"), address
+            assert finders.find(address.removeprefix("/static/")), address
