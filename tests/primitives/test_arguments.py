@@ -61,5 +61,9 @@ class TestArguments:
 class TestQuickCoroutine:
     def test_is_not_slow(self, bench: Bench) -> None:
         breaker = bench.breaker(slow_after=1.0)
-        asyncio.run(breaker.call_async(coroutine))
+
+        async def call() -> None:
+            await breaker.call_async(coroutine)
+
+        asyncio.run(call())
         assert (breaker.snapshot().successes, breaker.snapshot().slow) == (1, 0)
