@@ -32,7 +32,11 @@ class StableOrdering(django_filters.OrderingFilter):
 
     def filter(self, qs: QuerySet[Any], value: Sequence[str] | None) -> QuerySet[Any]:
         """Return the rows in the order asked for, else by title."""
-        return qs.order_by(*map(self._term, value or ["title"]), "slug")
+        asked = [name for name in value or [] if name] or ["title"]
+        names = [name.removeprefix("-") for name in asked]
+        if len(set(names)) < len(names):
+            raise ParameterError("ordering", "A name may be given once.", allowed=_allowed(self))
+        return qs.order_by(*map(self._term, asked), "slug")
 
     def _term(self, asked: str) -> OrderBy:
         name = asked.removeprefix("-")

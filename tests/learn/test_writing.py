@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -38,6 +39,19 @@ class TestWhoMayWrite:
 
     def test_anybody_may_read(self, signed_in: SignIn, course: Course) -> None:
         assert signed_in(is_staff=False).get("/api/courses").json()["count"] == 1
+
+    def test_who_signs_in_writes_with_the_token(self, api: APIClient, field: Field) -> None:
+        user = User.objects.create_user("editor", password="correct horse battery", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="add_course"))
+        tokens = api.post(
+            "/api/auth/token", {"username": "editor", "password": "correct horse battery"}
+        ).json()
+        api.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['access_token']}")
+        assert api.post("/api/courses", NEW).status_code == 201
+        problem(api.delete("/api/courses/operating-systems"), 403)
+        assert api.get("/api/courses/operating-systems").status_code == 200
+        api.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
+        problem(api.get("/api/courses/operating-systems"), 401)
 
 
 class TestCreate:
