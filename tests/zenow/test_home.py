@@ -32,3 +32,7 @@ def test_loads_nothing_from_elsewhere(client: Client) -> None:
 def test_takes_no_other_method(client: Client) -> None:
     assert client.post("/").status_code == 405
     assert client.head("/").status_code == 200
+
+
+def test_the_admin_is_found_without_a_slash(client: Client) -> None:
+    assert client.get("/admin").headers["Location"] == "/admin/"
