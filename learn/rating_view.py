@@ -20,6 +20,7 @@ from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
 from resilience.primitives import ResilienceError
+from resilience.scope import pool
 
 log = logging.getLogger("learn.ratings")
 
@@ -42,6 +43,7 @@ class RatingSerializer(serializers.Serializer[Any]):
     degradation = DegradationSerializer(required=False, help_text="Only while the partner cannot be asked.")
 
 
+@pool(None)  # It takes the pool `external` while it asks the partner.
 class RatingView(APIView):
     """Ask the partner; while it cannot be asked, show the last known rating, with its age, or none."""
 

@@ -24,6 +24,7 @@ from learn.permissions import StaffWrites
 from learn.serializers import CategorySerializer, CourseSerializer, EntrySerializer, FieldSerializer
 from learn.validators import SLUG_LENGTH
 from resilience.problems import ConflictError
+from resilience.scope import pool
 
 
 def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["EntryViewSet"]]:
@@ -39,6 +40,7 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
     return extend_schema_view(**{name: extend_schema(summary=summary) for name, summary in words.items()})
 
 
+@pool("read", writes="write")
 class EntryViewSet(ModelViewSet[Any]):
     """Read what is public; write, as staff, whatever is there."""
 
@@ -59,17 +61,12 @@ class EntryViewSet(ModelViewSet[Any]):
         refuse_unknown(request, allowed)
 
     def get_queryset(self) -> models.QuerySet[Any]:
-        """Return the public rows."""
-        return self.model.objects.public()
+        """Return the public rows, each as the tuple that its serializer shows."""
+        return self._shown(self.model.objects.public())
 
     def get_object(self) -> Any:
-        """Return the public row of this slug as the tuple that its serializer shows."""
-        return self._one(self._shown(self.get_queryset()))
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return one page of the public rows that are asked for."""
-        page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(self._shown(page), many=True).data)
+        """Return the public row of this slug."""
+        return self._one(self.get_queryset())
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Store a new entry and answer 201 with it and its address."""

@@ -25,8 +25,9 @@ DEFAULTS: Mapping[str, Any] = {
     "LIVENESS_PATH": "/api/health/live",
 }
 # What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
-# and the dotted paths of what judges its exceptions and of what asks the dependency once.
-_BESIDE = ("endpoint", "classify", "probe")
+# and the dotted paths of what judges its exceptions, and of what asks the dependency once: `ping` all the
+# time, `probe` only when its open time is over.
+_BESIDE = ("endpoint", "classify", "ping", "probe")
 
 
 def get(key: str) -> Any:
@@ -73,7 +74,8 @@ def breakers() -> dict[str, BreakerConfig]:
             BreakerConfig,
             "BREAKERS",
             name,
-            {"probed": "probe" in values} | {k: v for k, v in values.items() if k not in _BESIDE},
+            {"probed": "ping" in values or "probe" in values}
+            | {k: v for k, v in values.items() if k not in _BESIDE},
         )
         for name, values in get("BREAKERS").items()
     }
@@ -113,9 +115,12 @@ def classify(name: str) -> Classify | None:
     return None if path is None else import_string(path)
 
 
-def probes() -> dict[str, Callable[[], object]]:
-    """Return what asks each dependency once, by breaker; one without is probed by the next real call."""
-    found = {name: _beside(name, "probe") for name in get("BREAKERS")}
+def probes(kind: str) -> dict[str, Callable[[], object]]:
+    """Return what asks each dependency once, by breaker: those of kind `ping`, or of kind `probe`.
+
+    A breaker with neither is probed by the next real call.
+    """
+    found = {name: _beside(name, kind) for name in get("BREAKERS")}
     return {name: import_string(path) for name, path in found.items() if path is not None}
 
 

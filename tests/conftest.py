@@ -32,6 +32,8 @@ from django.db import connections, transaction
 from django.db.utils import load_backend
 from pytest_django.plugin import DjangoDbBlocker
 
+from resilience import registry
+from resilience.registry import Registry
 from tests.servers import PostgresServer, RedisServer
 from zenow.settings.base import database_settings
 
@@ -50,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stay a command, which counts nothing: importing the WSGI entry makes a process a server."""
     os.environ.pop("RESILIENCE_ROLE", None)
+
+
+@pytest.fixture(autouse=True)
+def _own_store() -> Iterator[None]:
+    """Give each test breakers, pools and limits that remember nothing of the others."""
+    before = registry.use(Registry())
+    yield
+    registry.use(before)
 
 
 @pytest.fixture(scope="session")

@@ -66,11 +66,14 @@ class Migration(migrations.Migration):
                 ('slug', learn.columns.BytewiseCharField(blank=True, help_text='Part of the address. Made from the title when empty; stays when the title changes.', max_length=120, unique=True, validators=[learn.validators.validate_slug])),
                 ('code', learn.columns.BytewiseCharField(blank=True, help_text="The source's own code.", max_length=64, null=True)),
                 ('title', models.CharField(max_length=300)),
+                ('description', models.TextField(blank=True, max_length=20000, null=True)),
                 ('published', models.BooleanField(default=True, help_text='Drafts are seen in the admin only.')),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('revision', models.PositiveBigIntegerField(default=1, editable=False)),
                 ('title_sort', learn.columns.BytewiseCharField(editable=False, max_length=300)),
+                ('search_text', learn.search.SearchTextField(editable=False)),
+                ('summary', models.TextField(blank=True, max_length=1000, null=True)),
                 ('level', models.CharField(blank=True, help_text="In the source's own words.", max_length=50, null=True)),
                 ('language', learn.columns.BytewiseCharField(blank=True, help_text='A language tag such as en or pt-br.', max_length=35, null=True, validators=[django.core.validators.RegexValidator('^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\\Z', 'Give a language tag such as en, pt-br or zh-hant.')])),
                 ('duration_hours', models.DecimalField(blank=True, decimal_places=2, max_digits=8, null=True, validators=[django.core.validators.MinValueValidator(Decimal('0'))])),
@@ -81,10 +84,6 @@ class Migration(migrations.Migration):
                 ('level_key', learn.columns.BytewiseCharField(editable=False, max_length=50, null=True)),
                 ('identity', learn.columns.BytewiseCharField(editable=False, max_length=32, unique=True)),
                 ('field', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='courses', to='learn.field')),
-                # Long texts last: SQLite has to read past them to reach a column behind.
-                ('description', models.TextField(blank=True, max_length=20000, null=True)),
-                ('search_text', learn.search.SearchTextField(editable=False)),
-                ('summary', models.TextField(blank=True, max_length=1000, null=True)),
             ],
             options={
                 'ordering': ['title_sort', 'slug'],
@@ -96,7 +95,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='course',
-            index=models.Index(fields=['title_sort', 'slug', 'published', 'field'], name='learn_course_title'),
+            index=models.Index(fields=['title_sort', 'slug'], name='learn_course_title'),
         ),
         migrations.AddIndex(
             model_name='course',

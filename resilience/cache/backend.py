@@ -41,6 +41,10 @@ class ResilientCache(BaseCache):
         self._inner, breaker = _inner(location, params)
         self._calls = Calls(breaker)
 
+    def ping(self) -> None:
+        """Ask the server once, past the breaker; raise what went wrong."""
+        self._calls.ask(lambda: self._inner.get("resilience-ping"))
+
     # --- Reads ---
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:

@@ -37,15 +37,7 @@ class Calls:
             return otherwise
         started = time.monotonic()
         try:
-            # Connecting and the reply have the limit each.
-            with deadline_scope(2 * self._limit):
-                faults.inject(
-                    self._breaker,
-                    limit=self._limit,
-                    error=redis.ConnectionError,
-                    timeout=redis.TimeoutError,
-                )
-                answer = call()
+            answer = self.ask(call)
         except BaseException as error:
             outcome = self._outcome(error, time.monotonic() - started)
             breaker.settle(admission, outcome, error=error, operation=operation)
@@ -57,6 +49,15 @@ class Calls:
             return otherwise
         breaker.settle(admission, Outcome.SUCCESS, operation=operation, took=time.monotonic() - started)
         return answer
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """Call within the limits, past the breaker; raise what went wrong."""
+        # Connecting and the reply have the limit each.
+        with deadline_scope(2 * self._limit):
+            faults.inject(
+                self._breaker, limit=self._limit, error=redis.ConnectionError, timeout=redis.TimeoutError
+            )
+            return call()
 
     def note_undecodable(self, key: str, error: Exception) -> None:
         """Count and log an entry that is not ours; its reader takes it for missing."""

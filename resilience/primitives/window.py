@@ -1,7 +1,7 @@
 """The sliding window: what happened to one dependency lately, counted per process, read by all.
 
 Each process writes one row of its own, so counting takes no lock between processes. A row has a plain
-count of successes, which a call raises without any lock (see `calls`), and ten buckets of a tenth of
+count of successes, which a call raises without any lock (see `breaker`), and ten buckets of a tenth of
 the window, into which the count is carried when time enters the next one. What was not carried yet
 belongs to the bucket that `CURRENT` names, so nothing that a process counted is hidden from the others,
 even when it is idle. Nothing older than the window is ever counted; what is within the last tenth of it

@@ -29,11 +29,12 @@ def start() -> None:
 
 
 def watches() -> list[Watch]:
-    """Make the watch of each dependency that names a probe by `probe` in `RESILIENCE["BREAKERS"]`."""
+    """Make the watch of each breaker whose entry in `RESILIENCE` names a `ping` or a `probe`."""
     limit = conf.deadline("probe", PROBE_LIMIT)
     return [
-        Watch(registry.breaker(name), ping, limit=limit, clock=SYSTEM_CLOCK)
-        for name, ping in conf.probes().items()
+        Watch(registry.breaker(name), ask, limit=limit, clock=SYSTEM_CLOCK, pinged=kind == "ping")
+        for kind in ("ping", "probe")
+        for name, ask in conf.probes(kind).items()
     ]
 
 

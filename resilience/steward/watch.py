@@ -27,16 +27,24 @@ class Watch:
 
     `ping` asks the dependency once, within the current deadline, and raises what went wrong. A ping that
     fails counts as a failure; one that succeeds counts for nothing: it says little about the work that users
-    ask for. Only a probe closes a breaker, and only when its open time is over.
+    ask for. Only a probe closes a breaker, and only when its open time is over. Without `pinged` there
+    are probes alone, for what is dear to ask.
     """
 
     def __init__(
-        self, breaker: CircuitBreaker, ping: Callable[[], object], *, limit: float, clock: Clock
+        self,
+        breaker: CircuitBreaker,
+        ping: Callable[[], object],
+        *,
+        limit: float,
+        clock: Clock,
+        pinged: bool = True,
     ) -> None:
         self.name = breaker.name
         self._breaker = breaker
         self._ping = ping
         self._limit = limit
+        self._pinged = pinged
         self._clock = clock
         self._next_ping = clock.monotonic()
 
@@ -44,6 +52,8 @@ class Watch:
         """Do what is due now, and return the seconds until something may be due again."""
         if self._breaker.shown() is not State.CLOSED:
             return self._probe()
+        if not self._pinged:
+            return LOOK_EVERY
         now = self._clock.monotonic()
         if now < self._next_ping:
             return min(self._next_ping - now, LOOK_EVERY)

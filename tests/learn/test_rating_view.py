@@ -134,7 +134,7 @@ class TestSchema:
         schema = api.get("/api/schema", headers={"Accept": "application/json"}).json()
 
         described = schema["paths"]["/api/courses/{slug}/rating"]["get"]["responses"]
-        assert described.keys() == {"200", "404"}
+        assert described.keys() == {"200", "404", "default"}
         rating = schema["components"]["schemas"]["Rating"]["properties"]
         assert rating["rating"]["nullable"] is True
         assert "degradation" in rating

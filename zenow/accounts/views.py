@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience.auth import explained, guarded
+from resilience.scope import pool
 from zenow.accounts import access, refresh
 from zenow.accounts.authentication import BearerAuthentication, challenge
 from zenow.accounts.serializers import (
@@ -39,6 +40,7 @@ class RefreshConflict(APIException):
     default_code = "refresh_race"
 
 
+@pool(None)  # Signing in takes the pool `auth` itself; the rest asks no server or little.
 class PrivateView(APIView):
     """A view whose answers are for one person, so that no store may keep them."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from zenow.settings.resilience import RESILIENCE
+from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
@@ -85,6 +85,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_EXPOSE_HEADERS = [*RESPONSE_HEADERS, "Retry-After"]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
@@ -130,6 +131,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "resilience.middleware.ResilienceMiddleware",
     "resilience.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -6,7 +6,8 @@ from typing import Any
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
     "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
-    # "probed": the steward sends the probes. A probe that is not back within "permit_timeout" is given up.
+    # "classify" judges exceptions; "ping" asks all the time, "probe" once the open time is over, both by the
+    # steward, off the way of requests. A probe that is not back within "permit_timeout" is given up.
     "BREAKERS": {
         "database": {
             "failure_threshold": 3,
@@ -15,9 +16,8 @@ RESILIENCE: dict[str, Any] = {
             "minimum_volume": 5,
             "slow_after": 1.0,
             "permit_timeout": 2.0,
-            "probed": True,
             "classify": "resilience.db.failures.classify",
-            "probe": "resilience.db.probe.probe",
+            "ping": "resilience.db.probe.probe",
         },
         "cache": {
             "failure_threshold": 5,
@@ -26,7 +26,8 @@ RESILIENCE: dict[str, Any] = {
             "minimum_volume": 10,
             "slow_after": 0.2,
             "permit_timeout": 2.0,
-            "probed": True,
+            "classify": "resilience.cache.failures.classify",
+            "ping": "resilience.cache.probe.ping",
         },
         "auth": {
             "failure_threshold": 3,
@@ -35,7 +36,6 @@ RESILIENCE: dict[str, Any] = {
             "minimum_volume": 5,
             "slow_after": 1.5,
             "permit_timeout": 2.0,
-            "probed": True,
             "classify": "resilience.auth.classify",
             "probe": "resilience.auth.probe",
         },
@@ -46,6 +46,7 @@ RESILIENCE: dict[str, Any] = {
             "minimum_volume": 5,
             "slow_after": 2.0,
             "permit_timeout": 4.0,
+            "classify": "resilience.http.classify",
         },
     },
     # Per process. All that run or wait together stay below WEB_THREADS: one thread always answers health.
@@ -71,3 +72,14 @@ RESILIENCE: dict[str, Any] = {
         "probe": 0.5,
     },
 }
+
+# What the middleware says on every response; browsers may read it on other sites' pages (CORS).
+RESPONSE_HEADERS = [
+    "X-Database-Status",
+    "X-Cache-Status",
+    "X-Circuit-Breaker-DB",
+    "X-Circuit-Breaker-Cache",
+    "X-Circuit-Breaker-Auth",
+    "X-Circuit-Breaker-External-API",
+    "X-System-Degraded",
+]

@@ -31,7 +31,7 @@ def primary(guarded: GuardedWrapper) -> Iterator[GuardedWrapper]:
 
 class TestProbe:
     def test_is_what_the_settings_name(self) -> None:
-        assert conf.probes()["database"] is probe
+        assert conf.probes("ping")["database"] is probe
 
     def test_passes_an_open_breaker_and_counts_nothing(
         self, primary: GuardedWrapper, breaker: CircuitBreaker, calls: Calls, proxy: FaultProxy

@@ -1,0 +1,128 @@
+"""Stop 1: first of all middleware: liveness, the request's scope, headers, the last-resort 503."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+
+from resilience import conf, registry, steward
+from resilience.cache.scope import request_scope as cache_scope
+from resilience.outages import is_outage, retry_after
+from resilience.problems import problem
+from resilience.scope import RequestScope, current_scope, is_read, pool_of, request_scope
+
+# What dashboards and clients read, by the name of the breaker.
+STATUS_HEADERS = {"database": "X-Database-Status", "cache": "X-Cache-Status"}
+BREAKER_HEADERS = {
+    "database": "X-Circuit-Breaker-DB",
+    "cache": "X-Circuit-Breaker-Cache",
+    "auth": "X-Circuit-Breaker-Auth",
+    "external_api": "X-Circuit-Breaker-External-API",
+}
+
+
+class ResilienceMiddleware:
+    """Give every request a scope and every response its headers; turn an uncaught outage into a 503.
+
+    Must be the first middleware: liveness is answered before the checks of host and scheme (a kubelet calls
+    by address and in plain HTTP), and what other middleware raises or short-cuts gets its headers too.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+            self._call: Callable[[HttpRequest], Any] = self._answer_async
+        else:
+            self._call = self._answer
+        got_request_exception.connect(_remember_outage, dispatch_uid="resilience.middleware")
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self._call(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info == conf.liveness_path():
+            return _with_headers(_alive(), None)
+        steward.start()
+        with cache_scope(), request_scope(request) as scope:
+            return _with_headers(_last_resort(request, self.get_response(request), scope), scope)
+
+    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info == conf.liveness_path():
+            return _with_headers(_alive(), None)
+        steward.start()
+        with cache_scope(), request_scope(request) as scope:
+            return _with_headers(_last_resort(request, await self.get_response(request), scope), scope)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        """Take a place in the view's pool; a full one is answered here, whatever the view."""
+        name = pool_of(view, reads=is_read(request))
+        scope = current_scope()
+        if name is None or scope is None or registry.role() != "server":
+            return None
+        try:
+            scope.enter_pool(name)
+        except Exception as error:
+            return self.process_exception(request, error)
+        return None
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer an outage that the view let through; anything else stays Django's."""
+        return unavailable(request, error) if is_outage(error) else None
+
+
+def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Build the 503 that says when to come back: a problem under `/api/`, a readable page elsewhere."""
+    seconds = max(1, math.ceil(retry_after(error)))
+    detail = "A service that this answer needs is not available at the moment. Please try again shortly."
+    response: HttpResponse
+    if request.path_info.startswith("/api/"):
+        response = problem(503, "Service unavailable", detail)
+    else:
+        response = HttpResponse(render_to_string("resilience/503.html", {"seconds": seconds}), status=503)
+    response["Retry-After"] = str(seconds)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _remember_outage(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
+    """Keep what ended the request where `process_exception` is not asked: in another middleware."""
+    scope, error = current_scope(), sys.exc_info()[1]
+    if scope is not None and error is not None and is_outage(error):
+        scope.outage = error
+
+
+def _last_resort(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
+    if response.status_code == 500 and scope.outage is not None:
+        response = unavailable(request, scope.outage)
+    scope.outage = None  # Its traceback would keep the whole request alive.
+    return response
+
+
+def _alive() -> HttpResponse:
+    return HttpResponse(b'{"status": "alive"}', content_type="application/json")
+
+
+def _with_headers(response: HttpResponseBase, scope: RequestScope | None) -> HttpResponseBase:
+    degraded = scope is not None and scope.degraded
+    for name, state in registry.states().items():
+        degraded = degraded or state != "CLOSED"
+        if name in STATUS_HEADERS:
+            response[STATUS_HEADERS[name]] = "healthy" if state == "CLOSED" else "degraded"
+        if name in BREAKER_HEADERS:
+            response[BREAKER_HEADERS[name]] = state
+    response["X-System-Degraded"] = "true" if degraded else "false"
+    return response

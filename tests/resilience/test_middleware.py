@@ -1,0 +1,180 @@
+"""What every response carries, and what becomes of an outage that no view caught."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client
+from psycopg.errors import AdminShutdown
+
+from resilience import registry
+from resilience.primitives import BreakerOpenError
+from resilience.registry import Registry
+from resilience.testing import server_role
+
+HEADERS = {
+    "X-Database-Status": "healthy",
+    "X-Cache-Status": "healthy",
+    "X-Circuit-Breaker-DB": "CLOSED",
+    "X-Circuit-Breaker-Cache": "CLOSED",
+    "X-Circuit-Breaker-Auth": "CLOSED",
+    "X-Circuit-Breaker-External-API": "CLOSED",
+    "X-System-Degraded": "false",
+}
+
+
+class BrokenMiddleware:
+    """Stand for the sessions' middleware, whose queries fail before and after the view."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        raise OperationalError from AdminShutdown()
+
+
+@pytest.fixture(autouse=True)
+def _site(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.resilience.outage_urls"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setattr("resilience.steward.start", lambda: None)  # no threads that outlive the test
+    with server_role() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def quiet_client() -> Client:
+    return Client(raise_request_exception=False)
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        "path", ["/api/left", "/nowhere", "/api/nowhere", "/api/lost", "/api/health/live"]
+    )
+    def test_are_on_every_response(self, server: Registry, quiet_client: Client, path: str) -> None:
+        response = quiet_client.get(path)
+        assert {name: response.get(name) for name in HEADERS} == HEADERS
+
+    def test_are_on_the_answer_to_a_wrong_host(self, server: Registry, quiet_client: Client) -> None:
+        response = quiet_client.get("/api/left", headers={"host": "elsewhere.example"})
+        assert response.status_code == 400
+        assert response["X-Circuit-Breaker-DB"] == "CLOSED"
+
+    def test_say_that_a_breaker_is_open(self, server: Registry, client: Client) -> None:
+        registry.breaker("database").isolate(who="ada", why="a drill")
+        response = client.get("/api/left")
+        assert response["X-Circuit-Breaker-DB"] == "OPEN"
+        assert response["X-Database-Status"] == "degraded"
+        assert response["X-Cache-Status"] == "healthy"
+        assert response["X-System-Degraded"] == "true"
+
+    def test_are_readable_by_browsers_of_other_sites(self, settings: Any) -> None:
+        assert set(HEADERS) <= set(settings.CORS_EXPOSE_HEADERS)
+
+
+class TestLiveness:
+    def test_is_answered_before_the_host_is_checked(self, server: Registry, client: Client) -> None:
+        response = client.get("/api/health/live", headers={"host": "10.1.2.3"})
+        assert response.status_code == 200
+        assert response.json() == {"status": "alive"}
+
+    def test_is_answered_before_a_redirect_to_https(
+        self, server: Registry, client: Client, settings: Any
+    ) -> None:
+        settings.SECURE_SSL_REDIRECT = True
+        assert client.get("/api/health/live").status_code == 200
+        assert client.get("/api/left").status_code == 301
+
+    def test_is_answered_while_every_pool_is_full(self, server: Registry, client: Client) -> None:
+        with ExitStack() as stack:
+            for name in ("read", "write", "auth", "external", "other"):
+                pool = registry.bulkhead(name)
+                for _ in range(pool.config.running):
+                    stack.enter_context(pool.enter())
+            assert client.get("/api/left").status_code == 503
+            assert client.get("/api/health/live").status_code == 200
+
+
+class TestOutage:
+    def test_is_a_problem_under_the_api(self, server: Registry, client: Client) -> None:
+        response = client.get("/api/lost")
+        assert response.status_code == 503
+        assert response["Content-Type"] == "application/problem+json"
+        assert response["Retry-After"] == "1"
+        assert response.json()["status"] == 503
+
+    def test_is_a_readable_page_elsewhere(self, server: Registry, client: Client) -> None:
+        response = client.get("/lost")
+        assert response.status_code == 503
+        assert response["Retry-After"] == "1"
+        assert "Back in a moment" in response.content.decode()
+
+    def test_in_another_middleware_is_a_503_too(
+        self, server: Registry, quiet_client: Client, settings: Any
+    ) -> None:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.BrokenMiddleware"]
+        assert quiet_client.get("/api/left").status_code == 503
+
+    def test_says_when_the_breaker_lets_through_again(self, server: Registry, client: Client) -> None:
+        registry.breaker("database").isolate(who="ada", why="a drill")
+        assert client.get("/api/lost")["Retry-After"] == "15"
+
+    def test_is_also_a_deadlock_that_another_transaction_won(self, server: Registry, client: Client) -> None:
+        assert client.get("/api/deadlock").status_code == 503
+
+    def test_is_not_a_missing_table(self, server: Registry, quiet_client: Client) -> None:
+        assert quiet_client.get("/api/bug").status_code == 500
+
+    def test_is_a_503_in_an_async_view(self, server: Registry, async_client: AsyncClient) -> None:
+        response = async_to_sync(async_client.get)("/api/lost-async")
+        assert response.status_code == 503
+        assert response["X-Circuit-Breaker-DB"] == "CLOSED"
+
+
+class TestPools:
+    def test_a_full_one_is_a_503(self, server: Registry, client: Client) -> None:
+        pool = registry.bulkhead("other")
+        with ExitStack() as stack:
+            for _ in range(pool.config.running):
+                stack.enter_context(pool.enter())
+            response = client.get("/api/left")
+        assert response.status_code == 503
+        assert response["Retry-After"] == "1"
+
+    def test_are_not_asked_for_a_view_that_takes_none(self, server: Registry, client: Client) -> None:
+        pool = registry.bulkhead("other")
+        with ExitStack() as stack:
+            for _ in range(pool.config.running):
+                stack.enter_context(pool.enter())
+            assert client.get("/api/poolless").status_code == 200
+
+    @pytest.mark.parametrize("path", ["/api/left", "/api/lost", "/api/bug"])
+    def test_get_their_place_back_however_the_request_ends(
+        self, server: Registry, quiet_client: Client, path: str
+    ) -> None:
+        quiet_client.get(path)
+        assert registry.bulkhead("other").in_use == 0
+
+
+class TestBudget:
+    def test_starts_with_the_request(self, server: Registry, client: Client) -> None:
+        assert 1.5 < client.get("/api/left").json()["left"] <= 2.0
+
+    def test_is_none_where_nobody_votes(self, client: Client) -> None:
+        assert client.get("/api/left").json() == {"left": None}
+
+
+def test_a_refusal_that_no_view_caught_is_a_503(server: Registry) -> None:
+    from resilience.outages import is_outage
+
+    registry.breaker("database").isolate(who="ada", why="a drill")
+    with pytest.raises(BreakerOpenError) as refusal:
+        registry.breaker("database").admit()
+    assert is_outage(refusal.value)
