@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from resilience import conf, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
 from resilience.outages import is_outage, retry_after
-from resilience.problems import problem
+from resilience.problems import UNAVAILABLE, problem
 from resilience.scope import RequestScope, current_scope, is_read, pool_of, request_scope
 
 # What dashboards and clients read, by the name of the breaker.
@@ -87,10 +87,9 @@ class ResilienceMiddleware:
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Build the 503 that says when to come back: a problem under `/api/`, a readable page elsewhere."""
     seconds = max(1, math.ceil(retry_after(error)))
-    detail = "A service that this answer needs is not available at the moment. Please try again shortly."
     response: HttpResponse
     if request.path_info.startswith("/api/"):
-        response = problem(503, "Service unavailable", detail)
+        response = problem(503, detail=UNAVAILABLE)
     else:
         response = HttpResponse(render_to_string("resilience/503.html", {"seconds": seconds}), status=503)
     response["Retry-After"] = str(seconds)

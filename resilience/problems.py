@@ -12,10 +12,11 @@ from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as APIPermissionDenied
 
-from resilience.primitives.errors import RejectedError
+from resilience.primitives.errors import BreakerOpenError, BulkheadFullError, RejectedError
 
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
+UNAVAILABLE = "A service that this answer needs is not available at the moment. Please try again shortly."
 
 # What Django's own error pages would say at more length, and to people only.
 _DETAILS = {
@@ -75,7 +76,10 @@ def problem(
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Answer an exception of an API view as a problem; None for what is a bug of ours (it becomes a 500)."""
     if isinstance(exc, RejectedError):
-        response = problem(exc.http_status, detail=f"{exc.reason[:1].upper()}{exc.reason[1:]}.")
+        inner = isinstance(exc, BreakerOpenError | BulkheadFullError)  # whose reason is for operators
+        response = problem(
+            exc.http_status, detail=UNAVAILABLE if inner else f"{exc.reason[:1].upper()}{exc.reason[1:]}."
+        )
         response["Retry-After"] = str(max(1, math.ceil(exc.retry_after)))
         _set_rollback()
         return response

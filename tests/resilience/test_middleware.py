@@ -1,5 +1,6 @@
 """What every response carries, and what becomes of an outage that no view caught."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from psycopg.errors import AdminShutdown
 
 from resilience import registry
 from resilience.primitives import BreakerOpenError
+from resilience.problems import UNAVAILABLE, exception_handler
 from resilience.registry import Registry
 from resilience.testing import server_role
 
@@ -178,3 +180,13 @@ def test_a_refusal_that_no_view_caught_is_a_503(server: Registry) -> None:
     with pytest.raises(BreakerOpenError) as refusal:
         registry.breaker("database").admit()
     assert is_outage(refusal.value)
+
+
+def test_a_refusal_is_told_to_clients_in_a_sentence_and_not_in_the_breakers_word(server: Registry) -> None:
+    registry.breaker("database").isolate(who="ada", why="a drill")
+    with pytest.raises(BreakerOpenError) as refusal:
+        registry.breaker("database").admit()
+    response = exception_handler(refusal.value, {})
+    assert response is not None
+    assert json.loads(response.content)["detail"] == UNAVAILABLE
+    assert response["Retry-After"] == "15"
