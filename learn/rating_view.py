@@ -20,7 +20,7 @@ from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
 from resilience.primitives import ResilienceError
-from resilience.scope import pool
+from resilience.scope import current_scope, pool
 
 log = logging.getLogger("learn.ratings")
 
@@ -86,6 +86,8 @@ def _may_exist(slug: str) -> bool:
 
 
 def _degraded(known: Rating | None) -> Response:
+    if (scope := current_scope()) is not None:
+        scope.degraded = True
     body: dict[str, Any]
     if known is None:
         notice = "Ratings cannot be had at the moment."

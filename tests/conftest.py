@@ -36,6 +36,7 @@ from resilience import registry
 from resilience.registry import Registry
 from tests.servers import PostgresServer, RedisServer
 from zenow.settings.base import database_settings
+from zenow.settings.resilience import RESILIENCE
 
 Database = Callable[[], AbstractContextManager[None]]
 
@@ -52,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stay a command, which counts nothing: importing the WSGI entry makes a process a server."""
     os.environ.pop("RESILIENCE_ROLE", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_store_of_the_host(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Look for a host store where there is none: one of a server that runs here is not ours to read."""
+    RESILIENCE["DIR"] = str(tmp_path_factory.mktemp("resilience") / "none")
 
 
 @pytest.fixture(autouse=True)

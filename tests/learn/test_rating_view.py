@@ -45,6 +45,7 @@ class TestRating:
         assert answer.json().keys() == {"rating"}
         assert 0 <= answer.json()["rating"] <= 5
         assert answer["X-Data-Source"] == "live"
+        assert answer["X-System-Degraded"] == "false"
 
     def test_has_an_address_with_a_slash_too(self, api: APIClient, partner: Partner, url: str) -> None:
         assert api.get(f"{url}/").json() == api.get(url).json()
@@ -72,6 +73,7 @@ class TestRating:
         assert datetime.fromisoformat(degradation["as_of"]).utcoffset() is not None
         assert 0 <= int(answer["Age"]) < 5
         assert answer["X-Data-Source"] == "cached"
+        assert answer["X-System-Degraded"] == "true"
 
     @pytest.mark.parametrize("mode", FAILING)
     def test_is_null_and_says_why_when_none_is_known(
@@ -84,6 +86,7 @@ class TestRating:
         assert answer.status_code == 200
         assert answer.json()["rating"] is None
         assert answer.json()["degradation"]["source"] == "none"
+        assert answer["X-System-Degraded"] == "true"
         assert answer.json()["degradation"]["notice"]
 
     def test_is_asked_of_nobody_for_a_course_that_is_not_shown(
