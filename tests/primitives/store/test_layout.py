@@ -1,0 +1,67 @@
+"""Where everything lies: side by side, without a gap, with room for what was asked for and no more."""
+
+from itertools import pairwise
+
+from resilience.primitives.store import Layout
+from resilience.primitives.store.layout import HEADER_WORDS, Region
+from resilience.primitives.window import ROW_WORDS
+
+NAMES = (
+    "breaker_names",
+    "records",
+    "rows",
+    "slot_info",
+    "last_errors",
+    "lease",
+    "marks",
+    "faults",
+    "static_rows",
+    "counter_names",
+    "counts",
+    "pool_names",
+    "gauges",
+    "limit_entries",
+)
+
+
+def regions(layout: Layout) -> dict[str, Region]:
+    return {name: getattr(layout, name) for name in NAMES}
+
+
+class TestLayout:
+    def test_has_room_for_what_was_asked_for(self) -> None:
+        found = regions(Layout(breakers=2, slots=3, counters=5, pools=7, limits=11))
+        assert {name: (region.room, region.stride) for name, region in found.items()} == {
+            # A list of names begins with how many there are.
+            "breaker_names": (3, 16),
+            # A versioned record is a word that names the copy in force, and four copies.
+            "records": (2, 1 + 4 * 256),
+            "rows": (2, 3 * ROW_WORDS),
+            "slot_info": (3, 8),
+            "last_errors": (2, 32),
+            "lease": (1, 1 + 4 * 64),
+            "marks": (1, 1 + 4 * 64),
+            "faults": (1, 1 + 4 * 1024),
+            "static_rows": (1, 1 + 4 * 1024),
+            "counter_names": (6, 16),
+            "counts": (3, 5),
+            "pool_names": (8, 16),
+            "gauges": (3, 7 * 4),
+            "limit_entries": (11, 4),
+        }
+
+    def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
+        found = regions(Layout(breakers=1, slots=1, shared=False))
+        assert [found[name].room for name in ("lease", "marks", "faults", "static_rows")] == [0, 0, 0, 0]
+
+    def test_leaves_no_gap_and_nothing_lies_in_two_places(self) -> None:
+        layout = Layout(breakers=2, slots=3, counters=5, pools=7, limits=11)
+        found = list(regions(layout).values())
+        assert found[0].at == HEADER_WORDS
+        assert all(before.end == after.at for before, after in pairwise(found))
+        assert (layout.words, layout.size) == (found[-1].end, 8 * found[-1].end)
+
+    def test_counts_its_things_from_the_first(self) -> None:
+        region = Region(at=100, room=3, stride=8)
+        assert [region.of(index) for index in range(3)] == [100, 108, 116]
+        assert region.end == 124
