@@ -67,9 +67,9 @@ class _Index:
     def __init__(self, model: type[Entry], names: set[str]) -> None:
         self._by_slug: dict[str, Any] = {}
         self._by_title: dict[str, list[Any]] = {}
-        wanted = Q(slug__in={_slug(name) for name in names}) | Q(
-            title_sort__in={_title(name) for name in names}
-        )
+        self._titles = {name: normalise(name)[:TITLE_LENGTH] for name in names}
+        slugs = {_slug(name) for name in names}
+        wanted = Q(slug__in=slugs) | Q(title_sort__in=set(self._titles.values()))
         for entry in model._default_manager.filter(wanted).order_by("slug"):
             self.add(entry)
 
@@ -80,15 +80,11 @@ class _Index:
     def find(self, name: str) -> list[Any]:
         """Return the one entry with this slug, else all with this title."""
         by_slug = self._by_slug.get(_slug(name))
-        return [by_slug] if by_slug is not None else self._by_title.get(_title(name), [])
+        return [by_slug] if by_slug is not None else self._by_title.get(self._titles[name], [])
 
 
 def _slug(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def _title(name: str) -> str:
-    return normalise(name)[:TITLE_LENGTH]
 
 
 def _ambiguous(row: Cleaned, column: str, entries: list[Any]) -> Rejection:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from learn.importing.errors import Rejection
 from learn.models import Course
 from learn.normalise import numbered, slugify
 from learn.validators import SLUG_LENGTH
+
+# Ranges asked for in one query.
+_RANGES = 100
+_LONGEST_NUMBER = 20
 
 
 class Wanted(NamedTuple):
@@ -119,27 +125,40 @@ def _update(courses: list[Course], columns: Iterable[str]) -> None:
     )
 
 
-def free_slugs(bases: Iterable[str]) -> Iterator[str]:
+def free_slugs(bases: Sequence[str]) -> Iterator[str]:
     """Yield for each base itself or, where that is taken, the base with the lowest number that is free."""
-    bases = list(bases)
     taken = set(Course.objects.filter(slug__in=bases).values_list("slug", flat=True))
+    clashing = {base for base, count in Counter(bases).items() if count > 1 or base in taken}
+    taken |= _similar(sorted(clashing))
     numbers: dict[str, Iterator[str]] = {}
     for base in bases:
         slug = base
         if base in taken:
             if base not in numbers:
-                numbers[base] = _numbered(base)
+                if base not in clashing:  # another base became this one by its number
+                    taken |= _similar([base])
+                numbers[base] = numbered(base, max_length=SLUG_LENGTH)
             slug = next(slug for slug in numbers[base] if slug not in taken)
         taken.add(slug)
         yield slug
 
 
-def _numbered(base: str) -> Iterator[str]:
-    # Longer numbers cut the base, so ask for less than all of it; by a range, which the index answers.
-    start = base[: SLUG_LENGTH - 20]
-    similar = Course.objects.filter(slug__gte=start, slug__lt=start + "\U0010ffff")
-    taken = set(similar.values_list("slug", flat=True))
-    return (slug for slug in numbered(base, max_length=SLUG_LENGTH) if slug not in taken)
+def _similar(bases: Sequence[str]) -> set[str]:
+    """Return the slugs that the numbered bases could collide with."""
+    similar: set[str] = set()
+    for start in range(0, len(bases), _RANGES):
+        ranges = [_range(base) for base in bases[start : start + _RANGES]]
+        similar.update(Course.objects.filter(Q(*ranges, _connector=Q.OR)).values_list("slug", flat=True))
+    return similar
+
+
+def _range(base: str) -> Q:
+    """Ask for a base with a number, in a way that the index answers."""
+    if len(base) <= SLUG_LENGTH - _LONGEST_NUMBER:
+        return Q(slug__gte=f"{base}-0", slug__lt=f"{base}-:")  # the colon follows the nine
+    # A number cuts a long base: ask for all that begin like it.
+    prefix = base[: SLUG_LENGTH - _LONGEST_NUMBER]
+    return Q(slug__gte=prefix, slug__lt=prefix + "\U0010ffff")
 
 
 def _first_line(error: Exception) -> str:

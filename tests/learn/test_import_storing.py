@@ -143,6 +143,8 @@ class TestSlugs:
 
     def test_do_not_collide_with_one_that_looks_numbered(self) -> None:
         assert list(storing.free_slugs(["a", "a-2", "a", "a"])) == ["a", "a-2", "a-3", "a-4"]
+        Course.objects.create(slug="a-2-2", title="A", field=make_field())
+        assert list(storing.free_slugs(["a", "a", "a-2"])) == ["a", "a-2", "a-2-3"]
 
     def test_stay_short(self, tmp_path: Path) -> None:
         make_field()
