@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test django-suites coverage chaos mutation bench
+.PHONY: install run serve test django-suites outages coverage chaos mutation bench
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -66,6 +66,10 @@ test: install
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
 django-suites: install
 	nice $(BIN)/python -m tests.django_suites
+
+# Outages of a real database under load, with the open intervals of production; `make test` has 1 s.
+outages: install
+	OUTAGE_OPEN_FOR=15 $(BIN)/pytest -q --timeout=180 tests/functional/test_database_*.py
 
 # Every line and branch of the primitives, by their own tests.
 coverage: install

@@ -1,0 +1,36 @@
+"""One site for all outages of the database, with a server and a wire that they may break."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faultproxy import FaultProxy
+from tests.functional.outages import Outage, Site
+from tests.servers import PostgresServer
+
+
+@pytest.fixture(scope="package")
+def outage_site() -> Iterator[Site]:
+    with PostgresServer() as server, FaultProxy(server.port) as proxy:
+        site = Site(server, proxy)
+        for command in (["migrate"], ["loaddata", *[f"fixtures/{name}.json" for name in FIXTURES]]):
+            ran = site.manage(*command, "--verbosity=0")
+            assert ran.returncode == 0, ran.stderr
+        with site:
+            yield site
+
+
+FIXTURES = ("categories", "fields", "courses")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not Outage.rows:
+        return
+    terminalreporter.section("outages of the database")
+    for line in (
+        "| fault | requests | answers | slowest | refusal: median, slowest | connects and sends | "
+        "backends left | opened by | live again after |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *Outage.rows,
+    ):
+        terminalreporter.write_line(line)

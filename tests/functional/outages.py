@@ -1,0 +1,206 @@
+"""An outage of the database under load: what clients see of it, and what it costs.
+
+    with Outage("killed", site) as outage:
+        outage.begins(server.kill)
+        outage.ends(server.start)
+    outage.check()
+
+Clients ask for pages that nobody asked for before, from the beginning until the site is well again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from tests.faultproxy import FaultProxy
+from tests.servers import PostgresServer
+from tests.servers.site import SiteServer
+
+CLIENTS = 4
+PAUSE = 0.1
+BUDGET = 2.0
+SLACK = 0.5
+_number = itertools.count()
+
+
+def open_for() -> float:
+    """Return the open interval of the run, in seconds."""
+    return float(os.environ.get("OUTAGE_OPEN_FOR", "1"))
+
+
+class Seen(NamedTuple):
+    """One answer: when it came, how it read, how long it took."""
+
+    at: float
+    seconds: float
+    status: int
+    source: str
+    breaker: str
+    is_clean: bool
+
+
+class Site(SiteServer):
+    """Two workers whose database lies behind a proxy that can break the wire."""
+
+    def __init__(self, server: PostgresServer, proxy: FaultProxy) -> None:
+        super().__init__(
+            DATABASE_URL=server.url.replace(f":{server.port}", f":{proxy.port}"),
+            DJANGO_SETTINGS_MODULE="tests.functional.settings",
+            OUTAGE_OPEN_FOR=str(open_for()),
+        )
+        self.server = server
+        self.proxy = proxy
+
+    def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project beside the workers."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            env={**self.environment(), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def breaker(self) -> dict[str, object]:
+        """Return what the host knows of the breaker of the database."""
+        listed = self.manage("breakers", "list", "--json").stdout
+        found: dict[str, object] = next(each for each in json.loads(listed) if each["name"] == "database")
+        return found
+
+    def ask(self) -> Seen:
+        """Ask for a page of courses that nobody asked for before."""
+        started = time.monotonic()
+        answer = self.get(f"/api/courses?search=outage{next(_number)}", timeout=10)
+        at = time.monotonic()
+        clean = answer.status == 200 or (
+            answer.status == 503
+            and int(answer.headers["Retry-After"]) >= 1
+            and answer.headers["Content-Type"] == "application/problem+json"
+        )
+        source = answer.headers.get("X-Data-Source", "live" if answer.status == 200 else "none")
+        state = answer.headers["X-Circuit-Breaker-DB"]
+        return Seen(at, at - started, answer.status, source, state, clean)
+
+
+class Outage:
+    """Load with one fault in it."""
+
+    rows: list[str] = []  # of the table that the run prints at its end
+
+    def __init__(self, name: str, site: Site) -> None:
+        self.name = name
+        self.site = site
+        self.seen: list[Seen] = []
+        self.broken: list[str] = []
+        self.began = self.ended = 0.0
+        self.recovered: float | None = None
+        self.left_active = 0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._client) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> Self:
+        assert self.site.manage("breakers", "reset", "database").returncode == 0
+        self._log_from = self.site.log.stat().st_size
+        self.site.ask()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def begins(self, fault: Callable[[], object], *, lasts: float | None = None) -> None:
+        """Let it happen, and last long enough for the breaker to open, and to be probed in vain."""
+        time.sleep(1.0)
+        fault()
+        self.began = time.monotonic()
+        self._reached = self.site.proxy.connections + self.site.proxy.chunks
+        time.sleep(max(3.0, 1.5 * open_for()) if lasts is None else lasts)
+
+    def ends(self, repair: Callable[[], object], *, within: float | None = None) -> None:
+        """Repair it, and wait until the site is well again."""
+        self.reached = self.site.proxy.connections + self.site.proxy.chunks - self._reached
+        repair()
+        self.ended = time.monotonic()
+        limit = self.ended + (open_for() + 1.0 if within is None else within) + 5.0
+        while time.monotonic() < limit:
+            if any(seen.at - seen.seconds > self.ended and is_well(seen) for seen in list(self.seen)):
+                self.recovered = next(
+                    seen.at - self.ended
+                    for seen in sorted(self.seen)
+                    if seen.at - seen.seconds > self.ended and is_well(seen)
+                )
+                break
+            time.sleep(0.02)
+        time.sleep(0.3)
+
+    def transitions(self) -> list[str]:
+        """Return what the workers logged of the breaker since the beginning, in the words of the log."""
+        with self.site.log.open() as log:
+            log.seek(self._log_from)
+            return re.findall(r"database: (\w+ to \w+, .*)", log.read())
+
+    def refusals(self) -> list[float]:
+        """Return how long each request took that began in the first open interval, once it was known."""
+        refused = [seen for seen in self.seen if seen.status == 503 and seen.breaker == "OPEN"]
+        known = min((seen.at for seen in refused), default=self.ended)
+        over = known + 0.9 * open_for()
+        return sorted(seen.seconds for seen in refused if known < seen.at - seen.seconds < over)
+
+    def check(self, *, opens: str | None = r"3 failures and 0 slow", within: float | None = None) -> None:
+        """Hold it to what is promised, and add its row to the table."""
+        refused = self.refusals()
+        slowest = max(seen.seconds for seen in self.seen)
+        self._report(refused, slowest)
+        assert self.broken == []
+        assert {seen.status for seen in self.seen} <= {200, 503}
+        assert all(seen.is_clean for seen in self.seen)
+        assert slowest <= BUDGET + SLACK
+        if opens is not None:
+            opened = [line for line in self.transitions() if line.startswith("CLOSED to OPEN")]
+            assert re.search(opens, opened[0]), opened
+            # The median, since clients and servers share the processors; the table shows the slowest too.
+            assert refused[len(refused) // 2] <= 0.05
+        assert self.recovered is not None
+        assert self.recovered <= (open_for() + 1.0 if within is None else within)
+
+    def _client(self) -> None:
+        while not self._stop.wait(PAUSE):
+            try:
+                self.seen.append(self.site.ask())
+            except (OSError, http.client.HTTPException) as error:
+                self.broken.append(repr(error))
+
+    def _report(self, refused: list[float], slowest: float) -> None:
+        answers = Counter(f"{seen.status} {seen.source}" for seen in self.seen)
+        opened = next((line for line in self.transitions() if line.startswith("CLOSED to OPEN")), "never")
+        told = ", ".join(f"{kind}: {count}" for kind, count in sorted(answers.items()))
+        middle = (
+            f"{refused[len(refused) // 2] * 1000:.0f}, {refused[-1] * 1000:.0f} ms" if refused else "none"
+        )
+        self.rows.append(
+            f"| {self.name} | {len(self.seen)} | {told} | {slowest:.2f} s | {middle} | {self.reached} | "
+            f"{self.left_active} | {opened.removeprefix('CLOSED to OPEN, ')} | "
+            f"{'never' if self.recovered is None else f'{self.recovered:.2f} s'} |"
+        )
+
+
+def is_well(seen: Seen) -> bool:
+    """Tell whether an answer came from the database."""
+    return seen.status == 200 and seen.source == "live"

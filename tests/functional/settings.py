@@ -1,0 +1,11 @@
+"""Production's settings with open intervals that a test can wait for."""
+
+import os
+
+from zenow.settings.base import *  # noqa: F403
+from zenow.settings.resilience import RESILIENCE
+
+# The real figures, `make outages`, are those of the settings.
+if OPEN_FOR := os.environ.get("OUTAGE_OPEN_FOR"):
+    for _breaker in RESILIENCE["BREAKERS"].values():
+        _breaker["recovery_timeout"] = float(OPEN_FOR)
