@@ -8,6 +8,9 @@ class ResilienceConfig(AppConfig):
     name = "resilience"
 
     def ready(self) -> None:
+        from resilience.checks import register_all
+
+        register_all()
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

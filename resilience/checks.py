@@ -1,0 +1,236 @@
+"""System checks: a configuration that would not hold in an outage is refused before there is one."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from resilience import conf
+from resilience.primitives import BulkheadConfig
+
+MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
+CACHE = "resilience.cache.ResilientCache"
+ENGINES = ("resilience.db.postgresql", "resilience.db.sqlite3")
+STATIC_ALIAS = "static"  # Django's own SQLite engine: nothing to wait for, so nothing to guard.
+# `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
+PSYCOPG = ((3, 3, 6), (3, 4))
+
+# Which time-out must end before which: the inner one tells more, and leaves time for what comes after it.
+ORDER = (
+    ("lock", "statement"),
+    ("statement", "read"),
+    ("statement", "write"),
+    ("connect", "read"),
+    ("health_check", "read"),
+    ("cache", "read"),
+    ("http_connect", "http_total"),
+)
+
+
+def check_settings(**_: Any) -> Iterator[CheckMessage]:
+    """E001 to E004: what `RESILIENCE` says is known, complete, possible, and can be imported."""
+    for key in conf.unknown_keys():
+        yield Error(
+            f"RESILIENCE has a key that nothing reads: {key}.",
+            hint="It is misspelt, or belongs elsewhere; remove it.",
+            id="resilience.E001",
+        )
+    if not conf.get("NAMESPACE"):
+        yield Error(
+            "RESILIENCE names no NAMESPACE.",
+            hint="Give this project a short name of its own: two on one host would share their breakers.",
+            id="resilience.E002",
+        )
+    for read in (conf.breakers, conf.bulkheads):
+        try:
+            read()
+        except ImproperlyConfigured as error:
+            yield Error(str(error), hint="Correct the value.", id="resilience.E003")
+    for name, entry in conf.get("BREAKERS").items():
+        for key in ("classify", "ping", "probe"):
+            if key in entry and (why := _cannot_import(entry[key])):
+                yield Error(
+                    f"RESILIENCE['BREAKERS']['{name}']['{key}']: {why}",
+                    hint="Name a function by its dotted path.",
+                    id="resilience.E004",
+                )
+
+
+def check_databases(**_: Any) -> Iterator[CheckMessage]:
+    """E010 to E012: every database is guarded, by a driver that can be, and no view is one transaction."""
+    for alias, database in settings.DATABASES.items():
+        if alias == STATIC_ALIAS:
+            continue
+        engine = database["ENGINE"]
+        if engine not in ENGINES:
+            yield Error(
+                f"DATABASES['{alias}'] is not guarded: its engine is {engine}.",
+                hint=f"Use {' or '.join(ENGINES)}: Django's own engine behind a breaker and deadlines.",
+                id="resilience.E010",
+            )
+        elif database.get("ATOMIC_REQUESTS"):
+            yield Error(
+                f"DATABASES['{alias}'] sets ATOMIC_REQUESTS.",
+                hint="Remove it: each read would be a transaction, and could not go on to another tier.",
+                id="resilience.E011",
+            )
+        if engine == ENGINES[0] and not PSYCOPG[0] <= _version(psycopg.__version__) < PSYCOPG[1]:
+            yield Error(
+                f"psycopg {psycopg.__version__} cannot be bounded by the engine.",
+                hint="Install psycopg>=3.3.6,<3.4.",
+                id="resilience.E012",
+            )
+
+
+def check_cache(**_: Any) -> Iterator[CheckMessage]:
+    """E020 and E021: every cache is guarded, and hides no failure from its breaker."""
+    for alias, cache in settings.CACHES.items():
+        if cache["BACKEND"] not in (CACHE, "resilience.cache.backend.ResilientCache"):
+            yield Error(
+                f"CACHES['{alias}'] is not guarded: its backend is {cache['BACKEND']}.",
+                hint=f"Use {CACHE}, with today's backend as OPTIONS['INNER'].",
+                id="resilience.E020",
+            )
+    if getattr(settings, "DJANGO_REDIS_IGNORE_EXCEPTIONS", False):
+        yield Error(
+            "DJANGO_REDIS_IGNORE_EXCEPTIONS hides every failure from the cache's breaker.",
+            hint=f"Remove it: {CACHE} swallows them after it has counted them.",
+            id="resilience.E021",
+        )
+
+
+def check_middleware(**_: Any) -> Iterator[CheckMessage]:
+    """E030: the middleware is there, and first."""
+    if MIDDLEWARE not in settings.MIDDLEWARE or settings.MIDDLEWARE[0] != MIDDLEWARE:
+        yield Error(
+            f"{MIDDLEWARE} is not the first middleware.",
+            hint="Put it first: liveness must answer before hosts are checked, and an outage in any other "
+            "middleware would be a 500.",
+            id="resilience.E030",
+        )
+
+
+def check_deadlines(**_: Any) -> Iterator[CheckMessage]:
+    """E040: no time-out outlasts the one around it."""
+    deadlines = conf.get("DEADLINES")
+    for inner, outer in ORDER:
+        if inner in deadlines and outer in deadlines and deadlines[inner] >= deadlines[outer]:
+            yield Error(
+                f"RESILIENCE['DEADLINES']: {inner} ({deadlines[inner]} s) does not end before "
+                f"{outer} ({deadlines[outer]} s).",
+                hint=f"Lower {inner}, or raise {outer}: the outer one cuts short what the inner explains.",
+                id="resilience.E040",
+            )
+
+
+def check_pools(**_: Any) -> Iterator[CheckMessage]:
+    """E050: all that run or wait leave one thread of a worker free, which answers health."""
+    threads = getattr(settings, "WEB_THREADS", None)
+    try:
+        pools = conf.bulkheads()
+    except ImproperlyConfigured:
+        return  # E003 says so.
+    taken = sum(pool.running + pool.waiting for pool in pools.values())
+    if threads is not None and taken > threads - 1:
+        fitting = ", ".join(f"{name} {running}+{waiting}" for name, running, waiting in _fit(pools, threads))
+        yield Error(
+            f"The bulkheads take {taken} threads (running + waiting) and WEB_THREADS is {threads}.",
+            hint=f"Leave one free. These would fit: {fitting}."
+            if fitting
+            else f"No sizes fit: {len(pools)} pools need WEB_THREADS of {len(pools) + 1} at least.",
+            id="resilience.E050",
+        )
+
+
+def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
+    """W051: the server takes as many connections as all threads open. `check --database default` asks it."""
+    threads, workers = getattr(settings, "WEB_THREADS", None), getattr(settings, "WEB_CONCURRENCY", None)
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor != "postgresql" or threads is None or workers is None:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('max_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int"
+            )
+            most = cursor.fetchone()[0]
+        # Each thread keeps one, and the steward of each worker may open one beside them.
+        wanted = workers * (threads + 1)
+        if wanted > most:
+            yield Warning(
+                f"{workers} workers of {threads} threads may open {wanted} connections to '{alias}', "
+                f"which takes {most}.",
+                hint="Raise max_connections, or lower WEB_CONCURRENCY or WEB_THREADS.",
+                id="resilience.W051",
+            )
+
+
+def check_system(**_: Any) -> Iterator[CheckMessage]:
+    """I060: the host store needs Linux."""
+    if platform.system() != "Linux":
+        yield Info(
+            "Breakers are not shared between processes on this system.",
+            hint="The host store needs Linux; elsewhere each process counts alone.",
+            id="resilience.I060",
+        )
+
+
+CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
+    check_settings,
+    check_databases,
+    check_cache,
+    check_middleware,
+    check_deadlines,
+    check_pools,
+    check_system,
+)
+
+
+def register_all() -> None:
+    """Tell Django of all checks; the one that asks a database runs when that is named."""
+    for check in CHECKS:
+        register(_listed(check), "resilience")
+    register(_listed(check_connections), Tags.database)
+
+
+def _listed(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
+    def run(**kwargs: Any) -> list[CheckMessage]:
+        return list(check(**kwargs))
+
+    return run
+
+
+def _cannot_import(path: str) -> str | None:
+    try:
+        import_string(path)
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:3] if part.isdecimal())
+
+
+def _fit(pools: dict[str, BulkheadConfig], threads: int) -> list[tuple[str, int, int]]:
+    """Return sizes in about the same proportions that fit, none of them without a place; [] if none do."""
+    room = threads - 1
+    if room < len(pools):
+        return []
+    sizes = {name: [pool.running, pool.waiting] for name, pool in pools.items()}
+    while sum(map(sum, sizes.values())) > room:
+        # The largest gives first, and waiting before running: who waits does no work.
+        largest = max(sizes.values(), key=lambda size: (sum(size), size[1]) if sum(size) > 1 else (0, 0))
+        largest[1 if largest[1] and largest[1] * 3 >= largest[0] else 0] -= 1
+        if largest[0] == 0:
+            largest[0], largest[1] = 1, largest[1] - 1
+    return [(name, running, waiting) for name, (running, waiting) in sizes.items()]

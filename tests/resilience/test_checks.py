@@ -1,0 +1,186 @@
+"""Each way to configure it wrongly is said with its fix; what this project says is right."""
+
+import copy
+import platform
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+
+from resilience import checks
+from resilience.primitives import BulkheadConfig
+
+
+def found(settings: Any, **changed: Any) -> list[CheckMessage]:
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    return run_checks(tags=["resilience"])
+
+
+def ids(messages: list[CheckMessage]) -> list[str | None]:
+    return [message.id for message in messages]
+
+
+@pytest.fixture
+def resilience(settings: Any) -> Any:
+    """A copy of the project's settings that a test may change."""
+    return copy.deepcopy(settings.RESILIENCE)
+
+
+class TestThisProject:
+    def test_is_configured_rightly(self) -> None:
+        assert run_checks(tags=["resilience"]) == []
+
+    def test_names_each_check_once(self) -> None:
+        documented = [
+            word for check in (*checks.CHECKS, checks.check_connections) for word in [check.__doc__ or ""]
+        ]
+        assert all(text[0] in "EWI" and text[1:4].isdecimal() for text in documented)
+
+
+class TestSettings:
+    def test_a_key_that_nothing_reads_is_an_error(self, settings: Any, resilience: Any) -> None:
+        resilience["BREAKERS"]["database"]["failure_treshold"] = 3
+        messages = found(settings, RESILIENCE=resilience)
+        assert "resilience.E001" in ids(messages)
+        assert "BREAKERS.database.failure_treshold" in messages[0].msg
+
+    def test_a_namespace_is_demanded(self, settings: Any, resilience: Any) -> None:
+        del resilience["NAMESPACE"]
+        assert ids(found(settings, RESILIENCE=resilience)) == ["resilience.E002"]
+
+    @pytest.mark.parametrize(
+        ("section", "name", "field", "value"),
+        [("BREAKERS", "database", "recovery_timeout", -1), ("BULKHEADS", "read", "running", 0)],
+    )
+    def test_a_value_that_makes_no_sense_is_an_error_and_no_traceback(
+        self, settings: Any, resilience: Any, section: str, name: str, field: str, value: int
+    ) -> None:
+        resilience[section][name][field] = value
+        messages = found(settings, RESILIENCE=resilience)
+        assert ids(messages) == ["resilience.E003"]
+        assert field in messages[0].msg
+
+    @pytest.mark.parametrize("key", ["classify", "ping", "probe"])
+    def test_a_path_that_leads_nowhere_is_an_error(self, settings: Any, resilience: Any, key: str) -> None:
+        resilience["BREAKERS"]["cache"][key] = "resilience.nowhere.at_all"
+        messages = found(settings, RESILIENCE=resilience)
+        assert ids(messages) == ["resilience.E004"]
+        assert f"['cache']['{key}']" in messages[0].msg
+
+
+class TestDatabases:
+    @staticmethod
+    def found(monkeypatch: pytest.MonkeyPatch, **databases: dict[str, Any]) -> list[str | None]:
+        # Django warns of overriding DATABASES, and rightly: nothing here may connect to these.
+        monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES=databases))
+        return ids(list(checks.check_databases()))
+
+    def test_an_engine_without_a_guard_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        databases = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+        assert self.found(monkeypatch, **databases) == ["resilience.E010"]
+
+    def test_the_static_file_needs_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.found(monkeypatch, static={"ENGINE": "django.db.backends.sqlite3"}) == []
+
+    def test_a_view_that_is_one_transaction_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        databases = {"default": {"ENGINE": "resilience.db.sqlite3", "ATOMIC_REQUESTS": True}}
+        assert self.found(monkeypatch, **databases) == ["resilience.E011"]
+
+    @pytest.mark.parametrize(
+        ("version", "refused"),
+        [
+            ("3.3.5", True),
+            ("3.3.6", False),
+            ("3.3.9", False),
+            ("3.3.10", False),
+            ("3.4", True),
+            ("3.4.1", True),
+        ],
+    )
+    def test_a_driver_that_cannot_be_bounded_is_an_error(
+        self, monkeypatch: pytest.MonkeyPatch, version: str, refused: bool
+    ) -> None:
+        monkeypatch.setattr(psycopg, "__version__", version)
+        databases = {"default": {"ENGINE": "resilience.db.postgresql"}}
+        assert self.found(monkeypatch, **databases) == ["resilience.E012"] * refused
+
+
+class TestCache:
+    def test_a_backend_without_a_guard_is_an_error(self, settings: Any) -> None:
+        caches = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1/0"}}
+        assert ids(found(settings, CACHES=caches)) == ["resilience.E020"]
+
+    def test_failures_that_are_hidden_from_the_breaker_are_an_error(self, settings: Any) -> None:
+        assert ids(found(settings, DJANGO_REDIS_IGNORE_EXCEPTIONS=True)) == ["resilience.E021"]
+
+
+class TestMiddleware:
+    def test_that_is_missing_is_an_error(self, settings: Any) -> None:
+        assert ids(found(settings, MIDDLEWARE=settings.MIDDLEWARE[1:])) == ["resilience.E030"]
+
+    def test_that_is_not_first_is_an_error(self, settings: Any) -> None:
+        turned = [settings.MIDDLEWARE[1], settings.MIDDLEWARE[0], *settings.MIDDLEWARE[2:]]
+        assert ids(found(settings, MIDDLEWARE=turned)) == ["resilience.E030"]
+
+
+class TestDeadlines:
+    @pytest.mark.parametrize(("inner", "outer"), checks.ORDER)
+    def test_a_time_out_that_outlasts_the_one_around_it_is_an_error(
+        self, settings: Any, resilience: Any, inner: str, outer: str
+    ) -> None:
+        resilience["DEADLINES"][inner] = resilience["DEADLINES"][outer]
+        messages = found(settings, RESILIENCE=resilience)
+        assert set(ids(messages)) == {"resilience.E040"}
+        assert any(f"{inner} (" in message.msg and f"{outer} (" in message.msg for message in messages)
+
+
+class TestPools:
+    def test_that_leave_no_thread_free_are_an_error_with_sizes_that_fit(self, settings: Any) -> None:
+        (message,) = found(settings, WEB_THREADS=15)
+        assert message.id == "resilience.E050"
+        assert "take 15 threads" in message.msg
+        assert message.hint is not None
+        assert "These would fit: read " in message.hint
+
+    def test_of_which_none_would_fit_say_how_many_threads_they_need(self, settings: Any) -> None:
+        (message,) = found(settings, WEB_THREADS=5)
+        assert message.hint is not None
+        assert "WEB_THREADS of 6" in message.hint
+
+    @pytest.mark.parametrize("threads", range(6, 40))
+    def test_proposed_sizes_fit_and_keep_a_place_for_each(self, settings: Any, threads: int) -> None:
+        pools = {name: BulkheadConfig(**size) for name, size in settings.RESILIENCE["BULKHEADS"].items()}
+        sizes = checks._fit(pools, threads)
+        assert [name for name, _, _ in sizes] == list(pools)
+        assert all(running >= 1 and waiting >= 0 for _, running, waiting in sizes)
+        assert sum(running + waiting for _, running, waiting in sizes) <= threads - 1
+
+    def test_are_not_compared_with_threads_that_nobody_named(self, settings: Any) -> None:
+        assert found(settings, WEB_THREADS=None) == []
+
+
+class TestConnections:
+    def test_more_than_the_server_takes_are_a_warning(self, settings: Any, postgresql: Any) -> None:
+        settings.WEB_CONCURRENCY, settings.WEB_THREADS = 200, 16
+        with postgresql():
+            (message,) = checks.check_connections(databases=["default"])
+        assert message.id == "resilience.W051"
+        assert "may open 3400 connections" in message.msg
+
+    def test_that_it_takes_are_none(self, settings: Any, postgresql: Any) -> None:
+        settings.WEB_CONCURRENCY, settings.WEB_THREADS = 2, 16
+        with postgresql():
+            assert list(checks.check_connections(databases=["default"])) == []
+
+    @pytest.mark.django_db
+    def test_are_counted_by_the_command_that_names_a_database(self) -> None:
+        call_command("check", databases=["default"], fail_level="WARNING")
+
+
+def test_a_system_without_a_host_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert [message.id for message in checks.check_system()] == ["resilience.I060"]
