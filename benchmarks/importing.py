@@ -115,10 +115,10 @@ def _rows(count: int, edition: int) -> Iterator[dict[str, Any]]:
     for number in range(count):
         text = " ".join(chance.choices(WORDS, k=80))
         yield {
-            "category": f"Category {number % 7}",
+            "category": f"Category {number % FIELDS % 7}",
             "field": f"Field {number % FIELDS}",
             "code": f"C-{number}",
-            "title": " ".join(chance.choices(WORDS, k=4)),
+            "title": _title(number, chance),
             "summary": text[:120],
             "description": f"Edition {edition}.\n{text}",
             "level": ("introductory", "advanced")[number % 2],
@@ -129,6 +129,13 @@ def _rows(count: int, edition: int) -> Iterator[dict[str, Any]]:
             "url": f"https://example.org/courses/{number}",
             "terms": "2025-autumn|2026-spring",
         }
+
+
+def _title(number: int, chance: random.Random) -> str:
+    """One in five is shared with others, as in the college's catalogue in `fixtures/`."""
+    if number % 5 == 0:
+        return f"Independent study {chance.randrange(100)}"
+    return " ".join(chance.choices(WORDS, k=6))
 
 
 def _write(path: Path, count: int, edition: int) -> None:
