@@ -7,6 +7,7 @@ runs a thread per dependency beside it, so that one that hangs delays none of th
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -58,7 +59,7 @@ class Steward:
         self._term = None if epoch is None else _Term(epoch)
         if self._term is None:
             return
-        logger.info("this process is the steward, epoch %s", epoch)
+        logger.info("process %s is the steward, epoch %s", os.getpid(), epoch)
         for watch in self._make_watches():
             name = f"resilience-watch-{watch.name}"
             threading.Thread(target=self._watch, args=(watch, self._term), name=name, daemon=True).start()

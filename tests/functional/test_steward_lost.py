@@ -1,0 +1,54 @@
+"""The steward is killed, or stopped, while the database is away: another process takes over."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.functional.outages import Site, open_for
+
+
+@contextmanager
+def outage(site: Site) -> Iterator[int]:
+    """Let the breaker open; yield the process id of the steward. At the end the database is back."""
+    site.manage("breakers", "reset", "database")
+    for _ in range(20):  # so that each worker has had its first request, and has a standby
+        site.ask()
+    site.proxy.set("refuse")
+    try:
+        while site.ask().breaker != "OPEN":
+            pass
+        yield int(re.findall(r"process (\d+) is the steward", site.log.read_text())[-1])
+    finally:
+        site.proxy.set("pass")
+
+
+def closings(site: Site) -> int:
+    return len(re.findall("database: .* to CLOSED", site.log.read_text()))
+
+
+def seconds_until_closed(site: Site, before: int) -> float:
+    began = time.monotonic()
+    while closings(site) == before:
+        assert time.monotonic() - began < open_for() + 10.0
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def test_its_death_delays_no_recovery(outage_site: Site) -> None:
+    with outage(outage_site) as steward:
+        before = closings(outage_site)
+        os.kill(steward, signal.SIGKILL)
+    assert seconds_until_closed(outage_site, before) <= open_for() + 1.0
+
+
+def test_its_stop_delays_the_recovery_by_three_seconds_at_most(outage_site: Site) -> None:
+    with outage(outage_site) as steward:
+        before = closings(outage_site)
+        os.kill(steward, signal.SIGSTOP)
+    try:
+        assert seconds_until_closed(outage_site, before) <= open_for() + 3.0
+    finally:
+        os.kill(steward, signal.SIGCONT)
