@@ -67,9 +67,11 @@ test: install
 django-suites: install
 	nice $(BIN)/python -m tests.django_suites
 
-# Outages of a real database under load, with the open intervals of production; `make test` has 1 s.
+# Outages of a real database, cache and partner under load, with the open intervals of production; `make test` has 1 s.
 outages: install
 	OUTAGE_OPEN_FOR=15 $(BIN)/pytest -q --timeout=180 tests/functional/test_database_*.py
+	OUTAGE_OPEN_FOR=10 $(BIN)/pytest -q --timeout=180 tests/functional/test_cache_outages.py
+	OUTAGE_OPEN_FOR=30 $(BIN)/pytest -q --timeout=180 tests/functional/test_partner_outages.py
 
 # Every line and branch of the primitives, by their own tests.
 coverage: install

@@ -32,6 +32,7 @@ ORDER = (
     ("health_check", "read"),
     ("cache", "read"),
     ("http_connect", "http_total"),
+    ("http_total", "read"),
 )
 
 

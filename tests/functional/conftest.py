@@ -26,7 +26,7 @@ FIXTURES = ("categories", "fields", "courses")
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not Outage.rows:
         return
-    terminalreporter.section("outages of the database")
+    terminalreporter.section("outages")
     for line in (
         "| fault | requests | answers | slowest | refusal: median, slowest | connects and sends | "
         "backends left | opened by | live again after |",

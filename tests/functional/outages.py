@@ -1,4 +1,4 @@
-"""An outage of the database under load: what clients see of it, and what it costs.
+"""An outage of a dependency under load: what clients see of it, and what it costs.
 
     with Outage("killed", site) as outage:
         outage.begins(server.kill)
@@ -54,6 +54,9 @@ class Seen(NamedTuple):
 class Site(SiteServer):
     """Two workers whose database lies behind a proxy that can break the wire."""
 
+    dependency = "database"
+    header = "X-Circuit-Breaker-DB"
+
     def __init__(self, server: PostgresServer, proxy: FaultProxy) -> None:
         super().__init__(
             DATABASE_URL=server.url.replace(f":{server.port}", f":{proxy.port}"),
@@ -73,11 +76,19 @@ class Site(SiteServer):
             check=False,
         )
 
+    def is_well(self, seen: Seen) -> bool:
+        """Tell whether an answer came from the dependency."""
+        return seen.status == 200 and seen.source == "live"
+
+    def is_refusal(self, seen: Seen) -> bool:
+        """Tell whether the dependency was not asked for this answer."""
+        return seen.status == 503 and seen.breaker == "OPEN"
+
     def breaker(self) -> dict[str, object]:
-        """Return what the host knows of the breaker of the database."""
+        """Return what the host knows of the breaker of the dependency."""
         listed = self.manage("breakers", "list", "--json").stdout
-        found: dict[str, object] = next(each for each in json.loads(listed) if each["name"] == "database")
-        return found
+        found: dict[str, dict[str, object]] = {each["name"]: each for each in json.loads(listed)}
+        return found[self.dependency]
 
     def ask(self) -> Seen:
         """Ask for a page of courses that nobody asked for before."""
@@ -90,7 +101,7 @@ class Site(SiteServer):
             and answer.headers["Content-Type"] == "application/problem+json"
         )
         source = answer.headers.get("X-Data-Source", "live" if answer.status == 200 else "none")
-        state = answer.headers["X-Circuit-Breaker-DB"]
+        state = answer.headers[self.header]
         return Seen(at, at - started, answer.status, source, state, clean)
 
 
@@ -111,7 +122,7 @@ class Outage:
         self._threads = [threading.Thread(target=self._client) for _ in range(CLIENTS)]
 
     def __enter__(self) -> Self:
-        assert self.site.manage("breakers", "reset", "database").returncode == 0
+        assert self.site.manage("breakers", "reset", self.site.dependency).returncode == 0
         self._log_from = self.site.log.stat().st_size
         self.site.ask()
         for thread in self._threads:
@@ -140,12 +151,10 @@ class Outage:
         self.ended = time.monotonic()
         limit = self.ended + (open_for() + 1.0 if within is None else within) + 5.0
         while time.monotonic() < limit:
-            if any(seen.at - seen.seconds > self.ended and is_well(seen) for seen in list(self.seen)):
-                self.recovered = next(
-                    seen.at - self.ended
-                    for seen in sorted(self.seen)
-                    if seen.at - seen.seconds > self.ended and is_well(seen)
-                )
+            after = [seen for seen in list(self.seen) if seen.at - seen.seconds > self.ended]
+            well = [seen.at for seen in after if self.site.is_well(seen)]
+            if well:
+                self.recovered = min(well) - self.ended
                 break
             time.sleep(0.02)
         time.sleep(0.3)
@@ -154,11 +163,11 @@ class Outage:
         """Return what the workers logged of the breaker since the beginning, in the words of the log."""
         with self.site.log.open() as log:
             log.seek(self._log_from)
-            return re.findall(r"database: (\w+ to \w+, .*)", log.read())
+            return re.findall(rf"{self.site.dependency}: (\w+ to \w+, .*)", log.read())
 
     def refusals(self) -> list[float]:
         """Return how long each request took that began in the first open interval, once it was known."""
-        refused = [seen for seen in self.seen if seen.status == 503 and seen.breaker == "OPEN"]
+        refused = [seen for seen in self.seen if self.site.is_refusal(seen)]
         known = min((seen.at for seen in refused), default=self.ended)
         over = known + 0.9 * open_for()
         return sorted(seen.seconds for seen in refused if known < seen.at - seen.seconds < over)
@@ -199,8 +208,3 @@ class Outage:
             f"{self.left_active} | {opened.removeprefix('CLOSED to OPEN, ')} | "
             f"{'never' if self.recovered is None else f'{self.recovered:.2f} s'} |"
         )
-
-
-def is_well(seen: Seen) -> bool:
-    """Tell whether an answer came from the database."""
-    return seen.status == 200 and seen.source == "live"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.outages import Site, is_well
+from tests.functional.outages import Site
 from tests.servers.process import free_port
 
 
@@ -31,4 +31,4 @@ def test_a_command_with_a_wrong_address_moves_no_breaker(
     after = outage_site.breaker()
     assert (after["state"], after["failures"]) == ("CLOSED", 0)
     assert after["generation"] == before["generation"]
-    assert is_well(outage_site.ask())
+    assert outage_site.is_well(outage_site.ask())

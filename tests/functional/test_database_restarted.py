@@ -1,6 +1,6 @@
 """A healthy PostgreSQL is restarted under load."""
 
-from tests.functional.outages import Outage, Site, is_well
+from tests.functional.outages import Outage, Site
 
 
 def test_no_breaker_opens_once_it_is_back(outage_site: Site) -> None:
@@ -10,5 +10,5 @@ def test_no_breaker_opens_once_it_is_back(outage_site: Site) -> None:
         before = len(outage.transitions())
         outage.begins(lambda: None, lasts=3.0)
         assert outage.transitions()[before:] == []
-        assert all(is_well(seen) for seen in outage.seen if seen.at - seen.seconds > outage.began)
+        assert all(outage_site.is_well(seen) for seen in outage.seen if seen.at - seen.seconds > outage.began)
     outage.check(opens=None)

@@ -68,7 +68,7 @@ RESILIENCE: dict[str, Any] = {
         "commit": 1.0,
         "cache": 0.25,
         "http_connect": 1.0,
-        "http_total": 3.0,
+        "http_total": 1.5,  # below a read's budget: a silent partner has had its full time, and has failed
         "probe": 0.5,
     },
 }

@@ -1,0 +1,75 @@
+"""Redis goes away in every way there is, and no client notices more than a short wait, once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faultproxy import FaultProxy, Mode
+from tests.functional.outages import Outage, open_for
+from tests.functional.rated import CacheSite, ready
+from tests.servers import RedisServer
+from tests.servers.partner import Partner
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(server: RedisServer) -> Iterator[CacheSite]:
+    with (
+        Partner() as partner,
+        FaultProxy(server.port) as cache,
+        FaultProxy(partner.server_address[1]) as wire,
+        ready(CacheSite(cache=cache, partner=wire)) as site,
+    ):
+        site.proxy = cache
+        yield site
+
+
+def check(outage: Outage) -> None:
+    outage.check(opens="5 failures and 0 slow")
+    # The partner was well all along, and so was every answer.
+    assert {seen.status for seen in outage.seen} == {200}
+
+
+def test_a_killed_redis_costs_five_failures_over_all_workers(site: CacheSite, server: RedisServer) -> None:
+    with Outage("cache: killed", site) as outage:
+        outage.begins(server.kill)
+        outage.ends(server.start)
+    check(outage)
+
+
+def test_a_frozen_redis_holds_nobody_longer_than_one_time_out(site: CacheSite, server: RedisServer) -> None:
+    with Outage("cache: frozen", site) as outage:
+        outage.begins(server.freeze)
+        outage.ends(server.thaw)
+    check(outage)
+    assert max(seen.seconds for seen in outage.seen) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "delay"),
+    [
+        ("refused", "refuse", 0.0),
+        ("slow by 5 s on the wire", "latency", 5.0),
+        ("reset", "reset", 0.0),
+        ("accepted but silent", "silent", 0.0),
+        ("cut after half of a reply", "cut", 0.0),
+    ],
+)
+def test_a_broken_wire_costs_five_failures(site: CacheSite, name: str, mode: Mode, delay: float) -> None:
+    with Outage(f"cache: {name}", site) as outage:
+        outage.begins(lambda: site.proxy.set(mode, delay=delay))
+        outage.ends(lambda: site.proxy.set("pass"))
+    check(outage)
+
+
+def test_a_flapping_redis_ends_no_request_in_an_error(site: CacheSite) -> None:
+    with Outage("cache: flapping every 2 s", site) as outage:
+        outage.begins(lambda: site.proxy.set("flap", period=2.0), lasts=max(8.0, 2 * open_for()))
+        outage.ends(lambda: site.proxy.set("pass"))
+    outage.check(opens=None)
+    assert {seen.status for seen in outage.seen} == {200}
