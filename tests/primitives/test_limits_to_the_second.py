@@ -81,6 +81,16 @@ class TestRoom:
         self.full(limits, clock)
         assert [limits.hit("one more", 3, 8.0).allowed for _ in range(3)] == [True, True, True]
 
+    def test_comes_clean_whatever_lies_beside_it(self, limits: Limits, clock: ManualClock) -> None:
+        keys = [f"key {number}" for number in range(8)]
+        for key in keys:
+            for _ in range(3):
+                assert limits.hit(key, 3, 8.0).allowed
+        clock.advance(8.0)
+        for key in keys:
+            assert not limits.hit(key, 3, 8.0).allowed
+        assert [limits.hit("one more", 3, 8.0).allowed for _ in range(4)] == [True, True, True, False]
+
     def test_of_a_key_holds_its_counts_apart(self, limits: Limits, clock: ManualClock) -> None:
         for key in ("ann", "bob", "eve"):
             assert [limits.hit(key, 2, 100.0).allowed for _ in range(3)] == [True, True, False]

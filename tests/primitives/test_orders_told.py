@@ -69,6 +69,32 @@ class TestTransitions:
             "a probe ended as success",
         ]
 
+    def test_that_nobody_ordered_name_nobody(self, bench: Bench) -> None:
+        bench.opened()
+        assert [(told.order, told.who, told.why) for told in bench.heard] == [(None, "", "")]
+
+    def test_that_cannot_be_written_are_refused_as_if_another_probe_went_first(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = bench.due()
+        monkeypatch.setattr(type(breaker._cell.store.lock), "take", lambda *arguments: None)
+        with pytest.raises(BreakerOpenError) as caught:
+            breaker.admit()
+        assert (caught.value.reason, caught.value.retry_after) == ("a probe is under way", 1.0)
+
+    def test_to_isolated_for_a_while_give_no_permit_to_who_looked_before(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = bench.due()
+
+        def isolated(*_: object) -> None:
+            breaker.isolate(who="ann", why="repairs", until=bench.clock.time() + 60.0)
+
+        monkeypatch.setattr(breaker._gate, "_no_permit", isolated)
+        with pytest.raises(BreakerOpenError):
+            breaker.admit()
+        assert breaker.snapshot().isolated
+
     def test_are_counted_by_what_they_led_from_and_to(self, bench: Bench) -> None:
         store = LocalStore()
         bench.store = store
@@ -102,6 +128,11 @@ class TestTransitions:
 class TestLook:
     def test_at_a_breaker_that_was_never_asked_refuses_nothing(self) -> None:
         assert CircuitBreaker().refuses() is False
+
+    def test_at_a_breaker_in_use_refuses_nothing(self, bench: Bench) -> None:
+        breaker = bench.breaker()
+        breaker.call(bench.dependency)
+        assert breaker.refuses() is False
 
     def test_of_a_command_refuses_nothing(self, bench: Bench, host_store: HostStore) -> None:
         bench.store = host_store
@@ -167,6 +198,15 @@ class TestLastError:
             breaker.call(raises, lost)
         assert breaker.last_failure is lost
 
+    def test_is_kept_by_who_measures_and_forgotten_with_a_success(self) -> None:
+        breaker, lost = CircuitBreaker(failure_threshold=3), ConnectionError()
+        breaker.settle(breaker.admit(), Outcome.FAILURE, error=lost)
+        assert breaker.last_failure is lost
+        breaker.settle(breaker.admit(), Outcome.IGNORED, error=TimeoutError())
+        assert breaker.last_failure is lost
+        breaker.settle(breaker.admit(), Outcome.SUCCESS)
+        assert breaker.last_failure is None
+
     def test_that_came_late_is_not_its_last_failure(self) -> None:
         breaker = CircuitBreaker(failure_threshold=3)
 
@@ -177,6 +217,28 @@ class TestLastError:
         with pytest.raises(ConnectionError):
             breaker.call(late)
         assert breaker.last_failure is None
+
+
+class TestMeasured:
+    def test_without_a_time_is_not_slow(self, bench: Bench) -> None:
+        breaker = bench.breaker(slow_after=0.5)
+        breaker.settle(breaker.admit(), Outcome.SUCCESS)
+        assert (breaker.snapshot().successes, breaker.snapshot().slow) == (1, 0)
+
+    def test_not_at_all_is_no_call(self, bench: Bench) -> None:
+        assert bench.breaker().calls() == {("call", "success"): 0}
+
+    def test_in_another_way_is_told_apart(self, bench: Bench) -> None:
+        bench.store = LocalStore()
+        breaker = bench.breaker()
+        for operation in ("connect", "connect", "query"):
+            breaker.settle(breaker.admit(), Outcome.SUCCESS, operation=operation)
+        breaker.call(bench.dependency)
+        assert breaker.calls() == {
+            ("connect", "success"): 2,
+            ("query", "success"): 1,
+            ("call", "success"): 1,
+        }
 
 
 class TestWords:
@@ -209,3 +271,7 @@ class TestWords:
     def test_of_a_breakers_time(self) -> None:
         with pytest.raises(ValueError, match=r": the breaker would open without a failure$"):
             BreakerConfig(failure_threshold=0)
+        with pytest.raises(
+            ValueError, match=r"^failure_rate must be above 0 and at most 1, not 2: it is a share "
+        ):
+            BreakerConfig(failure_rate=2)

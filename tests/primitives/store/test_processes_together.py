@@ -1,6 +1,8 @@
 """What one process did is what another one sees, counts on and builds on."""
 
 import logging
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,41 @@ class TestLastError:
             found = store.last_errors.get(0)
             assert found is not None
             assert found.what == "x" * 200
+
+    def test_of_one_byte_is_one(self) -> None:
+        store = LocalStore()
+        store.last_errors.put(0, 5.0, "x")
+        found = store.last_errors.get(0)
+        assert found is not None
+        assert (found.what, found.at) == ("x", 5.0)
+
+
+class TestPools:
+    def test_are_found_again_after_all_was_forgotten(self) -> None:
+        store = LocalStore()
+        assert store.pools.put("read", in_use=1, waiting=0, limit=5, rejected=0)
+        store.pools.forget()
+        assert store.pools.put("read", in_use=2, waiting=0, limit=5, rejected=0)
+        assert store.pools.totals()["read"].in_use == 2
+
+    def test_without_room_are_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        store = LocalStore(Layout(breakers=1, slots=1, pools=1))
+        with caplog.at_level(logging.WARNING):
+            shown = [store.pools.put(name, in_use=0, waiting=0, limit=1, rejected=0) for name in ("a", "b")]
+        assert shown == [True, False]
+        assert said(caplog) == ["bulkheads are not all shown: the store has no room, or is busy"]
+
+
+class TestFile:
+    def test_is_for_its_owner_alone(self, folder: Path) -> None:
+        before = os.umask(0)
+        try:
+            store = server(folder)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        store.close()
 
 
 class TestMoving:
