@@ -21,10 +21,14 @@ def is_outage(error: BaseException) -> bool:
     """
     if isinstance(error, RejectedError | DeadlineExceededError | failures.OutcomeUnknownError):
         return True
-    if not isinstance(error, django.db.OperationalError | django.db.InterfaceError):
+    if not isinstance(error, django.db.Error):
         return False
+    outcome = failures.classify(error)
+    if outcome in (Outcome.FAILURE, Outcome.SLOW):
+        return True  # of whatever class: a primary that became read-only raises InternalError
     state = getattr(failures.driver_error(error), "sqlstate", None) or ""
-    return state.startswith(ROLLED_BACK) or failures.classify(error) is not Outcome.ANSWERED
+    busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError)
+    return state.startswith(ROLLED_BACK) or (busy and outcome is Outcome.IGNORED)
 
 
 def retry_after(error: BaseException) -> float:
