@@ -2,19 +2,16 @@
 
 import http.client
 import os
-import shutil
 import socket
 import ssl
 from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.nginx import NginxServer
+from tests.servers.nginx import PROGRAM, NginxServer
 from tests.servers.site import SiteServer
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("nginx") is None and "CI" not in os.environ, reason="nginx is not installed"
-)
+pytestmark = pytest.mark.skipif(PROGRAM is None and "CI" not in os.environ, reason="nginx is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,10 @@ from tests.servers.process import ServerProcess, free_port
 SITE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 
 
+# A user's own PATH seldom has the folder in which Debian keeps it.
+PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
 class NginxServer(ServerProcess):
     """nginx before an app on `upstream_port`: plain HTTP on `port`, TLS on `tls_port`."""
 
@@ -57,7 +61,7 @@ class NginxServer(ServerProcess):
         return self.directory / "nginx.conf"
 
     def command(self) -> list[str | Path]:
-        return ["nginx", "-c", self._configuration, "-e", self.log]
+        return [PROGRAM or "nginx", "-c", self._configuration, "-e", self.log]
 
     def answers(self) -> bool:
         try:
