@@ -92,3 +92,4 @@ bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@mkdir -p benchmarks/results
 	$(BIN)/python -m benchmarks.breaker --rounds 9 > benchmarks/results/breaker.md
+	$(BIN)/python -m benchmarks.middleware > benchmarks/results/middleware.md
