@@ -43,6 +43,15 @@ class TestOrders:
         assert override is not None
         assert (override.who, override.why) == ("w" * 64, "y" * 200)
 
+    def test_that_end_by_themselves_tell_whose_they_were(self, bench: Bench) -> None:
+        breaker = bench.breaker()
+        breaker.isolate(who="ann", why="repairs", until=bench.clock.time() + 10.0)
+        bench.clock.advance(10.0)
+        breaker.call(bench.dependency)
+        told = bench.heard[-1]
+        assert (told.order, told.reason) == ("auto", "the order has ended")
+        assert (told.who, told.why, told.until) == ("ann", "repairs", bench.clock.time())
+
     def test_to_isolate_say_so_to_who_is_refused(self, bench: Bench) -> None:
         breaker = bench.breaker()
         breaker.isolate(who="ann", why="repairs")
@@ -185,6 +194,13 @@ class TestLastError:
         assert self.fail(bench, breaker, refused)[0] == f"builtins.ConnectionRefusedError {code}"
         assert self.fail(bench, breaker, SqlError())[0] == f"{SqlError.__module__}.SqlError 57014"
 
+    def test_is_none_where_nothing_failed(self, bench: Bench) -> None:
+        breaker = bench.breaker()
+        breaker.settle(breaker.admit(), Outcome.IGNORED, error=ConnectionError())
+        breaker.settle(breaker.admit(), Outcome.ANSWERED, error=ConnectionError())
+        breaker.settle(breaker.admit(), Outcome.FAILURE)
+        assert breaker.snapshot().last_error is None
+
     def test_is_the_breakers_last_failure_only_if_it_counted(self) -> None:
         def raises(error: Exception) -> None:
             raise error
@@ -268,10 +284,49 @@ class TestWords:
             BulkheadConfig(**values)
         assert str(caught.value) == message
 
-    def test_of_a_breakers_time(self) -> None:
-        with pytest.raises(ValueError, match=r": the breaker would open without a failure$"):
-            BreakerConfig(failure_threshold=0)
-        with pytest.raises(
-            ValueError, match=r"^failure_rate must be above 0 and at most 1, not 2: it is a share "
-        ):
-            BreakerConfig(failure_rate=2)
+    @pytest.mark.parametrize(
+        ("field", "value", "rule", "consequence"),
+        [
+            (
+                "failure_threshold",
+                0,
+                "a whole number of at least 1",
+                "the breaker would open without a failure",
+            ),
+            ("recovery_timeout", 0, "a number of seconds above 0", "an open breaker would refuse nothing"),
+            ("window", 0, "a number of seconds above 0", "no failure would ever be remembered"),
+            ("minimum_volume", 0, "a whole number of at least 1", "a rate needs calls"),
+            ("failure_rate", 2, "above 0 and at most 1", "it is a share of the calls"),
+            ("slow_after", 0, "a number of seconds above 0", "every call would be slow"),
+            (
+                "half_open_max_calls",
+                0,
+                "a whole number of at least 1",
+                "the breaker would never close, or flood a dependency that is barely up",
+            ),
+            (
+                "half_open_max_calls",
+                17,
+                "at most 16",
+                "the breaker would never close, or flood a dependency that is barely up",
+            ),
+            (
+                "success_threshold",
+                0,
+                "a whole number of at least 1",
+                "the breaker would close without a success",
+            ),
+            (
+                "permit_timeout",
+                0,
+                "a number of seconds above 0",
+                "a permit would lapse before its probe began",
+            ),
+            ("backoff", 0.5, "at least 1", "the open time would shrink in an outage"),
+            ("max_open", 1, "at least recovery_timeout", "no opening could be that short"),
+        ],
+    )
+    def test_of_a_breakers_configuration(self, field: str, value: float, rule: str, consequence: str) -> None:
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+            BreakerConfig(**{field: value})  # type: ignore[arg-type]
+        assert str(caught.value) == f"{field} must be {rule}, not {value!r}: {consequence}"

@@ -160,6 +160,19 @@ class TestFile:
         store.close()
 
 
+class TestSlots:
+    def test_are_used_again_the_longest_ago_claimed_first(self, another: Another) -> None:
+        """So that the counts of the dead stay in the window as long as may be."""
+        zero, one = another(), another()
+        assert (zero.seat(), one.seat()) == (0, 1)
+        zero.close()
+        zero = another()
+        assert zero.seat() == 0
+        zero.close()
+        one.close()
+        assert another().seat() == 1
+
+
 class TestMoving:
     def test_to_another_store_is_said(
         self, folder: Path, caplog: pytest.LogCaptureFixture, clock: ManualClock
