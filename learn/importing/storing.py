@@ -144,7 +144,7 @@ def free_slugs(bases: Sequence[str]) -> Iterator[str]:
 
 
 def _similar(bases: Sequence[str]) -> set[str]:
-    """Return the slugs that the numbered bases could collide with."""
+    """Return the slugs that the numbered bases could collide with: as many as courses share these titles."""
     similar: set[str] = set()
     for start in range(0, len(bases), _RANGES):
         ranges = [_range(base) for base in bases[start : start + _RANGES]]
