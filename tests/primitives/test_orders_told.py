@@ -164,6 +164,14 @@ class TestLook:
         cell = breaker._cell
         assert cell.barred == cell.words[cell.at]
 
+    def test_is_not_what_it_saw_before_a_reset(self, bench: Bench) -> None:
+        breaker = bench.opened()
+        for _ in range(2):
+            with pytest.raises(BreakerOpenError):
+                breaker.call(bench.dependency)
+        breaker.reset(who="ann", why="repaired")
+        assert breaker.call(bench.dependency) == "answer"
+
 
 class SqlError(Exception):
     sqlstate = "57014"
