@@ -60,7 +60,8 @@ test: install
 	$(BIN)/mypy
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/primitives
+	$(MAKE) --no-print-directory coverage
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
