@@ -185,7 +185,9 @@ class Outage:
             opened = [line for line in self.transitions() if line.startswith("CLOSED to OPEN")]
             assert re.search(opens, opened[0]), opened
             # The median, since clients and servers share the processors; the table shows the slowest too.
-            assert refused[len(refused) // 2] <= 0.05
+            # Where they are so busy that a healthy answer takes longer than 50 ms, that is the measure.
+            healthy = sorted(seen.seconds for seen in self.seen if seen.at < self.began)
+            assert refused[len(refused) // 2] <= max(0.05, healthy[len(healthy) // 2])
         assert self.recovered is not None
         assert self.recovered <= (open_for() + 1.0 if within is None else within)
 
