@@ -60,8 +60,7 @@ test: install
 	$(BIN)/mypy
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
-	$(BIN)/pytest --ignore=tests/primitives
-	$(MAKE) --no-print-directory coverage
+	$(BIN)/pytest
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
