@@ -34,3 +34,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         *Outage.rows,
     ):
         terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave time for what the first test of a file starts: servers, a migrated database, a catalogue."""
+    for item in items:
+        if "/functional/" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(240))
