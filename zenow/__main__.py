@@ -5,6 +5,7 @@ GRANIAN_HOST, the loopback address unless set: a proxy stands in front.
 """
 
 import os
+import socket
 import sys
 
 from django.conf import settings
@@ -20,11 +21,13 @@ def main() -> None:
         port = settings.PORT
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+    address = os.environ.get("GRANIAN_HOST", "127.0.0.1")
+    _refuse_if_taken(address, port)
     Granian(
         "zenow.wsgi:application",
         interface=Interfaces.WSGI,
         websockets=False,
-        address=os.environ.get("GRANIAN_HOST", "127.0.0.1"),
+        address=address,
         port=port,
         workers=settings.WEB_CONCURRENCY,
         blocking_threads=settings.WEB_THREADS,
@@ -34,6 +37,19 @@ def main() -> None:
         # A request that hangs would block the end of its worker.
         workers_kill_timeout=10,
     ).serve()
+
+
+def _refuse_if_taken(address: str, port: int) -> None:
+    """End with one line where nobody can listen; granian would share the port with another granian."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        # Connections of a server that has ended are no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen()
+        except OSError as error:
+            sys.exit(f"Cannot listen on {address}:{port}: {error.strerror}; choose another by PORT")
 
 
 if __name__ == "__main__":

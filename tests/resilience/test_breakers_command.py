@@ -97,6 +97,17 @@ class TestReset:
         assert server.shown() is State.CLOSED
 
 
+class TestUserWithoutName:
+    """A container may run as any number."""
+
+    def test_resets_all_the_same(self, server: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
+        run("reset", "database")
+        assert server.shown() is State.CLOSED
+
+
 class TestWithoutStore:
     def test_says_where_to_run_and_builds_none(self, directory: Path) -> None:
         with pytest.raises(CommandError, match="no server has run here") as refusal:

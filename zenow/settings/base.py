@@ -35,11 +35,11 @@ def _local_secret_key() -> str:
     return path.read_text()
 
 
-def _number(name: str, default: int) -> int:
-    """Return a positive whole number; note what is none."""
+def _number(name: str, default: int, most: int) -> int:
+    """Return a whole number from 1 to `most`; note what is none."""
     value = env.str(name, default=str(default))
-    if not value.isdecimal() or int(value) < 1:
-        _problems.append(f"{name}: {value!r} is no positive whole number")
+    if not value.isdecimal() or len(value) > 9 or not 1 <= int(value) <= most:
+        _problems.append(f"{name}: {value!r} is no whole number from 1 to {most}")
         return default
     return int(value)
 
@@ -73,9 +73,8 @@ def _refuse_if_incomplete() -> None:
     """Stop the start with one message that lists everything missing or wrong at once."""
     if _problems:
         lines = "\n".join(f"  - {problem}" for problem in _problems)
-        raise ImproperlyConfigured(
-            f"These variables keep the server from starting:\n{lines}\n(For a local run set DEBUG=1 instead.)"
-        )
+        advice = "" if DEBUG else "\n(For a local run set DEBUG=1 instead.)"
+        raise ImproperlyConfigured(f"These variables keep the server from starting:\n{lines}{advice}")
 
 
 # --- Who we are ---
@@ -89,9 +88,9 @@ CORS_EXPOSE_HEADERS = [*RESPONSE_HEADERS, "Retry-After"]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
-PORT = _number("PORT", 8080)
-WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2)  # worker processes
-WEB_THREADS = _number("WEB_THREADS", 16)  # in each of them
+PORT = _number("PORT", 8080, most=65_535)
+WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, most=256)  # worker processes
+WEB_THREADS = _number("WEB_THREADS", 16, most=1_024)  # in each of them
 
 if DEBUG or "DATABASE_URL" not in os.environ:
     VAR_DIR.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import time
 from argparse import ArgumentParser
 from dataclasses import asdict
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         breakers = _chosen(names)
         if action == "reset":
             for breaker in breakers:
-                _insist(breaker, who=getpass.getuser(), why=reason)
+                _insist(breaker, who=_user(), why=reason)
         snapshots = [breaker.snapshot() for breaker in breakers]
         if options["json"]:
             self.stdout.write(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
@@ -54,6 +55,14 @@ def _chosen(names: list[str]) -> list[CircuitBreaker]:
             f"no breaker {', '.join(unknown)}; there are {', '.join(known) or 'none'}", returncode=2
         )
     return [known[name] for name in names or known]
+
+
+def _user() -> str:
+    """Return who runs this: a name, or the number of a user without one, as containers have them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError until Python 3.12
+        return str(os.geteuid())
 
 
 def _insist(breaker: CircuitBreaker, *, who: str, why: str) -> None:

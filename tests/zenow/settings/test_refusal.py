@@ -34,6 +34,7 @@ class TestRefusal:
         [
             ("SECRET_KEY", "short"),
             ("WEB_THREADS", "many"),
+            ("PORT", "65536"),
             ("ALLOWED_HOSTS", "*"),
             ("OPS_TOKEN", "31-characters-are-one-too-few.."),
             ("TRUSTED_PROXIES", "10.0.0.0/8,loadbalancer"),
@@ -64,3 +65,8 @@ class TestProduction:
 class TestLocalRun:
     def test_needs_no_variable(self) -> None:
         assert manage("check").returncode == 0
+
+    def test_is_not_told_to_run_locally_when_it_does(self) -> None:
+        refused = manage("check", DEBUG="1", PORT="many")
+        assert "\n  - PORT: " in refused.stderr
+        assert "DEBUG" not in refused.stderr
