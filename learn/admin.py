@@ -91,8 +91,10 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _set_published(self, request: HttpRequest, queryset: EntryQuerySet, published: bool) -> None:
         word = "published" if published else "unpublished"
         with transaction.atomic(using=router.db_for_write(self.model)):
-            # Read once and locked: the log has to name exactly the rows that change.
-            entries = list(queryset.filter(published=not published).select_for_update(of=("self",)))
+            # Read once and locked: the log has to name exactly the rows that change. The list's own query
+            # counts, and PostgreSQL locks no groups, so it only says which rows.
+            chosen = self.model._default_manager.filter(pk__in=queryset.order_by().values("pk"))
+            entries = list(chosen.filter(published=not published).select_for_update())
             rows = self.model._default_manager.filter(pk__in=[entry.pk for entry in entries])
             changed = rows.publish() if published else rows.unpublish()
             editor = cast("int", request.user.pk)  # The admin lets nobody else in.

@@ -12,11 +12,15 @@ from learn.models import Category, Course, Field
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def admin() -> Client:
+def signed_in_admin() -> Client:
     client = Client()
     client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
     return client
+
+
+@pytest.fixture
+def admin() -> Client:
+    return signed_in_admin()
 
 
 def course_form(**changes: object) -> dict[str, object]:
@@ -95,6 +99,21 @@ class TestActions:
         other.refresh_from_db()
         assert Course.objects.public().count() == 2
         assert other.revision == 1
+
+    @pytest.mark.parametrize("model", [Category, Field, Course])
+    def test_work_for_each_list_on_each_database(
+        self, on_both_databases: str, model: type[Category | Field | Course]
+    ) -> None:
+        client, rows = signed_in_admin(), model._default_manager
+        category = Category.objects.create(title="Information Technology")
+        Course.objects.create(
+            title="Compilers", field=Field.objects.create(title="Programming", category=category)
+        )
+        address = f"/admin/learn/{model._meta.model_name}/"
+        for action, published in (("unpublish", False), ("publish", True)):
+            data = {"action": action, "_selected_action": [rows.get().pk]}
+            assert client.post(address, data).status_code == 302
+            assert rows.get().published is published
 
     def test_are_all_or_nothing(self, admin: Client, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: object, **__: object) -> None:
