@@ -50,19 +50,20 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
             hint="Give this project a short name of its own: two on one host would share their breakers.",
             id="resilience.E002",
         )
-    for read in (conf.breakers, conf.bulkheads):
+    for read in (conf.breakers, conf.bulkheads, conf.chores):
         try:
             read()
         except ImproperlyConfigured as error:
             yield Error(str(error), hint="Correct the value.", id="resilience.E003")
-    for name, entry in conf.get("BREAKERS").items():
-        for key in ("classify", "ping", "probe"):
-            if key in entry and (why := _cannot_import(entry[key])):
-                yield Error(
-                    f"RESILIENCE['BREAKERS']['{name}']['{key}']: {why}",
-                    hint="Name a function by its dotted path.",
-                    id="resilience.E004",
-                )
+    for section, keys in (("BREAKERS", ("classify", "ping", "probe")), ("CHORES", ("run",))):
+        for name, entry in conf.get(section).items():
+            for key in keys:
+                if key in entry and (why := _cannot_import(entry[key])):
+                    yield Error(
+                        f"RESILIENCE['{section}']['{name}']['{key}']: {why}",
+                        hint="Name a function by its dotted path.",
+                        id="resilience.E004",
+                    )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,12 +22,36 @@ DEFAULTS: Mapping[str, Any] = {
     "BREAKERS": {},
     "BULKHEADS": {},
     "DEADLINES": {},
+    "CHORES": {},  # what the steward does: {"prune": {"run": "shop.sales.prune", "every": 60.0}}
     "LIVENESS_PATH": "/api/health/live",
 }
 # What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
 # and the dotted paths of what judges its exceptions, and of what asks the dependency once: `ping` all the
 # time, `probe` only when its open time is over.
 _BESIDE = ("endpoint", "classify", "ping", "probe")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChoreConfig:
+    """One job of the steward: called with the epoch each `every` seconds, within `limit` seconds.
+
+    Raises `ValueError` naming field, rule, value and consequence.
+    """
+
+    name: str
+    run: str
+    every: float
+    limit: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field, value in (("every", self.every), ("limit", self.limit)):
+            if not value > 0:
+                raise ValueError(f"{field} must be above 0, not {value!r}: it would never end or never pause")
+
+    def load(self) -> Callable[[int], None]:
+        """Import what is to run."""
+        found: Callable[[int], None] = import_string(self.run)
+        return found
 
 
 def get(key: str) -> Any:
@@ -88,6 +112,14 @@ def bulkheads() -> dict[str, BulkheadConfig]:
     }
 
 
+def chores() -> list[ChoreConfig]:
+    """Return the steward's jobs; raise `ImproperlyConfigured` for one that makes no sense."""
+    return [
+        _built(ChoreConfig, "CHORES", name, {"name": name, **values})
+        for name, values in get("CHORES").items()
+    ]
+
+
 def deadline(name: str, default: float | None = None) -> float:
     """Return a deadline in seconds; raise `KeyError` for one that has neither value nor default."""
     deadlines = get("DEADLINES")
@@ -133,7 +165,8 @@ def unknown_keys() -> list[str]:
     """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
     given = getattr(settings, "RESILIENCE", {})
     unknown = [key for key in given if key not in DEFAULTS]
-    for section, kind in (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig)):
+    kinds = (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig), ("CHORES", ChoreConfig))
+    for section, kind in kinds:
         known = {field.name for field in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
         for name, values in given.get(section, {}).items():
             unknown += [f"{section}.{name}.{key}" for key in values if key not in known]

@@ -7,7 +7,8 @@ import threading
 
 from resilience import conf, registry
 from resilience.primitives import SYSTEM_CLOCK
-from resilience.steward.runner import Steward
+from resilience.steward.chores import Chore
+from resilience.steward.runner import Duty, Steward
 from resilience.steward.watch import Watch
 
 # What a ping or probe may take, in seconds, where the project does not say.
@@ -24,8 +25,15 @@ def start() -> None:
         return
     with _lock:
         if _started is None:
-            _started = Steward(registry.store(), watches, clock=SYSTEM_CLOCK)
+            _started = Steward(registry.store(), duties, clock=SYSTEM_CLOCK)
             _started.start()
+
+
+def duties(epoch: int) -> list[Duty]:
+    """Make all that the steward of this epoch does: the watches, then the chores of the settings."""
+    store = registry.store()
+    chores = [Chore(config, config.load(), epoch, store, SYSTEM_CLOCK) for config in conf.chores()]
+    return [*watches(), *chores]
 
 
 def watches() -> list[Watch]:

@@ -1,7 +1,7 @@
-"""One steward per host: hold the lease, and run the watches while it is held.
+"""One steward per host: hold the lease, and do the duties while it is held.
 
 Every server process has a standby, one thread that looks at the lease each half second. Whoever holds it
-runs a thread per dependency beside it, so that one that hangs delays none of the others.
+runs a thread per duty beside it, so that one that hangs delays none of the others.
 """
 
 from __future__ import annotations
@@ -10,14 +10,24 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from django.db import close_old_connections
 
 from resilience.primitives import Clock, Store
-from resilience.steward.watch import Watch
 
 logger = logging.getLogger("resilience.steward")
 
 # The lease is looked at, taken or renewed so often, in seconds. It lapses after 2.
 BEAT = 0.5
+
+
+class Duty(Protocol):
+    """Something to do again and again: `step` does what is due and returns the seconds to pause."""
+
+    name: str
+
+    def step(self) -> float: ...
 
 
 class _Term:
@@ -30,9 +40,10 @@ class _Term:
 class Steward:
     """Take the lease when nobody holds it, keep it while this process lives, and do the host's work."""
 
-    def __init__(self, store: Store, make_watches: Callable[[], Sequence[Watch]], *, clock: Clock) -> None:
+    def __init__(self, store: Store, make_duties: Callable[[int], Sequence[Duty]], *, clock: Clock) -> None:
+        """Make the duties of each term by `make_duties(epoch)`."""
         self._store = store
-        self._make_watches = make_watches
+        self._make_duties = make_duties
         self._clock = clock
         self._stop = threading.Event()
         self._term: _Term | None = None  # Written by the standby alone.
@@ -60,9 +71,9 @@ class Steward:
         if self._term is None:
             return
         logger.info("process %s is the steward, epoch %s", os.getpid(), epoch)
-        for watch in self._make_watches():
-            name = f"resilience-watch-{watch.name}"
-            threading.Thread(target=self._watch, args=(watch, self._term), name=name, daemon=True).start()
+        for duty in self._make_duties(self._term.epoch):
+            name = f"resilience-{duty.name}"
+            threading.Thread(target=self._do, args=(duty, self._term), name=name, daemon=True).start()
 
     def holds(self, term: _Term) -> bool:
         """Tell whether the lease of that term is still this process's.
@@ -79,11 +90,12 @@ class Steward:
             except Exception:  # a steward that dies of one bad beat would leave the host without probes
                 logger.exception("the steward's beat failed")
 
-    def _watch(self, watch: Watch, term: _Term) -> None:
+    def _do(self, duty: Duty, term: _Term) -> None:
         pause = 0.0
         while not self._stop.wait(pause) and self.holds(term):
             try:
-                pause = watch.step()
+                pause = duty.step()
             except Exception:  # as above
-                logger.exception("the watch of %s failed", watch.name)
+                logger.exception("%s failed", duty.name)
                 pause = BEAT
+            close_old_connections()  # A duty's thread lives long, its connections need not.

@@ -40,7 +40,7 @@ class Watch:
         clock: Clock,
         pinged: bool = True,
     ) -> None:
-        self.name = breaker.name
+        self.name = f"watch-{breaker.name}"
         self._breaker = breaker
         self._ping = ping
         self._limit = limit

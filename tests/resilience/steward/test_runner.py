@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def steward(store: Store, clock: ManualClock, pings: Pings) -> Steward:
     breaker = CircuitBreaker(name="database", config=BreakerConfig(probed=True), store=store, clock=clock)
-    return Steward(store, lambda: [Watch(breaker, pings.ping, limit=0.5, clock=clock)], clock=clock)
+    return Steward(store, lambda _: [Watch(breaker, pings.ping, limit=0.5, clock=clock)], clock=clock)
 
 
 class TestSteward:
@@ -99,4 +99,4 @@ class TestSteward:
         one.beat()
         assert calm.wait(LONG)
         one.stop()
-        assert "the watch of database failed" in caplog.text
+        assert "watch-database failed" in caplog.text

@@ -1,0 +1,48 @@
+"""What the steward does for the whole host beside watching: one job of `RESILIENCE["CHORES"]` each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from resilience.conf import ChoreConfig
+from resilience.primitives import Clock, Store, deadline_scope
+
+logger = logging.getLogger("resilience.steward")
+
+
+class Chore:
+    """Run one job, start to start `every` seconds, each run within its `limit`; `step` is one run.
+
+    The job gets the epoch of the lease, to fence what it leaves behind. One that fails is counted as
+    ("chores", name, "failure") each time, but told to the log once until it succeeds again.
+    """
+
+    def __init__(
+        self, config: ChoreConfig, run: Callable[[int], None], epoch: int, store: Store, clock: Clock
+    ):
+        self.name = config.name
+        self._config = config
+        self._run = run
+        self._epoch = epoch
+        self._store = store
+        self._clock = clock
+        self._failing = False
+
+    def step(self) -> float:
+        """Run the job once, and return the seconds until it is due again."""
+        began = self._clock.monotonic()
+        outcome = "success"
+        try:
+            with deadline_scope(self._config.limit, clock=self._clock):
+                self._run(self._epoch)
+        except Exception:  # whatever it is, the next run may do better
+            outcome = "failure"
+            if not self._failing:
+                logger.exception("the chore %s failed; it is tried again", self.name)
+        else:
+            if self._failing:
+                logger.info("the chore %s succeeds again", self.name)
+        self._failing = outcome == "failure"
+        self._store.counters.add("chores", self.name, outcome)
+        return max(began + self._config.every - self._clock.monotonic(), 0.0)
