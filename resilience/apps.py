@@ -8,9 +8,12 @@ class ResilienceConfig(AppConfig):
     name = "resilience"
 
     def ready(self) -> None:
+        from resilience import registry
         from resilience.checks import register_all
+        from resilience.observe import events
 
         register_all()
+        registry.listen(events.heard)
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

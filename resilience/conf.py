@@ -18,6 +18,9 @@ DEFAULTS: Mapping[str, Any] = {
     "NAMESPACE": None,  # names the host store: one for each project on a host; demanded by a check
     "DIR": None,  # of the host store; None: /dev/shm where there is one, else under var/
     "STATIC_DIR": None,  # of the static tier's files; None: under var/
+    "EVENTS_DIR": None,  # of the journal; None: RESILIENCE_EVENTS_DIR in the environment, else under var/
+    "EVENTS_LIMIT": 16
+    * 1_048_576,  # bytes that wait for the database; beyond it events are dropped and counted
     "DRILLS": False,
     "BREAKERS": {},
     "BULKHEADS": {},
@@ -84,6 +87,11 @@ def directory() -> Path:
 def static_dir() -> Path:
     """Return the folder of the static tier's files."""
     return Path(get("STATIC_DIR") or _var() / "static-tier")
+
+
+def events_dir() -> Path:
+    """Return the folder of the host's journal of events."""
+    return Path(get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR") or _var() / "events")
 
 
 def drills() -> bool:

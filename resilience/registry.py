@@ -6,6 +6,7 @@ Each is made when it is first asked for, so nothing is opened before a fork that
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from circuitbreaker import CircuitBreakerMonitor
@@ -21,6 +22,7 @@ from resilience.primitives import (
     Role,
     Store,
     StoreUnavailableError,
+    Transition,
     open_store,
 )
 
@@ -38,6 +40,14 @@ class Registry:
 _registry = Registry()
 # Guards the making of what `_registry` holds; looking up needs no lock.
 _lock = threading.RLock()
+# Who hears the transitions that this process makes, of whatever breaker.
+_listeners: list[Callable[[Transition], None]] = []
+
+
+def listen(listener: Callable[[Transition], None]) -> None:
+    """Tell `listener` each transition of every breaker that is made here from now on."""
+    if listener not in _listeners:
+        _listeners.append(listener)
 
 
 def role() -> Role:
@@ -133,6 +143,8 @@ def _make_breaker(name: str) -> CircuitBreaker:
                     classify=conf.classify(name),
                     clock=_registry.clock,
                 )
+            for listener in _listeners:
+                made.on_transition(listener)
             _registry.breakers[name] = made
             CircuitBreakerMonitor.register(made)
         return made

@@ -17,10 +17,12 @@ The database of a test is SQLite in memory, by `django_db` as usual. Real server
 - `on_both_databases`: parametrises a test, which then runs once on SQLite and once on PostgreSQL.
 """
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -63,9 +65,16 @@ def _no_store_of_the_host(tmp_path_factory: pytest.TempPathFactory) -> None:
     RESILIENCE["DIR"] = str(tmp_path_factory.mktemp("resilience") / "none")
 
 
+@pytest.fixture(scope="session")
+def _journals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("journals")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_store() -> Iterator[None]:
-    """Give each test breakers, pools and limits that remember nothing of the others."""
+def _own_store(_journals: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test breakers, pools, limits and a journal that remember nothing of the others."""
+    monkeypatch.setenv("RESILIENCE_EVENTS_DIR", str(next(_journals)))
     before = registry.use(Registry())
     yield
     registry.use(before)

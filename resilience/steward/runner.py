@@ -14,6 +14,7 @@ from typing import Protocol
 
 from django.db import close_old_connections
 
+from resilience.observe import events
 from resilience.primitives import Clock, Store
 
 logger = logging.getLogger("resilience.steward")
@@ -71,6 +72,7 @@ class Steward:
         if self._term is None:
             return
         logger.info("process %s is the steward, epoch %s", os.getpid(), epoch)
+        events.record("steward", process=os.getpid(), epoch=epoch)
         for duty in self._make_duties(self._term.epoch):
             name = f"resilience-{duty.name}"
             threading.Thread(target=self._do, args=(duty, self._term), name=name, daemon=True).start()

@@ -39,6 +39,7 @@ class SiteServer(ServerProcess):
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "DATABASE_URL": f"sqlite:///{self.directory / 'site.sqlite3'}",
             "RESILIENCE_DIR": str(self.directory / "store"),
+            "RESILIENCE_EVENTS_DIR": str(self.directory / "events"),
         } | variables
 
     @property
