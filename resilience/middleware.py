@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 
 from resilience import conf, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
+from resilience.observe import answers
 from resilience.outages import is_outage, retry_after
 from resilience.problems import UNAVAILABLE, problem
 from resilience.scope import RequestScope, current_scope, is_read, pool_of, request_scope
@@ -124,4 +125,6 @@ def _with_headers(response: HttpResponseBase, scope: RequestScope | None) -> Htt
         if name in BREAKER_HEADERS:
             response[BREAKER_HEADERS[name]] = state
     response["X-System-Degraded"] = "true" if degraded else "false"
+    if scope is not None:
+        answers.count(response, degraded=scope.degraded)
     return response

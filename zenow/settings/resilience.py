@@ -71,6 +71,12 @@ RESILIENCE: dict[str, Any] = {
         "http_total": 1.5,  # below a read's budget: a silent partner has had its full time, and has failed
         "probe": 0.5,
     },
+    # What the steward does for the host beside watching: start to start, and what one run may take.
+    "CHORES": {
+        "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
+        "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},
+        "prune_history": {"run": "resilience.observe.flush.prune", "every": 3600.0, "limit": 60.0},
+    },
 }
 
 # What the middleware says on every response; browsers may read it on other sites' pages (CORS).

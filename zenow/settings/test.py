@@ -20,6 +20,7 @@ os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789abcdefghijklmnopqrstuv
 os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
 
 from zenow.settings.base import *  # noqa: E402, F403
+from zenow.settings.resilience import RESILIENCE  # noqa: E402
 
 # No collected files are needed to render a page, and one cheap hash is enough for a test's password.
 STATIC_ROOT = None
@@ -28,3 +29,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A steward that a test's request starts lives on in the background; its chores would meddle with later tests.
+RESILIENCE["CHORES"] = {}

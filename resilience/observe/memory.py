@@ -1,0 +1,27 @@
+"""Small things that the next steward should know: a JSON file each, beside the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from resilience import conf
+
+
+def recall(name: str) -> dict[str, Any]:
+    """Return what was remembered under a name; nothing where it cannot be read."""
+    try:
+        found = json.loads((conf.events_dir() / f"{name}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def remember(name: str, value: dict[str, Any]) -> None:
+    """Replace what is remembered under a name, whole or not at all. Raises `OSError`."""
+    folder = conf.events_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = folder / f"{name}.json.{os.getpid()}"
+    aside.write_text(json.dumps(value))
+    aside.replace(folder / f"{name}.json")
