@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, Any] = {
     "EVENTS_DIR": None,  # of the journal; None: RESILIENCE_EVENTS_DIR in the environment, else under var/
     "EVENTS_LIMIT": 16
     * 1_048_576,  # bytes that wait for the database; beyond it events are dropped and counted
+    "FALLBACK": None,  # dotted path of what those files hold (`resilience.tiers.static.Export`)
     "DRILLS": False,
     "BREAKERS": {},
     "BULKHEADS": {},

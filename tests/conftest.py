@@ -63,6 +63,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _no_store_of_the_host(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Look for a host store where there is none: one of a server that runs here is not ours to read."""
     RESILIENCE["DIR"] = str(tmp_path_factory.mktemp("resilience") / "none")
+    RESILIENCE["STATIC_DIR"] = str(tmp_path_factory.mktemp("static-tier"))
 
 
 @pytest.fixture(scope="session")

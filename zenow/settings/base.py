@@ -165,7 +165,14 @@ TEMPLATES = [
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {
-    "default": database_settings(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}"))
+    "default": database_settings(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}")),
+    # The file of the static tier, which names it at each entry. Test runners would make it an empty one.
+    "static": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": "file:named-by-the-static-tier?mode=ro",
+        "CONN_MAX_AGE": None,
+        "TEST": {"MIRROR": "default"},
+    },
 }
 DATABASE_ROUTERS = ["resilience.db.router.TierRouter"]
 

@@ -6,6 +6,7 @@ from typing import Any
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
     "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
+    "FALLBACK": "learn.fallback.EXPORT",  # what the static tier holds
     # "classify" judges exceptions; "ping" asks all the time, "probe" once the open time is over, both by the
     # steward, off the way of requests. A probe that is not back within "permit_timeout" is given up.
     "BREAKERS": {

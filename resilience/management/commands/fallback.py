@@ -1,0 +1,85 @@
+"""Build, export and show the static file that answers reads while the database does not."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from resilience.primitives.chain import TierUnavailableError
+from resilience.tiers.static import StaticInfo, building, files
+
+NO_FILE = 1
+"""Exit status when there is no static file, or none could be built."""
+BUSY = 4
+"""Exit status when another process of this host is building one."""
+
+# How far what runs in the background steps back behind the server.
+_NICENESS = 10
+
+
+class Command(BaseCommand):
+    help = (
+        "Build the static file from the fixtures, export it from the live database, or show its rows, "
+        "their age and where they come from."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=["build", "export", "status"])
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.add_argument("--if-missing", action="store_true", help="build only if no file opens")
+        parser.add_argument("--if-changed", action="store_true", help="export only what has changed")
+        parser.add_argument("--background", action="store_true", help="let everything else go first")
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        if options["background"]:
+            os.nice(_NICENESS)
+        try:
+            made = None if action == "status" else _make(action, options)
+            self._show(made or files.current().info, as_json=options["json"])
+        except building.BusyError as error:
+            raise CommandError(str(error), returncode=BUSY) from error
+        except (building.BuildError, TierUnavailableError) as error:
+            raise CommandError(str(error), returncode=NO_FILE) from error
+        except OSError as error:
+            raise CommandError(f"the static file cannot be written: {error}", returncode=NO_FILE) from error
+        except DatabaseError as error:
+            raise CommandError(f"a database cannot be used: {error}", returncode=NO_FILE) from error
+
+    def _show(self, info: StaticInfo, *, as_json: bool) -> None:
+        resources = {
+            name: {"rows": count, "as_of": info.as_of.isoformat(), "source": info.source}
+            for name, count in info.rows.items()
+        }
+        if as_json:
+            self.stdout.write(json.dumps(resources, indent=2))
+            return
+        width = max(len("RESOURCE"), *map(len, resources))
+        self.stdout.write(f"{'RESOURCE':{width}}  {'ROWS':>8}  {'SOURCE':8}  AS OF")
+        for name, said in resources.items():
+            self.stdout.write(f"{name:{width}}  {said['rows']:>8}  {said['source']:8}  {said['as_of']}")
+
+
+def _make(action: str, options: dict[str, Any]) -> StaticInfo | None:
+    """Return what was built; None when what is there is good enough."""
+    with building.alone():
+        if action == "build":
+            if options["if_missing"] and _opens():
+                return None
+            return building.from_fixtures(rescue=options["if_missing"])
+        if options["if_changed"] and not building.changed():
+            return None
+        return building.from_live()
+
+
+def _opens() -> bool:
+    try:
+        files.current()
+    except TierUnavailableError:
+        return False
+    return True
