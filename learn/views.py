@@ -24,6 +24,7 @@ from learn.permissions import StaffWrites
 from learn.serializers import CategorySerializer, CourseSerializer, EntrySerializer, FieldSerializer
 from learn.validators import SLUG_LENGTH
 from resilience.problems import ConflictError
+from resilience.reads import ResilientReads
 from resilience.scope import pool
 
 
@@ -40,8 +41,8 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
     return extend_schema_view(**{name: extend_schema(summary=summary) for name, summary in words.items()})
 
 
-@pool("read", writes="write")
-class EntryViewSet(ModelViewSet[Any]):
+@pool(None, writes="write")
+class EntryViewSet(ResilientReads, ModelViewSet[Any]):
     """Read what is public; write, as staff, whatever is there."""
 
     model: type[Category] | type[Field] | type[Course]

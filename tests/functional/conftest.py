@@ -13,7 +13,8 @@ from tests.servers import PostgresServer
 def outage_site() -> Iterator[Site]:
     with PostgresServer() as server, FaultProxy(server.port) as proxy:
         site = Site(server, proxy)
-        for command in (["migrate"], ["loaddata", *[f"fixtures/{name}.json" for name in FIXTURES]]):
+        fixtures = [f"fixtures/{name}.json" for name in FIXTURES]
+        for command in (["migrate"], ["loaddata", *fixtures], ["fallback", "export"]):
             ran = site.manage(*command, "--verbosity=0")
             assert ran.returncode == 0, ran.stderr
         with site:

@@ -40,6 +40,7 @@ class SiteServer(ServerProcess):
             "DATABASE_URL": f"sqlite:///{self.directory / 'site.sqlite3'}",
             "RESILIENCE_DIR": str(self.directory / "store"),
             "RESILIENCE_EVENTS_DIR": str(self.directory / "events"),
+            "STATIC_DIR": str(self.directory / "static-tier"),
         } | variables
 
     @property

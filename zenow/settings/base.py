@@ -84,7 +84,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_EXPOSE_HEADERS = [*RESPONSE_HEADERS, "Retry-After"]
+CORS_EXPOSE_HEADERS = [*RESPONSE_HEADERS, "Age", "Cache-Status", "ETag", "Retry-After"]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
@@ -189,7 +189,7 @@ CACHES: dict[str, Any] = {
     }
 }
 
-RESILIENCE |= {"STATIC_DIR": str(VAR_DIR / "static-tier"), "DRILLS": DEBUG}
+RESILIENCE |= {"STATIC_DIR": env.str("STATIC_DIR", default=str(VAR_DIR / "static-tier")), "DRILLS": DEBUG}
 
 # --- The API ---
 

@@ -89,4 +89,5 @@ RESPONSE_HEADERS = [
     "X-Circuit-Breaker-Auth",
     "X-Circuit-Breaker-External-API",
     "X-System-Degraded",
+    "X-Data-Source",
 ]

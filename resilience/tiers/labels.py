@@ -1,0 +1,98 @@
+"""Say of an answer which tier gave it and how old it is: in headers, and in the body of a degraded one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+
+from resilience.scope import current_scope
+
+SOURCE_HEADER = "X-Data-Source"
+
+# A cache in front may answer for half a minute, and for five while we cannot; a browser asks each time.
+SHARED = "max-age=0, s-maxage=30, stale-if-error=300"
+# What an account asked for is the same, but no shared cache should have to believe that.
+PRIVATE = "private, max-age=0"
+# A cache in front would go on serving a degraded answer after the recovery.
+DEGRADED = {"cached": "no-cache", "static": "no-cache", "mock": "no-store"}
+
+_NOTICES = {
+    "cached": "The catalogue's database is not available at the moment. This answer was kept from earlier.",
+    "static": "The catalogue's database is not available at the moment. This is a copy of an earlier time.",
+    "mock": "Neither the catalogue nor a copy of it is available. These rows are made up, for development.",
+}
+
+
+def label(response: HttpResponse, source: str, *, as_of: datetime | None = None) -> None:
+    """Set the headers of an answer from `source`; `as_of` says of what time a stored one is.
+
+    `Cache-Status` is that of RFC 9211: a stored answer is a hit, and stale for as long as it is degraded.
+    """
+    response[SOURCE_HEADER] = source
+    if as_of is not None:
+        age = age_of(as_of)
+        response["Age"] = str(age)
+        response["Cache-Status"] = f"resilience; hit; ttl=-{age}; detail={source}"
+
+
+def age_of(as_of: datetime) -> int:
+    """Return whole seconds since that moment, never below 0: clocks of two hosts differ."""
+    return max(0, int((datetime.now(UTC) - as_of).total_seconds()))
+
+
+def degrade(response: HttpResponse, source: str, as_of: datetime) -> None:
+    """Say in headers and body that this is a stand-in: member `degradation`, a tag and rules of its own.
+
+    The tag is one that `If-Match` refuses: it names what a stand-in said, not a state of the catalogue.
+    """
+    notice = {"source": source, "as_of": _moment(as_of), "notice": _NOTICES[source]}
+    response.content = _with_member(response.content, "degradation", notice)
+    response["ETag"] = f'"{source}-{_digest(response.content)}"'
+    response["Cache-Control"] = DEGRADED[source]
+    label(response, source, as_of=as_of)
+    if (scope := current_scope()) is not None:
+        scope.degraded = True
+
+
+def certify(request: HttpRequest, response: HttpResponse) -> None:
+    """Give a live answer its tag, unless the view gave it one, and say who may keep it for how long."""
+    if not response.has_header("ETag"):
+        response["ETag"] = f'"{_digest(response.content)}"'
+    response["Cache-Control"] = PRIVATE if "HTTP_AUTHORIZATION" in request.META else SHARED
+
+
+def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return 304 without a body where the client has this very answer; else the answer."""
+    if response.status_code != 200:
+        return response
+    kept = {name: value for name in _KEPT if (value := response.get(name)) is not None}
+    found = get_conditional_response(request, etag=response["ETag"], response=response)
+    if not isinstance(found, HttpResponse):
+        return response
+    for name, value in kept.items():
+        found.setdefault(name, value)
+    return found
+
+
+# Django's 304 keeps what HTTP demands; these are ours.
+_KEPT = (SOURCE_HEADER, "Age", "Cache-Status")
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _with_member(body: bytes, name: str, value: object) -> bytes:
+    """Append a member to a JSON object, as bytes: a stored answer need not be read to be marked."""
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        return body
+    member = f'"{name}":{json.dumps(value, separators=(",", ":"))}'.encode()
+    return body[:-1] + (b"," if len(body) > 2 else b"") + member + b"}"
