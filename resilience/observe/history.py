@@ -1,0 +1,206 @@
+"""What happened in the last hour, day or month: availability, outages, recovery, fallbacks, error rates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from resilience.observe.answers import FALLBACKS, SOURCES, UNANSWERED
+from resilience.observe.outage import Outage, outages
+from resilience.observe.reading import Entry, Reading, read
+
+SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
+
+# Outages listed one by one, newest first; they are all counted.
+_LISTED = 100
+# Calls that ended so say something about the service; these two are errors.
+_ENDS = ("success", "failure", "slow", "answered")
+_ERRORS = ("failure", "slow")
+
+
+def summary(span: str | float = "day") -> dict[str, Any]:
+    """Sum up a span: `hour`, `day`, `month` or seconds. Shares are percents, times seconds, None unknown.
+
+    Raises `KeyError` for a span of another name. `from` says whether the database answered, with all hosts,
+    or the journal, with this one as far back as it goes.
+    """
+    until = time.time()
+    since = until - (SPANS[span] if isinstance(span, str) else span)
+
+    def ask(reading: Reading) -> tuple[dict[str, int], list[Entry]]:
+        return reading.sums(since), reading.changes(since)
+
+    (sums, changes), source = read(ask)
+    happened = outages(changes, since, until)
+    by_source = {name: sums.get(f"responses|{name}", 0) for name in SOURCES}
+    total = sum(by_source.values())
+    unanswered = sum(by_source[name] for name in UNANSWERED)
+    fell_back = sum(by_source[name] for name in FALLBACKS)
+    return {
+        "span": span,
+        "since": iso(since),
+        "until": iso(until),
+        "from": source,
+        "availability": None if not total else _percent(total - unanswered, total),
+        "answers": {"total": total, "by_source": by_source},
+        "fallbacks": {"answers": fell_back, "share": None if not total else _percent(fell_back, total)},
+        "services": _services(sums, happened),
+        "recovery": _recovery(happened),
+        "outages": [_shown(outage) for outage in happened[: -_LISTED - 1 : -1]],
+        "dropped_events": sums.get("dropped|events", 0),
+    }
+
+
+def recent(limit: int = 50, *, kind: str = "", breaker: str = "") -> list[Entry]:
+    """Return the newest events, newest first, of one kind or breaker if wanted; `at` is wall seconds."""
+    return read(lambda reading: reading.recent(limit, kind, breaker))[0]
+
+
+def answers_per_minute(minutes: int = 60) -> list[dict[str, Any]]:
+    """Return what was answered in each of the last minutes, oldest first: {"minute", "answers": {source: n}}.
+
+    A minute in which nothing was answered, or nobody counted, has an empty `answers`.
+    """
+    last = int(time.time() // 60)
+    first = last - minutes + 1
+    rows: dict[int, dict[str, int]] = {minute: {} for minute in range(first, last + 1)}
+    counts, _ = read(lambda reading: list(reading.counts(first * 60.0, "responses|")))
+    seen: dict[tuple[str, str, str], int] = {}
+    for at, series, before, total in counts:
+        # Whoever wrote it down, and how often: what was there already is not counted again.
+        grown = total - max(before, seen.get(series, 0))
+        row = rows.get(int(at // 60))
+        if grown > 0 and row is not None:
+            source = series[2].partition("|")[2]
+            row[source] = row.get(source, 0) + grown
+            seen[series] = total
+    return [{"minute": iso(minute * 60), "answers": row} for minute, row in rows.items()]
+
+
+def table(span: str | float = "day") -> str:
+    """Return the summary as lines for a terminal."""
+    found = summary(span)
+    answers, recovery = found["answers"], found["recovery"]
+    lines = [
+        f"{found['since']} to {found['until']}, from the {found['from']}",
+        f"availability  {_shown_percent(found['availability'])} of {answers['total']} answers",
+        "answers       "
+        + (", ".join(f"{name} {n}" for name, n in answers["by_source"].items() if n) or "none"),
+        f"fallbacks     {_shown_percent(found['fallbacks']['share'])} of answers",
+        f"outages       {len(found['outages'])}, recovery {_shown_seconds(recovery['mean'])} on average, "
+        f"{_shown_seconds(recovery['longest'])} at most",
+    ]
+    if found["dropped_events"]:
+        lines.append(f"dropped       {found['dropped_events']} events")
+    lines += ["", *_columns(_service_rows(found["services"]))]
+    if found["outages"]:
+        lines += ["", *_columns(_outage_rows(found["outages"]))]
+    return "\n".join(lines)
+
+
+def iso(seconds: float) -> str:
+    """Return wall seconds as people and JSON read them, to the second, in UTC."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _services(sums: dict[str, int], happened: list[Outage]) -> dict[str, Any]:
+    operations: dict[str, dict[str, dict[str, int]]] = {}
+    for name, count in sums.items():
+        labels = name.split("|")
+        if labels[0] == "calls" and len(labels) == 4:
+            _, service, operation, outcome = labels
+            operations.setdefault(service, {}).setdefault(operation, {})[outcome] = count
+        elif labels[0] == "rejected" and len(labels) == 2:
+            operations.setdefault(labels[1], {})
+    for outage in happened:
+        operations.setdefault(outage.breaker, {})
+    return {
+        service: _rates(found.values())
+        | {
+            "refused": sums.get(f"rejected|{service}", 0),
+            "operations": {operation: _rates([outcomes]) for operation, outcomes in sorted(found.items())},
+            "outages": sum(outage.breaker == service for outage in happened),
+            "down": round(sum(outage.within for outage in happened if outage.breaker == service), 1),
+            "recovery": _recovery([outage for outage in happened if outage.breaker == service]),
+        }
+        for service, found in sorted(operations.items())
+    }
+
+
+def _rates(outcomes: Iterable[dict[str, int]]) -> dict[str, Any]:
+    known = list(outcomes)
+    calls = sum(found.get(end, 0) for found in known for end in _ENDS)
+    errors = sum(found.get(end, 0) for found in known for end in _ERRORS)
+    return {"calls": calls, "errors": errors, "error_rate": None if not calls else _percent(errors, calls)}
+
+
+def _recovery(happened: list[Outage]) -> dict[str, float | None]:
+    over = [outage.lasted for outage in happened if outage.ended is not None]
+    return {
+        "mean": round(sum(over) / len(over), 1) if over else None,
+        "longest": round(max(over), 1) if over else None,
+    }
+
+
+def _shown(outage: Outage) -> dict[str, Any]:
+    return {
+        "breaker": outage.breaker,
+        "host": outage.host,
+        "began": iso(outage.began),
+        "ended": None if outage.ended is None else iso(outage.ended),
+        "seconds": round(outage.lasted, 1),
+        "reason": outage.reason,
+    }
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100.0 * part / whole, 3)
+
+
+def _shown_percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g} %"
+
+
+def _shown_seconds(value: float | None) -> str:
+    return "none" if value is None else f"{value:g} s"
+
+
+def _service_rows(services: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("SERVICE", "OPERATION", "CALLS", "ERRORS", "RATE", "REFUSED", "OUTAGES", "DOWN")
+    ]
+    for name, found in services.items():
+        rate, down = _shown_percent(found["error_rate"]), _shown_seconds(found["down"])
+        counts = str(found["calls"]), str(found["errors"]), rate, str(found["refused"]), str(found["outages"])
+        rows.append((name, "", *counts, down))
+        rows += [
+            ("", operation, str(one["calls"]), str(one["errors"]), _shown_percent(one["error_rate"]))
+            for operation, one in found["operations"].items()
+        ]
+    return rows
+
+
+def _outage_rows(listed: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        ("OUTAGE", "BEGAN", "LASTED", "HOST", "REASON"),
+        *(
+            (
+                one["breaker"],
+                one["began"],
+                f"{one['seconds']:g} s" + ("" if one["ended"] else ", still"),
+                one["host"],
+                one["reason"],
+            )
+            for one in listed
+        ),
+    ]
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[n]) for row in rows if n < len(row)) for n in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in rows
+    ]

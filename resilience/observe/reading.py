@@ -1,0 +1,202 @@
+"""Read what was written down: from the database when it answers, else from this host's journal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from django.db.models import F, Max, Min
+
+from resilience import registry
+from resilience.db.probe import probe
+from resilience.models import Event, Minute
+from resilience.observe.journal import journal
+from resilience.observe.minutes import KIND as MINUTE
+from resilience.observe.outage import CHANGES
+from resilience.outages import is_outage
+
+logger = logging.getLogger("resilience.events")
+
+T = TypeVar("T")
+Entry = dict[str, Any]
+
+_CLOSED: Entry = {"data": {"after": "CLOSED"}}
+# How long a command, which has no deadlines, waits for the database before it reads the journal.
+_COMMAND_WAITS = 1.5
+
+
+class Count(NamedTuple):
+    """One counter of one store at one time: see `Minute`."""
+
+    at: float
+    series: tuple[str, str, str]
+    before: int
+    total: int
+
+
+class Reading(Protocol):
+    """What can be asked of either place; times are wall seconds."""
+
+    name: str
+
+    def sums(self, since: float) -> dict[str, int]:
+        """Return how much each counter grew, over all hosts."""
+        ...
+
+    def counts(self, since: float, prefix: str) -> Iterable[Count]:
+        """Return the counters whose names begin so, oldest first."""
+        ...
+
+    def changes(self, since: float) -> list[Entry]:
+        """Return the changes of breakers, oldest first, beginning with how each came into the span.
+
+        That is the first opening since it was last closed, or else that closing.
+        """
+        ...
+
+    def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
+        """Return the newest events, newest first."""
+        ...
+
+
+def read(ask: Callable[[Reading], T]) -> tuple[T, str]:
+    """Ask the database, or the journal while that is away; return the answer and which one it was."""
+    if _database_answers():
+        try:
+            return ask(FromDatabase()), FromDatabase.name
+        except Exception as error:
+            if not is_outage(error):
+                raise
+    return ask(FromJournal()), FromJournal.name
+
+
+def _database_answers() -> bool:
+    breaker = registry.breaker("database")
+    if registry.role() == "server":
+        return not breaker.refuses()
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            probe()
+        except Exception as error:  # whatever it is, the journal is read instead
+            logger.info("the history is read from the journal: %s", error)
+            return
+        answered.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(_COMMAND_WAITS)
+
+
+class FromDatabase:
+    """What all hosts wrote, as far as it was copied."""
+
+    name = "database"
+
+    def sums(self, since: float) -> dict[str, int]:
+        series = Minute.objects.filter(at__gte=_time(since)).values("name", "host", "store")
+        grown: dict[str, int] = {}
+        for name, least, most in series.annotate(least=Min("before"), most=Max("total")).values_list(
+            "name", "least", "most"
+        ):
+            grown[name] = grown.get(name, 0) + most - least
+        return grown
+
+    def counts(self, since: float, prefix: str) -> Iterable[Count]:
+        rows = Minute.objects.filter(at__gte=_time(since), name__startswith=prefix).order_by("at")
+        for at, host, store, name, before, total in rows.values_list(
+            "at", "host", "store", "name", "before", "total"
+        ):
+            yield Count(at.timestamp(), (host, store, name), before, total)
+
+    def changes(self, since: float) -> list[Entry]:
+        changed = Event.objects.filter(kind__in=CHANGES)
+        earlier = changed.filter(at__lt=_time(since)).order_by("at")
+        before: list[Entry] = []
+        for host, breaker in earlier.order_by().values_list("host", "breaker").distinct():
+            of_one = earlier.filter(host=host, breaker=breaker)
+            closing = of_one.filter(data__after="CLOSED").last()
+            openings = of_one.exclude(kind="isolate").exclude(data__after="CLOSED")
+            opening = (openings if closing is None else openings.filter(at__gt=closing.at)).first()
+            before += [_entry(event) for event in (opening or closing,) if event is not None]
+        return [*before, *map(_entry, changed.filter(at__gte=_time(since)).order_by("at"))]
+
+    def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
+        events = Event.objects.order_by(F("at").desc())
+        if kind:
+            events = events.filter(kind=kind)
+        if breaker:
+            events = events.filter(breaker=breaker)
+        return [_entry(event) for event in events[:limit]]
+
+
+class FromJournal:
+    """What this host wrote, as far back as its files go."""
+
+    name = "journal"
+
+    def sums(self, since: float) -> dict[str, int]:
+        ends: dict[tuple[str, str, str], tuple[int, int]] = {}
+        for _, series, before, total in self._counts(since):
+            least, most = ends.get(series, (before, total))
+            ends[series] = min(least, before), max(most, total)
+        grown: dict[str, int] = {}
+        for (_, _, name), (least, most) in ends.items():
+            grown[name] = grown.get(name, 0) + most - least
+        return grown
+
+    def counts(self, since: float, prefix: str) -> Iterable[Count]:
+        return sorted(count for count in self._counts(since) if count.series[2].startswith(prefix))
+
+    def changes(self, since: float) -> list[Entry]:
+        before: dict[tuple[str, str], Entry] = {}
+        within: list[Entry] = []
+        for entry in sorted(journal().entries(), key=_at):
+            if entry["kind"] not in CHANGES:
+                continue
+            key, closes = (entry["host"], entry["breaker"]), entry["data"]["after"] == "CLOSED"
+            if entry["at"] >= since:
+                within.append(entry)
+            elif closes or (
+                entry["kind"] != "isolate" and before.get(key, _CLOSED)["data"]["after"] == "CLOSED"
+            ):
+                before[key] = entry
+        return [*before.values(), *within]
+
+    def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
+        found = [
+            entry
+            for entry in journal().entries()
+            if entry["kind"] != MINUTE and kind in ("", entry["kind"]) and breaker in ("", entry["breaker"])
+        ]
+        return sorted(found, key=_at, reverse=True)[:limit]
+
+    def _counts(self, since: float) -> Iterator[Count]:
+        for entry in journal().entries(since):
+            if entry["kind"] == MINUTE:
+                for name, before, total in entry["counters"]:
+                    yield Count(entry["at"], (entry["host"], entry["store"], name), before, total)
+
+
+def _entry(event: Event) -> Entry:
+    return {
+        "id": str(event.id),
+        "at": event.at.timestamp(),
+        "host": event.host,
+        "kind": event.kind,
+        "breaker": event.breaker,
+        "who": event.who,
+        "why": event.why,
+        "data": event.data,
+    }
+
+
+def _at(entry: Entry) -> float:
+    return float(entry["at"])
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
