@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from resilience import conf
 from resilience.db.router import STATIC
+from resilience.observe import events
 from resilience.primitives import ResilienceError
 from resilience.tiers.static import files, info, sources
 from resilience.tiers.static.declared import Export, declared
@@ -118,6 +119,7 @@ def _build(
         )
         info.write(connection.connection, made)
     logger.info("built a static file from %s: %s", source, counts)
+    events.record("static_built", source=source, epoch=epoch, rows=sum(counts.values()))
     return made
 
 
