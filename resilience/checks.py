@@ -50,7 +50,7 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
             hint="Give this project a short name of its own: two on one host would share their breakers.",
             id="resilience.E002",
         )
-    for read in (conf.breakers, conf.bulkheads, conf.chores):
+    for read in (conf.breakers, conf.bulkheads, conf.chores, conf.alerts):
         try:
             read()
         except ImproperlyConfigured as error:

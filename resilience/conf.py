@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ DEFAULTS: Mapping[str, Any] = {
     "BULKHEADS": {},
     "DEADLINES": {},
     "CHORES": {},  # what the steward does: {"prune": {"run": "shop.sales.prune", "every": 60.0}}
+    "ALERTS": {},  # see `AlertConfig`
     "LIVENESS_PATH": "/api/health/live",
 }
 # What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
@@ -48,14 +49,45 @@ class ChoreConfig:
     limit: float = 5.0
 
     def __post_init__(self) -> None:
-        for field, value in (("every", self.every), ("limit", self.limit)):
+        for name, value in (("every", self.every), ("limit", self.limit)):
             if not value > 0:
-                raise ValueError(f"{field} must be above 0, not {value!r}: it would never end or never pause")
+                raise ValueError(f"{name} must be above 0, not {value!r}: it would never end or never pause")
 
     def load(self) -> Callable[[int], None]:
         """Import what is to run."""
         found: Callable[[int], None] = import_string(self.run)
         return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertConfig:
+    """Where alerts go and when there is one; durations in seconds.
+
+    Raises `ValueError` naming field, rule, value and consequence.
+    """
+
+    webhook_url: str = field(default="", repr=False)
+    """Whoever knows it may post: never logged."""
+    mail: bool = True
+    """To `ADMINS`, where there are any."""
+    open_for: float = 300.0
+    """A breaker that is open for longer is told of once more."""
+    flapping: int = 3
+    flapping_within: float = 300.0
+    """So many openings in so short a time."""
+    override_for: float = 3600.0
+    """An order that is older has perhaps been forgotten."""
+    quiet: float = 300.0
+    """What comes and goes is told anew only after so long without it."""
+    queue: int = 100
+    """Alerts that may wait for one channel; further ones are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        for name in ("open_for", "flapping", "flapping_within", "override_for", "quiet", "queue"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}: it would tell always")
+        if self.webhook_url and not self.webhook_url.startswith(("https://", "http://")):
+            raise ValueError("webhook_url must begin with https:// or http://: alerts would go nowhere")
 
 
 def get(key: str) -> Any:
@@ -129,6 +161,14 @@ def chores() -> list[ChoreConfig]:
     ]
 
 
+def alerts() -> AlertConfig:
+    """Return where alerts go and when; raise `ImproperlyConfigured` for what makes no sense."""
+    try:
+        return AlertConfig(**get("ALERTS"))
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"RESILIENCE['ALERTS']: {error}") from error
+
+
 def deadline(name: str, default: float | None = None) -> float:
     """Return a deadline in seconds; raise `KeyError` for one that has neither value nor default."""
     deadlines = get("DEADLINES")
@@ -176,9 +216,11 @@ def unknown_keys() -> list[str]:
     unknown = [key for key in given if key not in DEFAULTS]
     kinds = (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig), ("CHORES", ChoreConfig))
     for section, kind in kinds:
-        known = {field.name for field in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
+        known = {each.name for each in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
         for name, values in given.get(section, {}).items():
             unknown += [f"{section}.{name}.{key}" for key in values if key not in known]
+    known = {each.name for each in fields(AlertConfig)}
+    unknown += [f"ALERTS.{key}" for key in given.get("ALERTS", {}) if key not in known]
     return unknown
 
 

@@ -221,6 +221,14 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# --- Mail: alerts alone; see RESILIENCE["ALERTS"] ---
+
+ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
+SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")
+EMAIL_TIMEOUT = 5
+# EMAIL_HOST, EMAIL_PORT and the like, from smtp+tls://user:password@host:587
+globals().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+
 # --- Language, time, files ---
 
 LANGUAGE_CODE = "en"

@@ -76,7 +76,18 @@ RESILIENCE: dict[str, Any] = {
     "CHORES": {
         "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
         "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},
+        "alerts": {"run": "resilience.observe.alerts.run", "every": 1.0},
         "prune_history": {"run": "resilience.observe.flush.prune", "every": 3600.0, "limit": 60.0},
+    },
+    # Alerts go to the log and the signal `resilience.signals.alert`, and to the channels named here.
+    "ALERTS": {
+        "webhook_url": os.environ.get("ALERT_WEBHOOK_URL", ""),  # what Slack calls an incoming webhook
+        "mail": True,  # to ADMINS, where there are any
+        "open_for": 300.0,  # a breaker is open for longer
+        "flapping": 3,  # or has opened so often
+        "flapping_within": 300.0,
+        "override_for": 3600.0,  # an operator's order is older
+        "quiet": 300.0,  # what comes and goes is told anew only after so long without it
     },
 }
 
