@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,15 @@ class Journal:
 
     def keep(self, path: Path) -> None:
         """Note that all of a pending file is in the database; drop the oldest of such files beyond `KEPT`."""
-        path.replace(path.with_name(path.name.replace("pending", "kept", 1)))
+        # A steward that was stopped may find that another has done all this.
+        with suppress(FileNotFoundError):
+            path.replace(path.with_name(path.name.replace("pending", "kept", 1)))
         room = KEPT
         for kept in sorted(self.directory.glob("kept-*.jsonl"), reverse=True):
-            room -= kept.stat().st_size
-            if room < 0:
-                kept.unlink()
+            with suppress(FileNotFoundError):
+                room -= kept.stat().st_size
+                if room < 0:
+                    kept.unlink()
 
     def entries(self, since: float = 0.0) -> Iterator[dict[str, Any]]:
         """Yield what was written since then (wall seconds), each once, newest file first."""
