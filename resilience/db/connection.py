@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, Self
 
 import psycopg
@@ -40,6 +41,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
     limit = 2.0
     commit_floor = 1.0
     _floor = 0.0
+    _ceiling = inf
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -95,6 +97,15 @@ class DeadlineConnection(psycopg.Connection[Any]):
         self.close()
         return CutError(f"{reason}; connection closed")
 
+    def ping(self, seconds: float) -> None:
+        """Ask for a sign of life within ``seconds``. Without a cursor, most of the price of a query."""
+        self._ceiling = seconds
+        try:
+            with self.lock:
+                self.wait(self._exec_command("SELECT 1"))
+        finally:
+            self._ceiling = inf
+
     def commit(self) -> None:
         """Commit, with ``commit_floor`` seconds at least, even when the budget is spent."""
         with self.at_least(self.commit_floor):
@@ -122,7 +133,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
     def _left(self) -> float:
         deadline = current_deadline()
         left = self.limit if deadline is None else deadline.remaining()
-        return max(left, self._floor)
+        return min(max(left, self._floor), self._ceiling)
 
 
 def _resolved(params: ConnDict, limit: float) -> ConnDict:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import django.db
 import psycopg
 
-from resilience import faults
+from resilience import conf, faults
 from resilience.db.connection import CutError, DeadlineConnection
 
 
 def inject() -> None:
     """Do to this call what the drill of the moment says; usually nothing."""
+    if not conf.drills():
+        return
     faults.inject("database", limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
 
 

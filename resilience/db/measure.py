@@ -68,8 +68,8 @@ class Measured:
             if told is not None:
                 raise told from failures.driver_error(error)
             return
-        breaker = registry.breaker("database")
         took = elapsed if self._timed else 0.0
+        breaker = registry.breaker("database")
         if not self._counts and took <= (breaker.config.slow_after or inf):
             return
         self._wrapper.asked = True

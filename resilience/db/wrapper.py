@@ -90,16 +90,15 @@ class GuardedWrapper(_DjangosWrapper):
             registry.breaker("database").settle(admission, Outcome.IGNORED)
 
     @contextmanager
-    def _prepare(self, limit: float) -> Iterator[Admission]:
-        """Hold one admission and one limit for what precedes a query."""
+    def _prepare(self) -> Iterator[Admission]:
+        """Hold one admission for what precedes a query."""
         outer, held = self.preparing, self._admission is not None
         admission = self.admitted()
         if not held:
             self._hold(admission)
         self.preparing = True
         try:
-            with deadline_scope(limit):
-                yield admission
+            yield admission
         finally:
             self.preparing = outer
             if not held:
@@ -110,7 +109,11 @@ class GuardedWrapper(_DjangosWrapper):
     def connect(self) -> None:
         if not guarded():
             return super().connect()
-        with self._prepare(conf.deadline("connect")) as admission, Measured(self, admission, "connect"):
+        with (
+            self._prepare() as admission,
+            deadline_scope(conf.deadline("connect")),
+            Measured(self, admission, "connect"),
+        ):
             drills.inject()
             return super().connect()
 
@@ -120,7 +123,7 @@ class GuardedWrapper(_DjangosWrapper):
             return super().close_if_health_check_failed()
         # A time-out ends it here: Django would connect and ask then, each with a time-out of its own.
         # A connection found closed says nothing of today's server, and is replaced at once.
-        with self._prepare(conf.deadline("health_check")) as admission:
+        with self._prepare() as admission:
             with Measured(self, admission, "health_check"):
                 usable = self.is_usable()
             if not usable:
@@ -129,7 +132,7 @@ class GuardedWrapper(_DjangosWrapper):
 
     def is_usable(self) -> bool:
         """As Django's, between requests; costs no wait while calls are refused."""
-        if self.preparing or not guarded():
+        if self.preparing or not self.has_server or not guarded():
             return super().is_usable()
         if registry.breaker("database").refuses():
             return False

@@ -143,10 +143,10 @@ class PostgreSQLGuard(GuardedWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        if not self.preparing:
+        if not self.preparing or not isinstance(self.connection, DeadlineConnection):
             return super().is_usable()
         try:
-            self.connection.execute("SELECT 1")
+            self.connection.ping(conf.deadline("health_check"))
         except CutError:
             raise  # silent, which is not the same as closed
         except psycopg.Error:
