@@ -52,6 +52,10 @@ class EntryViewSet(ResilientReads, ModelViewSet[Any]):
     filterset_class: type[CategoryFilter | CourseFilter]
     pagination_class = CataloguePagination
     lookup_field = "slug"
+    # An empty filter, and what is the default, ask for the same as nothing.
+    same_as_absent = {"page": "1", "page_size": "20", "ordering": "title"} | dict.fromkeys(
+        ("category", "field", "level", "language", "search"), ""
+    )
     # OPTIONS would list every field of study as a choice.
     metadata_class = None
 

@@ -11,9 +11,11 @@ class ResilienceConfig(AppConfig):
         from resilience import registry
         from resilience.checks import register_all
         from resilience.observe import events
+        from resilience.tiers import generation
 
         register_all()
         registry.listen(events.heard)
+        generation.listen()
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

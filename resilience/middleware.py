@@ -1,4 +1,4 @@
-"""Stop 1: first of all middleware: liveness, the request's scope, headers, the last-resort 503."""
+"""Stop 1: first of all middleware: liveness, fresh answers, the request's scope, headers, the last 503."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from resilience.observe import answers
 from resilience.outages import is_outage, retry_after
 from resilience.problems import UNAVAILABLE, problem
 from resilience.scope import RequestScope, current_scope, is_read, pool_of, request_scope
+from resilience.tiers import fresh
 
 # What dashboards and clients read, by the name of the breaker.
 STATUS_HEADERS = {"database": "X-Database-Status", "cache": "X-Cache-Status"}
@@ -54,17 +55,23 @@ class ResilienceMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == conf.liveness_path():
-            return _with_headers(_alive(), None)
+            return _with_headers(_alive(), degraded=False)
         steward.start()
+        if (known := fresh.answer(request)) is not None:
+            return _finished(request, known, degraded=False)
         with cache_scope(), request_scope(request) as scope:
-            return _with_headers(_last_resort(request, self.get_response(request), scope), scope)
+            response = _last_resort(request, self.get_response(request), scope)
+            return _finished(request, response, degraded=scope.degraded)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == conf.liveness_path():
-            return _with_headers(_alive(), None)
+            return _with_headers(_alive(), degraded=False)
         steward.start()
+        if (known := fresh.answer(request)) is not None:
+            return _finished(request, known, degraded=False)
         with cache_scope(), request_scope(request) as scope:
-            return _with_headers(_last_resort(request, await self.get_response(request), scope), scope)
+            response = _last_resort(request, await self.get_response(request), scope)
+            return _finished(request, response, degraded=scope.degraded)
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
@@ -116,8 +123,14 @@ def _alive() -> HttpResponse:
     return HttpResponse(b'{"status": "alive"}', content_type="application/json")
 
 
-def _with_headers(response: HttpResponseBase, scope: RequestScope | None) -> HttpResponseBase:
-    degraded = scope is not None and scope.degraded
+def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
+    """Count the answer, and remember it for the next who asks for the same."""
+    fresh.remember(request, response)
+    answers.count(response, degraded=degraded)
+    return _with_headers(response, degraded=degraded)
+
+
+def _with_headers(response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
     for name, state in registry.states().items():
         degraded = degraded or state != "CLOSED"
         if name in STATUS_HEADERS:
@@ -125,6 +138,4 @@ def _with_headers(response: HttpResponseBase, scope: RequestScope | None) -> Htt
         if name in BREAKER_HEADERS:
             response[BREAKER_HEADERS[name]] = state
     response["X-System-Degraded"] = "true" if degraded else "false"
-    if scope is not None:
-        answers.count(response, degraded=scope.degraded)
     return response

@@ -47,3 +47,13 @@ class Minute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.name} {self.total}"
+
+
+class Generation(models.Model):
+    """How often the catalogue was written, and how often something went out of sight: one row."""
+
+    generation = models.BigIntegerField(default=1)
+    removals = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"generation {self.generation}, removals {self.removals}"

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience import registry
 from resilience.outages import is_outage, retry_after
-from resilience.primitives import Chain, NoTierAnsweredError, Tier
+from resilience.primitives import Chain, Mark, NoTierAnsweredError, Tier, TierUnavailableError
 from resilience.primitives.chain import passes
 from resilience.problems import UNAVAILABLE, problem
 from resilience.scope import is_read
-from resilience.tiers import labels, static
+from resilience.tiers import fresh, generation, labels, static, stored
+from resilience.tiers.flight import flight
+from resilience.tiers.stored import Stored
 
 if TYPE_CHECKING:
     _View = APIView
@@ -36,6 +41,12 @@ class ResilientReads(_View):
     `@pool(None, …)`: the live tier alone takes a place in `read`. Only server processes have tiers.
     """
 
+    # Parameters whose value, like an empty one, asks for the same as leaving them out.
+    same_as_absent: ClassVar[Mapping[str, str]] = {}
+
+    _live_stack: ExitStack | None = None  # What the live tier holds, while it runs.
+    _key = ""
+    _mark = Mark()
     _in_tier = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -44,25 +55,64 @@ class ResilientReads(_View):
             return super().dispatch(request, *args, **kwargs)
         self._in_tier = True
         chain: Chain[HttpResponse] = Chain(
-            [Tier("live", self._live), Tier("static", self._static)], passes=_passes
+            [Tier("live", self._live), Tier("cached", self._cached), Tier("static", self._static)],
+            passes=_passes,
         )
         try:
             return labels.conditional(request, chain.run(request, *args, **kwargs).value)
         except NoTierAnsweredError as error:
             return _unavailable(UNAVAILABLE, retry_after(error.__cause__ or error))
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks and how; then, in the live tier, look whether the answer is known already."""
+        super().initial(request, *args, **kwargs)
+        stack = self._live_stack
+        if stack is None:
+            return
+        self._key = stored.key_of(request._request, self.same_as_absent)
+        self._look_up()
+        if not stack.enter_context(flight(self._key)):
+            self._look_up()
+        # Before the database is asked: what is written from here on makes the answer an old one.
+        self._mark = generation.current()
+        stack.enter_context(registry.bulkhead("read").enter())
+
     def handle_exception(self, exc: Exception) -> Response:
         """Leave an outage to the chain; anything else is this answer's."""
-        if self._in_tier and is_outage(exc):
+        if self._in_tier and (isinstance(exc, _Known) or is_outage(exc)):
             raise exc
         return super().handle_exception(exc)
 
+    def _look_up(self) -> None:
+        found = stored.find(self._key)
+        if found is not None and found.is_fresh(generation.current()):
+            raise _Known(found)
+
     def _live(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        with registry.bulkhead("read").enter():
-            response = self._rendered(request, *args, **kwargs)
-        if response.status_code == 200:
-            labels.certify(request, response)
+        with ExitStack() as self._live_stack:
+            try:
+                response = self._rendered(request, *args, **kwargs)
+            except _Known as known:
+                response = known.stored.response()
+                labels.certify(request, response)
+                fresh.label(response, known.stored)
+                response.stored = known.stored  # type: ignore[attr-defined]  # see fresh.remember
+                return response
+            finally:
+                self._live_stack = None
+            if response.status_code == 200:
+                labels.certify(request, response)
+                # Within the flight, so that those who wait for this find it.
+                response.stored = stored.keep(self._key, response, self._mark)  # type: ignore[attr-defined]
         labels.label(response, "live")
+        return response
+
+    def _cached(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        found = stored.find(self._key) if self._key else None
+        if found is None or not found.may_stand_in(generation.current()):
+            raise TierUnavailableError("nothing is stored for this")
+        response = found.response()
+        labels.degrade(response, "cached", found.as_of)
         return response
 
     def _static(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -80,6 +130,12 @@ class ResilientReads(_View):
         if isinstance(response, Response):
             response.render()
         return cast(HttpResponse, response)
+
+
+class _Known(Exception):  # noqa: N818 - a way out of the view, no error
+    def __init__(self, stored: Stored) -> None:
+        super().__init__("answered already")
+        self.stored = stored
 
 
 def _passes(error: Exception) -> str | None:

@@ -5,9 +5,9 @@ Only server processes are guarded. In a command each method is Django's own, aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -21,6 +21,9 @@ from resilience.primitives import Admission, BreakerOpenError, Outcome, current_
 # Note [Why COMMIT is never refused]
 # Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
 # back work that is already done, on a server that may be healthy again. So it is measured, and always sent.
+
+
+Last = TypeVar("Last", bound=Callable[[], None])
 
 
 def guarded() -> bool:
@@ -59,6 +62,10 @@ class GuardedWrapper(_DjangosWrapper):
     controlling = False  # within a statement that always passes
     preparing = False  # within connect or health check, whose statements share one admission
     _admission: Admission | None = None  # that of the running transaction, or of what prepares a query
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last: dict[Hashable, Any] = {}
 
     # --- Admission ---
 
@@ -140,6 +147,7 @@ class GuardedWrapper(_DjangosWrapper):
             return super().is_usable()
 
     def close(self) -> None:
+        self._last.clear()
         try:
             super().close()
         finally:
@@ -171,9 +179,17 @@ class GuardedWrapper(_DjangosWrapper):
         finally:
             self._release()
 
+    def before_commit(self, key: Hashable, run: Last) -> Last:
+        """Have `run` called last of all in this transaction, once per key; return the one that will be."""
+        last: Last = self._last.setdefault(key, run)
+        return last
+
     def _commit(self) -> None:
         # See Note [Why COMMIT is never refused]
         try:
+            while self._last:
+                with self._control():
+                    self._last.popitem()[1]()
             if self._admission is None or not self.asked:
                 return super()._commit()  # nothing was sent since BEGIN, nor is anything now
             with Measured(self, self._admission, "commit", counts=True):
@@ -182,6 +198,7 @@ class GuardedWrapper(_DjangosWrapper):
             self._release()
 
     def _rollback(self) -> None:
+        self._last.clear()
         try:
             if self._admission is None:
                 return super()._rollback()

@@ -22,7 +22,7 @@ from .limits import Decision, Limits
 from .retry import Retry
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .state import Outcome, State
-from .store import HostStore, LocalStore, Role, Store, open_store
+from .store import HostStore, LocalStore, Mark, Role, Store, open_store
 from .transitions import Transition
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Limits",
     "LocalStore",
     "ManualClock",
+    "Mark",
     "NoTierAnsweredError",
     "Outcome",
     "OverrideInForce",

@@ -1,0 +1,92 @@
+"""The fresh tier: answers of the current state of the catalogue, served before anything else is asked.
+
+Under the words of a request as it came lies the answer that went out last time, with the headers of all other
+middleware. Only what needs no thought is served so: without `Origin` (whose headers depend on it) and without
+`Authorization` (which has to be checked). Everything else finds the same stored answer within the chain.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from resilience.tiers import generation, labels
+from resilience.tiers.memory import Memory
+from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
+
+_MEMORY_BYTES = 4 * 1_048_576
+_BESIDE = 1_000
+# Said of each answer anew, by whoever says it.
+_NOT_KEPT = frozenset({"age", "cache-status", "date", "content-length", "x-request-id", "x-data-source"})
+
+_Key = tuple[str | None, ...]
+
+
+class _Front(NamedTuple):
+    stored: Stored
+    headers: dict[str, str]
+
+
+_front: Memory[_Front] = Memory(_MEMORY_BYTES)
+
+
+def answer(request: HttpRequest) -> HttpResponse | None:
+    """Return what is known to be current for this very request, 304 where the client has it; else None.
+
+    An address whose host was refused is never remembered, so what is found here has passed that check.
+    """
+    key = _key(request)
+    if key is None or (found := _front.get(key)) is None:
+        return None
+    stored, headers = found
+    if not stored.is_fresh(generation.current()):
+        return None
+    response = HttpResponse(stored.body, headers=headers)
+    label(response, stored)
+    return labels.conditional(request, response)
+
+
+def label(response: HttpResponse, stored: Stored) -> None:
+    """Say of a stored answer that it is one, and how long it may still stand for a live one."""
+    age = max(0, int(stored.age()))
+    response[labels.SOURCE_HEADER] = "cached"
+    response["Age"] = str(age)
+    response["Cache-Status"] = f"resilience; hit; ttl={int(FRESH_FOR) - age}; detail=fresh"
+
+
+def remember(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Remember what went out for the chain's stored answer, if this very request may be served it again."""
+    stored = getattr(response, "stored", None)
+    if not isinstance(stored, Stored) or response.status_code != 200 or response.cookies:
+        return
+    key = _key(request)
+    if key is not None and varies_little(response):
+        headers = {name: value for name, value in response.items() if name.lower() not in _NOT_KEPT}
+        _front.put(key, _Front(stored, headers), len(stored.body) + _BESIDE)
+
+
+def forget() -> None:
+    """Forget what this process remembers."""
+    _front.clear()
+
+
+def _key(request: HttpRequest) -> _Key | None:
+    meta = request.META
+    if request.method != "GET" or "HTTP_AUTHORIZATION" in meta or "HTTP_ORIGIN" in meta:
+        return None
+    return (
+        meta.get("HTTP_HOST"),
+        meta.get("HTTP_X_FORWARDED_HOST"),
+        meta.get("HTTP_X_FORWARDED_PROTO"),
+        meta.get("wsgi.url_scheme"),
+        request.path,
+        meta.get("QUERY_STRING"),
+        meta.get("HTTP_ACCEPT"),
+        meta.get("HTTP_ACCEPT_ENCODING"),
+    )
+
+
+os.register_at_fork(after_in_child=forget)

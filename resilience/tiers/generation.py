@@ -1,0 +1,115 @@
+"""Count the writes of the catalogue, so that a stored answer knows whether it is still the current one.
+
+One row in the database, raised in the transaction of each write; the host's copy is what requests compare
+with, without asking any server. `removals` counts those writes that took something out of sight.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models import F, Model
+from django.db.models.signals import post_delete, post_save
+from django.utils.module_loading import import_string
+
+from resilience import conf, registry
+from resilience.models import Generation
+from resilience.primitives import Mark
+
+logger = logging.getLogger("resilience.tiers")
+
+_ROW = 1
+
+# Note [Raised last of all]
+# The row is locked from its UPDATE until COMMIT. Raised at a transaction's first write, two transactions that
+# lock the same entries in another order would wait for each other; raised just before COMMIT, nothing is
+# locked after it, and writers wait for each other only as long as a COMMIT takes.
+
+
+def current() -> Mark:
+    """Return what this host knows; at generation 0 it knows nothing yet, and nothing counts as current."""
+    return registry.store().marks.read()
+
+
+def raise_generation(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Say, in the transaction of a write, that the catalogue changes; `removal`: that something goes.
+
+    Outside a transaction it is stored at once. Raises what the database raises.
+    """
+    connection: Any = connections[using]
+    raised = _Raised(using)
+    if connection.in_atomic_block and hasattr(connection, "before_commit"):
+        # See Note [Raised last of all]
+        pending = connection.before_commit(_Raised, raised)
+        pending.removal |= removal
+        transaction.on_commit(pending.tell, using=using, robust=True)
+    else:
+        raised.removal = removal
+        raised()
+        transaction.on_commit(raised.tell, using=using, robust=True)
+
+
+def refresh(epoch: int = 0) -> None:
+    """Bring the host's copy up to the database's row: what other hosts and other users' commands wrote."""
+    row = _rows(DEFAULT_DB_ALIAS).values_list("generation", "removals").first()
+    if row is not None:
+        registry.store().marks.rise(generation=row[0], removals=row[1])
+
+
+class _Raised:
+    """One transaction's raise: run before its COMMIT, told to the host after it."""
+
+    def __init__(self, using: str) -> None:
+        self.removal = False
+        self._using = using
+        self._mark: tuple[int, int] | None = None
+
+    def __call__(self) -> None:
+        rows = _rows(self._using)
+        up = {"generation": F("generation") + 1, "removals": F("removals") + int(self.removal)}
+        if not rows.update(**up):
+            Generation.objects.using(self._using).bulk_create([Generation(pk=_ROW)], ignore_conflicts=True)
+            rows.update(**up)
+        self._mark = rows.values_list("generation", "removals").get()
+
+    def tell(self) -> None:
+        """Copy it to the host's store; a busy store is brought up to date by the steward."""
+        if self._mark is not None and not registry.store().marks.rise(
+            generation=self._mark[0], removals=self._mark[1]
+        ):
+            registry.store().counters.add("generation", "late")
+            logger.warning("the store is busy: stored answers of before this write may be served for 6 s")
+
+
+def _rows(using: str) -> Any:
+    return Generation.objects.using(using).filter(pk=_ROW)
+
+
+# --- Writes through the ORM ---
+
+
+def listen() -> None:
+    """Hear of each row of the exported models that is saved or deleted one by one (`loaddata` too)."""
+    post_save.connect(_saved, dispatch_uid="resilience.generation")
+    post_delete.connect(_deleted, dispatch_uid="resilience.generation")
+
+
+def _saved(sender: type[Model], instance: Model, *, created: bool, using: str, **_: Any) -> None:
+    if using != DEFAULT_DB_ALIAS or sender not in (resources := _resources(conf.get("FALLBACK"))):
+        return
+    gone = not created and not resources[sender].rows().using(using).filter(pk=instance.pk).exists()
+    raise_generation(removal=gone, using=using)
+
+
+def _deleted(sender: type[Model], *, using: str, **_: Any) -> None:
+    if using == DEFAULT_DB_ALIAS and sender in _resources(conf.get("FALLBACK")):
+        raise_generation(removal=True, using=using)
+
+
+@lru_cache(maxsize=8)
+def _resources(path: str | None) -> dict[type[Model], Any]:
+    """Return the exported resources by model; asked when a row is saved, when all apps are loaded."""
+    return {} if path is None else {each.model: each for each in import_string(path).resources}

@@ -1,0 +1,148 @@
+"""Stored answers: what the live tier answered, kept in process memory and in the cache, by what it means."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from resilience import registry
+from resilience.primitives import Mark
+from resilience.tiers import generation
+from resilience.tiers.memory import Memory
+
+# How long a stored answer of the current generation stands for a live one, and how long any may stand in
+# while there is none, in seconds.
+FRESH_FOR = 30.0
+KEPT_FOR = 300.0
+
+_MEMORY_BYTES = 8 * 1_048_576
+_BESIDE = 600  # what an entry takes beside its body, about
+# Made anew for each answer.
+_NOT_KEPT = frozenset({"age", "cache-status", "cache-control", "date", "content-length", "x-data-source"})
+_MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """Hold one live answer: its bytes, its headers, when it was made and of what state of the catalogue."""
+
+    body: bytes
+    headers: dict[str, str]
+    at: float  # wall seconds: hosts share it
+    generation: int
+    removals: int
+
+    @property
+    def as_of(self) -> datetime:
+        """Return when it was live."""
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def age(self) -> float:
+        """Return its age in seconds; clocks of two hosts differ, so it may be below 0."""
+        return time.time() - self.at
+
+    def is_fresh(self, mark: Mark) -> bool:
+        """Tell whether it stands for a live answer: young, and nothing was written since."""
+        return self.generation == mark.generation and -FRESH_FOR < self.age() < FRESH_FOR
+
+    def may_stand_in(self, mark: Mark) -> bool:
+        """Tell whether it may answer while nothing live does: nothing went out of sight since."""
+        return self.removals == mark.removals and -KEPT_FOR < self.age() < KEPT_FOR
+
+    def response(self) -> HttpResponse:
+        """Return it as a response of its own."""
+        return HttpResponse(self.body, headers=self.headers)
+
+
+_memory: Memory[Stored] = Memory(_MEMORY_BYTES)
+
+
+def key_of(request: HttpRequest, same_as_absent: Mapping[str, str]) -> str:
+    """Return what is the same for requests that mean the same.
+
+    The order of parameters does not count, nor does one that says what `same_as_absent` says anyhow; an empty
+    one of those names means that too. Several of one name stay in their order.
+    """
+    pairs = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
+    names = [name for name, _ in pairs]
+    said = sorted(
+        (
+            (name, value)
+            for name, value in pairs
+            if names.count(name) > 1 or name not in same_as_absent or value not in ("", same_as_absent[name])
+        ),
+        key=lambda pair: pair[0],
+    )
+    place = f"{request.scheme}://{request.get_host()}{request.path}?{urlencode(said)}"
+    return "resilience:" + hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
+
+
+def find(key: str) -> Stored | None:
+    """Return what is stored under the key, from memory, else from the cache."""
+    found = _memory.get(key)
+    if found is not None and found.age() < FRESH_FOR and found.generation == generation.current().generation:
+        return found
+    shared = _read(key)
+    if shared is None or (found is not None and found.at >= shared.at):
+        return found
+    _memory.put(key, shared, len(shared.body) + _BESIDE)
+    return shared
+
+
+def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
+    """Store a live answer as one of the state `mark`, which was read before the database was asked.
+
+    Return it; None for what is nobody else's business: other than 200, with a cookie, or varying by more than
+    how it is asked for. While the state is unknown nothing is stored.
+    """
+    if response.status_code != 200 or response.cookies or not mark.generation or response.streaming:
+        return None
+    if not varies_little(response):
+        return None
+    headers = {name: value for name, value in response.items() if name.lower() not in _NOT_KEPT}
+    made = Stored(
+        body=response.content,
+        headers=headers,
+        at=time.time(),
+        generation=mark.generation,
+        removals=mark.removals,
+    )
+    _memory.put(key, made, len(made.body) + _BESIDE)
+    cache.set(key, asdict(made), timeout=int(KEPT_FOR))
+    return made
+
+
+def varies_little(response: HttpResponseBase) -> bool:
+    """Tell whether an answer depends on nothing but what its key holds."""
+    names = response.headers.get("Vary", "").lower().split(",")
+    return _MAY_VARY_BY.issuperset(name.strip() for name in names if name)
+
+
+def forget() -> None:
+    """Forget what this process holds."""
+    _memory.clear()
+
+
+def _read(key: str) -> Stored | None:
+    value: Any = cache.get(key)
+    if value is None:
+        return None
+    try:
+        found = Stored(**value)
+        if not isinstance(found.body, bytes) or not all(
+            isinstance(text, str) for text in found.headers.values()
+        ):
+            raise TypeError("no stored answer")  # noqa: TRY301 - counted below, as any other
+    except (TypeError, AttributeError):
+        registry.store().counters.add("calls", "cache", "decode", "failure")
+        return None
+    return found

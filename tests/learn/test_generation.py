@@ -1,0 +1,132 @@
+"""Every way to write the catalogue raises its generation; every way to hide something, its removals."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+
+from learn.models import Category, Course, Field
+from resilience import registry
+from resilience.models import Generation
+from resilience.primitives import Mark
+from resilience.testing import server_role
+from resilience.tiers import generation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def server() -> Iterator[None]:
+    with server_role():
+        yield
+
+
+@pytest.fixture
+def course(server: None) -> Course:
+    arts = Category.objects.create(title="Arts")
+    music = Field.objects.create(title="Music", category=arts)
+    Field.objects.create(title="Hidden", category=arts, published=False)
+    made: Course = Course.objects.create(title="Jazz", field=music)
+    return made
+
+
+def _rename(course: Course) -> None:
+    course.title = "Jazz piano"
+    course.save()
+
+
+def _hide(course: Course) -> None:
+    course.published = False
+    course.save()
+
+
+def _hide_category(course: Course) -> None:
+    course.field.category.published = False
+    course.field.category.save()
+
+
+def _move_under_a_draft(course: Course) -> None:
+    course.field = Field.objects.get(title="Hidden")
+    course.save()
+
+
+def _bulk_create(course: Course) -> None:
+    other = Course(title="Blues", slug="blues", field=course.field)
+    other.prepare()
+    Course.objects.bulk_create([other])
+
+
+def _bulk_update(course: Course) -> None:
+    course.summary = "short"
+    Course.objects.bulk_update([course], ["summary"])
+
+
+WRITES: dict[str, tuple[Callable[[Course], Any], bool]] = {
+    "save": (_rename, False),
+    "create": (lambda course: Course.objects.create(title="Blues", field=course.field), False),
+    "update": (lambda _: Course.objects.update(summary="short"), False),
+    "bulk_create": (_bulk_create, False),
+    "bulk_update": (_bulk_update, False),
+    "publish": (lambda _: Field.objects.filter(title="Hidden").publish(), False),
+    "unpublish": (lambda _: Course.objects.unpublish(), True),
+    "unpublished by save": (_hide, True),
+    "its category unpublished": (_hide_category, True),
+    "moved under a draft": (_move_under_a_draft, True),
+    "moved by update": (lambda _: Course.objects.update(field=Field.objects.get(title="Hidden")), True),
+    "delete": (lambda course: course.delete(), True),
+    "delete of a query": (lambda _: Course.objects.all().delete(), True),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_is_known_to_the_host_once_it_is_committed(course: Course, name: str) -> None:
+    write, removes = WRITES[name]
+    before = generation.current()
+    with transaction.atomic():
+        write(course)
+        assert generation.current() == before
+    after = generation.current()
+    assert after.generation > before.generation
+    assert (after.removals > before.removals) is removes
+    assert Generation.objects.values_list("generation", "removals").get() == after
+
+
+class TestRaising:
+    def test_loaddata_raises_it_too(self) -> None:
+        call_command("loaddata", "fixtures/categories.json", verbosity=0)
+        assert generation.current().generation > 1
+
+    def test_one_transaction_raises_it_once(self, course: Course) -> None:
+        before = generation.current()
+        with transaction.atomic():
+            _rename(course)
+            _hide(course)
+        after = generation.current()
+        assert (after.generation - before.generation, after.removals - before.removals) == (1, 1)
+
+    def test_a_write_that_is_rolled_back_raises_nothing(self, course: Course) -> None:
+        before = generation.current()
+        with transaction.atomic():
+            _rename(course)
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            pass
+        assert generation.current() == before
+
+    def test_outside_a_transaction_it_counts_at_once(self, course: Course) -> None:
+        before = generation.current()
+        _rename(course)
+        assert generation.current().generation == before.generation + 1
+
+    def test_what_others_wrote_comes_with_the_next_refresh(self) -> None:
+        Generation.objects.update_or_create(pk=1, defaults={"generation": 7_000, "removals": 12})
+        generation.refresh()
+        assert generation.current() == Mark(7_000, 12)
+
+    def test_a_row_that_is_not_there_yet_changes_nothing(self) -> None:
+        Generation.objects.all().delete()
+        before = registry.store().marks.read()
+        generation.refresh()
+        assert generation.current() == before

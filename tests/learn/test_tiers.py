@@ -1,0 +1,210 @@
+"""The catalogue's reads from tier to tier: which one answers, and what it says of itself."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.test import Client
+from pytest_django import Settings
+
+from learn.models import Category, Course, Field
+from resilience import registry
+from resilience.testing import server_role
+from resilience.tiers import fresh, generation, stored
+from resilience.tiers.static import building
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def server(settings: Settings, tmp_path: Path) -> Iterator[None]:
+    settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path)}
+    with server_role():
+        yield
+    cache.clear()
+    stored.forget()
+    fresh.forget()
+
+
+@pytest.fixture(autouse=True)
+def catalogue(server: None) -> Course:
+    music = Field.objects.create(title="Music", category=Category.objects.create(title="Arts"))
+    course: Course = Course.objects.create(title="Jazz", field=music)
+    return course
+
+
+@pytest.fixture
+def copy(catalogue: Course) -> None:
+    building.from_live()
+
+
+@pytest.fixture
+def dead(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what makes the database refuse every query from then on."""
+
+    def die() -> None:
+        def refuse(*_: object) -> None:
+            raise OperationalError("the server is gone")
+
+        connection = connections[DEFAULT_DB_ALIAS]
+        monkeypatch.setattr(connection, "cursor", refuse)
+        monkeypatch.setattr(connection, "chunked_cursor", refuse)
+
+    return die
+
+
+def degradation(response: Any) -> Any:
+    return json.loads(response.content).get("degradation")
+
+
+class TestLive:
+    def test_answers_first_and_says_nothing_of_degradation(self, client: Client) -> None:
+        response = client.get("/api/courses")
+        assert response.status_code == 200
+        assert response["X-Data-Source"] == "live"
+        assert degradation(response) is None
+        assert response["Cache-Control"] == "max-age=0, s-maxage=30, stale-if-error=300"
+
+    def test_what_the_client_got_wrong_is_its_answer(self, client: Client) -> None:
+        assert client.get("/api/courses?page=0").status_code == 400
+        assert client.get("/api/courses/none").status_code == 404
+        assert client.get("/api/courses", headers={"authorization": "Bearer x"}).status_code == 401
+
+    def test_a_client_that_has_the_answer_gets_304(self, client: Client) -> None:
+        tag = client.get("/api/courses/jazz")["ETag"]
+        again = client.get("/api/courses/jazz?", headers={"if-none-match": tag})
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", tag)
+
+
+class TestFresh:
+    def test_answers_the_second_request_with_the_same_bytes(self, client: Client) -> None:
+        first, second = (client.get("/api/courses") for _ in range(2))
+        assert (second["X-Data-Source"], second.content) == ("cached", first.content)
+        assert second["Cache-Status"].startswith("resilience; hit; ttl=")
+        assert (second["ETag"], second["X-System-Degraded"]) == (first["ETag"], "false")
+
+    @pytest.mark.parametrize("query", ["page=1", "ordering=title", "search=", "page_size=20&level=", "&"])
+    def test_what_means_the_same_shares_one_answer(self, client: Client, query: str) -> None:
+        client.get("/api/courses")
+        assert client.get(f"/api/courses?{query}")["X-Data-Source"] == "cached"
+
+    @pytest.mark.parametrize("query", ["page_size=1", "search=jazz", "ordering=-title", "page=1&page=1"])
+    def test_what_means_something_else_does_not(self, client: Client, query: str) -> None:
+        client.get("/api/courses")
+        assert client.get(f"/api/courses?{query}")["X-Data-Source"] == "live"
+
+    def test_the_order_of_parameters_does_not_count(self, client: Client) -> None:
+        client.get("/api/courses?search=jazz&page_size=9")
+        assert client.get("/api/courses?page_size=9&search=jazz")["X-Data-Source"] == "cached"
+
+    def test_what_is_wrong_stays_wrong(self, client: Client) -> None:
+        client.get("/api/courses")
+        assert client.get("/api/courses?unknown=").status_code == 400
+        assert client.get("/api/courses", headers={"authorization": "Bearer x"}).status_code == 401
+        assert client.get("/api/courses", headers={"host": "elsewhere.example"}).status_code == 400
+        assert client.get("/api/courses", headers={"accept": "text/html"}).status_code == 406
+
+    def test_a_write_makes_it_old_at_once(self, client: Client, catalogue: Course) -> None:
+        client.get("/api/courses/jazz")
+        catalogue.summary = "new"
+        catalogue.save()
+        response = client.get("/api/courses/jazz")
+        assert (response["X-Data-Source"], response.json()["summary"]) == ("live", "new")
+
+    def test_a_client_that_has_it_gets_304(self, client: Client) -> None:
+        tag = client.get("/api/courses")["ETag"]
+        again = client.get("/api/courses", headers={"if-none-match": f'"other", {tag}'})
+        assert (again.status_code, again.content, again["X-Data-Source"]) == (304, b"", "cached")
+
+    def test_another_site_s_page_gets_its_own_headers(self, client: Client, settings: Settings) -> None:
+        settings.CORS_ALLOWED_ORIGINS = ["https://one.example", "https://two.example"]
+        for origin in settings.CORS_ALLOWED_ORIGINS:
+            response = client.get("/api/courses", headers={"origin": origin})
+            assert response["Access-Control-Allow-Origin"] == origin
+        assert response["X-Data-Source"] == "cached"
+        assert "Access-Control-Allow-Origin" not in client.get("/api/courses")
+
+    def test_is_found_in_the_cache_by_another_process(self, client: Client) -> None:
+        first = client.get("/api/courses")
+        stored.forget()
+        fresh.forget()
+        second = client.get("/api/courses")
+        assert (second["X-Data-Source"], second.content) == ("cached", first.content)
+
+    def test_nothing_is_stored_while_the_generation_is_unknown(self, client: Client) -> None:
+        with server_role():
+            for _ in range(2):
+                assert client.get("/api/courses")["X-Data-Source"] == "live"
+
+
+@pytest.mark.usefixtures("copy")
+class TestCached:
+    def test_stands_in_for_the_database_and_says_so(self, client: Client, dead: Any) -> None:
+        live = client.get("/api/courses").json()
+        catalogue = Course.objects.get()
+        catalogue.summary = "new"
+        catalogue.save()  # No longer fresh.
+        dead()
+        response = client.get("/api/courses")
+        body = response.json()
+        assert body.pop("degradation")["source"] == response["X-Data-Source"] == "cached"
+        assert body == live
+        assert response["X-System-Degraded"] == "true"
+        assert response["Cache-Control"] == "no-cache"
+
+    def test_never_shows_what_went_out_of_sight(self, client: Client, dead: Any, catalogue: Course) -> None:
+        client.get("/api/courses")
+        Field.objects.create(title="Dance", category=Category.objects.get())
+        catalogue.delete()
+        dead()
+        assert client.get("/api/courses")["X-Data-Source"] == "static"
+
+
+@pytest.mark.usefixtures("copy")
+class TestStatic:
+    def test_answers_what_nobody_asked_before(self, client: Client, dead: Any) -> None:
+        dead()
+        response = client.get("/api/courses?search=jazz&ordering=-title")
+        assert response.status_code == 200
+        assert response.json()["count"] == 1
+        assert degradation(response)["source"] == response["X-Data-Source"] == "static"
+        assert int(response["Age"]) >= 0
+        assert response["X-System-Degraded"] == "true"
+
+    @pytest.mark.parametrize("path", ["/api/courses/none", "/api/courses?page=9", "/api/courses?field=none"])
+    def test_what_it_does_not_hold_may_exist(self, client: Client, dead: Any, path: str) -> None:
+        dead()
+        response = client.get(path)
+        assert (response.status_code, response["Content-Type"]) == (503, "application/problem+json")
+        assert int(response["Retry-After"]) >= 1
+
+    def test_an_empty_list_is_an_answer_and_a_mistake_stays_one(self, client: Client, dead: Any) -> None:
+        dead()
+        assert client.get("/api/courses?search=nothing").json()["count"] == 0
+        assert client.get("/api/courses?page=x").status_code == 400
+        assert client.get("/api/courses", headers={"authorization": "Bearer x"}).status_code == 401
+
+    def test_a_full_pool_is_passed_by(self, client: Client) -> None:
+        pool = registry.bulkhead("read")
+        with pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.queued():
+            assert client.get("/api/courses?search=full")["X-Data-Source"] == "static"
+
+    def test_its_tag_is_its_own(self, client: Client, dead: Any) -> None:
+        live = client.get("/api/courses/jazz")["ETag"]
+        generation.raise_generation(removal=True)
+        dead()
+        degraded = client.get("/api/courses/jazz")["ETag"]
+        assert degraded != live
+        assert client.get("/api/courses/jazz", headers={"if-none-match": degraded}).status_code == 304
+
+
+class TestNothing:
+    def test_is_said_with_when_to_come_back(self, client: Client, dead: Any) -> None:
+        dead()
+        response = client.get("/api/courses")
+        assert (response.status_code, response["Cache-Control"]) == (503, "no-store")
+        assert int(response["Retry-After"]) >= 1
