@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from learn.models import Category, Course, Entry, EntryQuerySet, Field
+from learn.models import Category, Course, Entry, Field
 from learn.normalise import normalise
+from learn.rows import EntryQuerySet
 
 
 class TermsField(forms.CharField):

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
-from django.db import models, router, transaction
+from django.db import models, router
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
 from learn.columns import BytewiseCharField
 from learn.normalise import fingerprint, normalise, numbered, slugify
+from learn.rows import EntryQuerySet
 from learn.search import SearchTextField
 from learn.validators import (
     LEVEL_LENGTH,
@@ -25,51 +26,6 @@ from learn.validators import (
     validate_slug,
     validate_terms,
 )
-from resilience.tiers.generation import raise_generation
-
-# Columns that decide whether everybody sees a row.
-_PLACES = frozenset({"published", "field", "field_id", "category", "category_id"})
-
-
-class EntryQuerySet(models.QuerySet[Any]):
-    """Rows of the catalogue."""
-
-    def public(self) -> Self:
-        """Keep what everybody may see: published, under published parents."""
-        return self.filter(published=True)
-
-    def publish(self) -> int:
-        """Publish all rows and return how many were drafts."""
-        return self._set_published(True)
-
-    def unpublish(self) -> int:
-        """Turn all rows into drafts and return how many were published."""
-        return self._set_published(False)
-
-    def update(self, **columns: Any) -> int:
-        """Change all rows in one statement, as a write of the catalogue."""
-        with transaction.atomic(using=self.db):
-            changed = super().update(**columns)
-            if changed:
-                hides = columns.get("published") is not True and not _PLACES.isdisjoint(columns)
-                raise_generation(removal=hides, using=self.db)
-        return changed
-
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
-        """Store new rows, or new values of old ones, in one statement, as a write of the catalogue."""
-        entries = list(objs)
-        with transaction.atomic(using=self.db):
-            stored = super().bulk_create(entries, *args, **options)
-            if entries:
-                replaces = bool(options.get("update_conflicts"))
-                hides = replaces and not all(entry.published for entry in entries)
-                raise_generation(removal=hides, using=self.db)
-        return stored
-
-    def _set_published(self, published: bool) -> int:
-        return self.filter(published=not published).update(
-            published=published, revision=models.F("revision") + 1, updated=timezone.now()
-        )
 
 
 class FieldQuerySet(EntryQuerySet):

@@ -4,7 +4,11 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from resilience.tiers.static.keeping import prepare
+
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
 application = get_asgi_application()
+# Whoever starts in the middle of an outage has something to answer with.
+prepare()

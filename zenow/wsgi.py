@@ -6,6 +6,8 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from resilience.tiers.static.keeping import prepare
+
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
@@ -30,3 +32,5 @@ def without_process_environment(app: Wsgi) -> Wsgi:
 
 
 application = without_process_environment(get_wsgi_application())
+# Whoever starts in the middle of an outage has something to answer with.
+prepare()

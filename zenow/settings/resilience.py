@@ -74,6 +74,7 @@ RESILIENCE: dict[str, Any] = {
     },
     # What the steward does for the host beside watching: start to start, and what one run may take.
     "CHORES": {
+        "static": {"run": "resilience.tiers.static.keeping.run", "every": 2.0},
         "generation": {"run": "resilience.tiers.generation.refresh", "every": 5.0, "limit": 1.0},
         "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
         "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static import StaticInfo, building, files
+from resilience.tiers.static import StaticInfo, building, files, removing
 
 NO_FILE = 1
 """Exit status when there is no static file, or none could be built."""
@@ -24,13 +24,13 @@ _NICENESS = 10
 
 class Command(BaseCommand):
     help = (
-        "Build the static file from the fixtures, export it from the live database, or show its rows, "
-        "their age and where they come from."
+        "Build the static file from the fixtures, export it from the live database, remove from it what is "
+        "no longer public, or show its rows, their age and where they come from."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["build", "export", "status"])
+        parser.add_argument("action", choices=["build", "export", "remove", "status"])
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument("--if-missing", action="store_true", help="build only if no file opens")
         parser.add_argument("--if-changed", action="store_true", help="export only what has changed")
@@ -72,6 +72,8 @@ def _make(action: str, options: dict[str, Any]) -> StaticInfo | None:
             if options["if_missing"] and _opens():
                 return None
             return building.from_fixtures(rescue=options["if_missing"])
+        if action == "remove":
+            return removing.without_removed()
         if options["if_changed"] and not building.changed():
             return None
         return building.from_live()

@@ -29,7 +29,7 @@ logger = logging.getLogger("resilience.static")
 
 # A file that is being built has an alias of its own, known to this thread alone: migrations never run on
 # that of the tier.
-_BUILD = "resilience-static-build"
+BUILD = "resilience-static-build"
 
 _BATCH = 500
 # Nobody reads the file before it is complete, and a failed one is thrown away.
@@ -103,17 +103,17 @@ def _build(
     as_of: datetime | None = None,
     fingerprint: str = "",
 ) -> StaticInfo:
-    with files.published(epoch) as path, _database(path) as connection:
+    with files.published(epoch) as path, database(path) as connection:
         _make_tables(connection, export)
         later = _take_away_indexes(connection, export)
-        with transaction.atomic(using=_BUILD):
+        with transaction.atomic(using=BUILD):
             for model, found in rows():
                 _insert(connection, model, iter(found))
             _hide(export)
         _run(connection, later)
         connection.check_constraints()
         _run(connection, ["ANALYZE"])
-        counts = {each.name: _all(each.model).count() for each in export.resources}
+        counts = {each.name: all_rows(each.model).count() for each in export.resources}
         made = StaticInfo(
             source=source, as_of=as_of or _last_change(export), rows=counts, fingerprint=fingerprint
         )
@@ -124,17 +124,17 @@ def _build(
 
 
 @contextmanager
-def _database(path: Path) -> Iterator[Any]:
+def database(path: Path) -> Iterator[Any]:
     """Open the file to be filled, under the alias of building."""
     usual = connections[STATIC].settings_dict
     options = {**usual["OPTIONS"], "init_command": _PRAGMAS}
-    connection = DatabaseWrapper({**usual, "NAME": str(path), "OPTIONS": options}, _BUILD)
-    connections[_BUILD] = connection
+    connection = DatabaseWrapper({**usual, "NAME": str(path), "OPTIONS": options}, BUILD)
+    connections[BUILD] = connection
     try:
         yield connection
     finally:
         connection.close()
-        del connections[_BUILD]
+        del connections[BUILD]
 
 
 def _make_tables(connection: Any, export: Export) -> None:
@@ -143,7 +143,7 @@ def _make_tables(connection: Any, export: Export) -> None:
     labels = {model._meta.app_label for model in export.models}
     executor.migrate([node for node in executor.loader.graph.leaf_nodes() if node[0] in labels])
     for model in reversed(export.models):  # What a migration put in is in the source too.
-        _all(model)._raw_delete(_BUILD)
+        all_rows(model)._raw_delete(BUILD)
 
 
 def _take_away_indexes(connection: Any, export: Export) -> list[str]:
@@ -181,22 +181,25 @@ def _insert(connection: Any, model: type[models.Model], rows: Iterator[tuple[Any
 def _hide(export: Export) -> None:
     """Remove what not everybody may see: fixtures hold drafts too. Children first: they point to parents."""
     for resource in reversed(export.resources):
-        public = resource.rows().using(_BUILD).order_by().values("pk")
-        hidden = list(_all(resource.model).exclude(pk__in=public).values_list("pk", flat=True))
+        public = resource.rows().using(BUILD).order_by().values("pk")
+        hidden = list(all_rows(resource.model).exclude(pk__in=public).values_list("pk", flat=True))
         for start in range(0, len(hidden), _BATCH):
-            few = _all(resource.model).filter(pk__in=hidden[start : start + _BATCH])
-            few._raw_delete(_BUILD)
+            few = all_rows(resource.model).filter(pk__in=hidden[start : start + _BATCH])
+            few._raw_delete(BUILD)
 
 
 def _last_change(export: Export) -> datetime:
     """Return of what time the rows are: when the last of them was changed."""
-    found = [_all(each.model).aggregate(last=models.Max(each.changed))["last"] for each in export.resources]
+    found = [
+        all_rows(each.model).aggregate(last=models.Max(each.changed))["last"] for each in export.resources
+    ]
     now = timezone.now()
     return min(max((last for last in found if last is not None), default=now), now)
 
 
-def _all(model: type[models.Model]) -> models.QuerySet[Any]:
-    return model._base_manager.using(_BUILD)
+def all_rows(model: type[models.Model]) -> models.QuerySet[Any]:
+    """Return the rows of the file that is being built."""
+    return model._base_manager.using(BUILD)
 
 
 def _run(connection: Any, statements: list[str]) -> None:

@@ -44,6 +44,12 @@ def write(connection: Any, info: StaticInfo) -> None:
     connection.execute(f"INSERT INTO {_TABLE} VALUES (?, ?)", (FORMAT, text))  # noqa: S608 - a constant
 
 
+def replace(connection: Any, info: StaticInfo) -> None:
+    """Store it in a copy of another file."""
+    connection.execute(f"DROP TABLE {_TABLE}")
+    write(connection, info)
+
+
 def read(connection: sqlite3.Connection) -> StaticInfo:
     """Return what the file says of itself; raise `ValueError` or `sqlite3.Error` when it says nothing."""
     found = connection.execute(

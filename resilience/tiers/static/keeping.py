@@ -1,0 +1,113 @@
+"""Keep the static file up to date, as a chore of the steward, and there at all, when a server starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from django.conf import settings
+
+from resilience import conf, registry
+from resilience.primitives import TierUnavailableError
+from resilience.tiers.static import files
+
+logger = logging.getLogger("resilience.static")
+
+# An export that nothing hurries comes at most so often, in seconds.
+EXPORT_EVERY = 600.0
+# How long one may take before it is given up.
+_LONGEST = 300.0
+# Exit status of the command when another process builds.
+_BUSY = 4
+
+
+class Keeper:
+    """Decide what is due, from what the host knows of the catalogue; `run` is the chore."""
+
+    def __init__(self) -> None:
+        self._epoch = -1  # of the steward's lease: a new steward looks at everything anew
+        self._exported = self._removed = -1  # the generation and removals that the file is known to have
+        self._at = -EXPORT_EVERY
+
+    def run(self, epoch: int) -> None:
+        """Do what is due, and tell the host what the file holds.
+
+        Raises `RuntimeError` when a child failed: it has said why in the log.
+        """
+        if epoch != self._epoch:
+            self.__init__()  # type: ignore[misc]
+            self._epoch = epoch
+        build_if_missing()
+        self._bring_up_to_date()
+        told = files.current().info.shown()
+        if registry.store().static_rows.read() != told:
+            registry.store().static_rows.write(told)
+
+    def _bring_up_to_date(self) -> None:
+        if registry.breaker("database").refuses():
+            return
+        mark = registry.store().marks.read()
+        if mark.removals != self._removed and self._removed >= 0:
+            _child("remove", "--background")
+        now = time.monotonic()
+        if mark.generation != self._exported and now - self._at >= EXPORT_EVERY:
+            self._at = now
+            if _child("export", "--if-changed", "--background"):
+                self._exported = mark.generation
+        self._removed = mark.removals
+
+
+def prepare() -> None:
+    """See to it, beside what is going on, that there is a file; called where a server loads the project."""
+    if registry.role() == "server":
+        threading.Thread(target=_prepare, name="resilience-static", daemon=True).start()
+
+
+def _prepare() -> None:
+    try:
+        build_if_missing()
+    except Exception:  # the steward goes on trying
+        logger.exception("no static file could be built at the start")
+
+
+def build_if_missing() -> None:
+    """Have a static file built from the fixtures where none opens; raise `RuntimeError` if that fails."""
+    try:
+        files.current()
+    except TierUnavailableError:
+        _child("build", "--if-missing")
+
+
+def _child(*arguments: str) -> bool:
+    """Run the command in a process of its own; False when another one is at it."""
+    ran = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "django", "fallback", *arguments],
+        env={**os.environ, **_environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LONGEST,
+        check=False,
+    )
+    if ran.returncode not in (0, _BUSY):
+        said = ran.stdout.strip().splitlines()[-1:] or ["it said nothing"]
+        raise RuntimeError(f"fallback {arguments[0]} ended with status {ran.returncode}: {said[0]}")
+    return ran.returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "RESILIENCE_ROLE": "command",
+        "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "STATIC_DIR": str(conf.static_dir()),
+    }
+
+
+_keeper = Keeper()
+run = _keeper.run
