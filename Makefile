@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test django-suites outages coverage chaos mutation bench
+.PHONY: install run serve test django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -69,9 +69,19 @@ django-suites: install
 
 # Outages of a real database, cache and partner under load, with the open intervals of production; `make test` has 1 s.
 outages: install
-	OUTAGE_OPEN_FOR=15 $(BIN)/pytest -q --timeout=180 tests/functional/test_database_*.py
-	OUTAGE_OPEN_FOR=10 $(BIN)/pytest -q --timeout=180 tests/functional/test_cache_outages.py
-	OUTAGE_OPEN_FOR=30 $(BIN)/pytest -q --timeout=180 tests/functional/test_partner_outages.py
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target outages-database outages-cache outages-partner
+
+outages-database: export OUTAGE_OPEN_FOR := 15
+outages-database:
+	$(BIN)/pytest -q tests/functional/test_database_*.py tests/functional/test_steward_lost.py
+
+outages-cache: export OUTAGE_OPEN_FOR := 10
+outages-cache:
+	$(BIN)/pytest -q tests/functional/test_cache_outages.py
+
+outages-partner: export OUTAGE_OPEN_FOR := 30
+outages-partner:
+	$(BIN)/pytest -q tests/functional/test_partner_outages.py
 
 # Every line and branch of the primitives, by their own tests.
 coverage: install

@@ -29,9 +29,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("outages")
     for line in (
-        "| fault | requests | answers | slowest | refusal: median, slowest | connects and sends | "
-        "backends left | opened by | live again after |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| outage | requests | answers | slowest | refusal: median, slowest | liveness: median | "
+        "connects and sends | backends left | opened by | live again after |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *Outage.rows,
     ):
         terminalreporter.write_line(line)

@@ -19,6 +19,9 @@ Rated = TypeVar("Rated", bound="RatedSite")
 class RatedSite(DatabaseSite):
     """Two workers on SQLite; `proxy` is the wire to the dependency that a test breaks."""
 
+    threshold = 5
+    writes = False
+
     def __init__(self, *, cache: FaultProxy, partner: FaultProxy) -> None:
         SiteServer.__init__(
             self,

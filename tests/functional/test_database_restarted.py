@@ -11,4 +11,4 @@ def test_no_breaker_opens_once_it_is_back(outage_site: Site) -> None:
         outage.begins(lambda: None, lasts=3.0)
         assert outage.transitions()[before:] == []
         assert all(outage_site.is_well(seen) for seen in outage.seen if seen.at - seen.seconds > outage.began)
-    outage.check(opens=None)
+    outage.check(opens_by="nothing")

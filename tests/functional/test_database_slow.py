@@ -29,7 +29,8 @@ def test_a_slow_wire_costs_failures(outage_site: Site) -> None:
 
 def test_a_slow_server_ends_its_own_statements_and_frees_its_backends(outage_site: Site) -> None:
     connection = psycopg.connect(outage_site.server.url, autocommit=True)
-    with connection, Outage("slow by 5 s in the server", outage_site) as outage:
+    # Without writers: what they store in another table is well, and more than half of all calls.
+    with connection, Outage("slow by 5 s in the server", outage_site, writes=False) as outage:
         outage.begins(lambda: connection.execute(SLOW), lasts=0.0)
         # By rate: what was well before the fault would outweigh it for as long as the window is.
         outage_site.manage("breakers", "reset", "database")
@@ -38,5 +39,5 @@ def test_a_slow_server_ends_its_own_statements_and_frees_its_backends(outage_sit
         assert left is not None
         outage.left_active = left[0]
         outage.ends(lambda: connection.execute(FAST))
-    outage.check(opens=r"^CLOSED to OPEN, 0 failures and \d+ slow")
+    outage.check(opens_by="slow")
     assert outage.left_active == 0

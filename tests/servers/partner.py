@@ -1,10 +1,17 @@
-"""The stand-in partner, in a thread of the suite."""
+"""The stand-in partner, in a thread of the suite or as a process that can be killed and stopped."""
 
+import http.client
+import shutil
+import sys
+import tempfile
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from learn.management.commands.ratings_stub import RatingsStub
+from learn.management.commands.ratings_stub import CONTROL, RatingsStub
+from tests.servers.process import ServerProcess
+from tests.servers.site import ROOT
 
 
 class Partner(RatingsStub):
@@ -21,3 +28,34 @@ class Partner(RatingsStub):
         self.shutdown()
         self.server_close()
         self._thread.join()
+
+
+class PartnerServer(ServerProcess):
+    """`manage.py ratings_stub`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="zenow-partner-"))
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    def command(self) -> list[str | Path]:
+        return [sys.executable, ROOT / "manage.py", "ratings_stub", "--port", str(self.port)]
+
+    def answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", CONTROL)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self.directory)

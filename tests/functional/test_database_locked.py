@@ -1,0 +1,15 @@
+"""Somebody locks a table of the catalogue: the database is well, and says so by its lock time-out."""
+
+import psycopg
+
+from tests.functional.outages import Outage, Site
+
+
+def test_a_locked_table_costs_no_failure(outage_site: Site) -> None:
+    connection = psycopg.connect(outage_site.server.url)
+    with connection, Outage("a table locked", outage_site) as outage:
+        outage.begins(lambda: connection.execute("LOCK TABLE learn_course"), lasts=6.0)
+        outage.ends(connection.rollback)
+    outage.check(opens_by="nothing")
+    assert outage.transitions() == []
+    assert {seen.source for seen in outage.seen} == {"live", "static"}
