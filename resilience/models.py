@@ -26,6 +26,20 @@ class Event(models.Model):
         return " ".join(filter(None, (f"{self.at:%Y-%m-%d %H:%M:%S}", self.kind, self.breaker)))
 
 
+class Breaker(models.Model):
+    """A breaker of this host, as the admin and its permissions see it. It has no table: see `registry`."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [("steer_breakers", "Can reset, isolate and disable circuit breakers")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Minute(models.Model):
     """One counter of one store when a minute ended, as `name` (labels parted by `|`) and its `total`.
 
