@@ -34,7 +34,7 @@ from django.db import connections, transaction
 from django.db.utils import load_backend
 from pytest_django.plugin import DjangoDbBlocker
 
-from resilience import registry
+from resilience import registry, steward
 from resilience.registry import Registry
 from tests.servers import PostgresServer, RedisServer
 from zenow.settings.base import database_settings
@@ -78,6 +78,7 @@ def _own_store(_journals: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("RESILIENCE_EVENTS_DIR", str(next(_journals)))
     before = registry.use(Registry())
     yield
+    steward.stop()  # that a request of this test has started
     registry.use(before)
 
 

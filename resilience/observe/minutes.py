@@ -13,6 +13,8 @@ from resilience.primitives import Store
 from resilience.primitives.store.layout import SECRET, SECRET_BYTES, WORD
 
 KIND = "minute"
+# What the history is made of; what else is counted (chores, drills) would only fill the table.
+KEPT = ("responses", "calls", "rejected", "transitions", "dropped")
 # So many counters stand in one line.
 _PER_LINE = 400
 
@@ -39,8 +41,9 @@ def run(_epoch: int) -> None:
 
 
 def counted(store: Store) -> dict[str, int]:
-    """Return all counters of the host by name, those too that the breakers keep themselves."""
-    totals = {"|".join(labels): total for labels, total in store.counters.totals().items()}
+    """Return the counters of the host that are kept, by name, those too that the breakers keep themselves."""
+    counters = store.counters.totals().items()
+    totals = {"|".join(labels): total for labels, total in counters if labels[0] in KEPT}
     for name, breaker in registry.breakers().items():
         totals[f"calls|{name}|call|success"] = breaker.calls().get(("call", "success"), 0)
         totals[f"rejected|{name}"] = breaker.snapshot().rejected

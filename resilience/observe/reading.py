@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,6 +24,7 @@ logger = logging.getLogger("resilience.events")
 T = TypeVar("T")
 Entry = dict[str, Any]
 
+_DAY = 86_400.0
 _CLOSED: Entry = {"data": {"after": "CLOSED"}}
 # How long a command, which has no deadlines, waits for the database before it reads the journal.
 _COMMAND_WAITS = 1.5
@@ -167,11 +169,17 @@ class FromJournal:
         return [*before.values(), *within]
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
-        found = [
-            entry
-            for entry in journal().entries()
-            if entry["kind"] != MINUTE and kind in ("", entry["kind"]) and breaker in ("", entry["breaker"])
-        ]
+        # The last day first: files of earlier days are not even opened for it.
+        for since in (time.time() - _DAY, 0.0):
+            found = [
+                entry
+                for entry in journal().entries(since)
+                if entry["kind"] != MINUTE
+                and kind in ("", entry["kind"])
+                and breaker in ("", entry["breaker"])
+            ]
+            if len(found) >= limit:
+                break
         return sorted(found, key=_at, reverse=True)[:limit]
 
     def _counts(self, since: float) -> Iterator[Count]:

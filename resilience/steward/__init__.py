@@ -29,6 +29,15 @@ def start() -> None:
             _started.start()
 
 
+def stop() -> None:
+    """End this process's standby; the next request starts another."""
+    global _started
+    with _lock:
+        ended, _started = _started, None
+    if ended is not None:
+        ended.stop()
+
+
 def duties(epoch: int) -> list[Duty]:
     """Make all that the steward of this epoch does: the watches, then the chores of the settings."""
     store = registry.store()

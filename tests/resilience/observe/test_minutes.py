@@ -54,7 +54,9 @@ class TestMinutes:
             add("live", 3)
             minutes.run(1)
             minutes.run(1)
-            assert "responses|live" not in lines()[0]
+            add("static", 1)
+            minutes.run(1)
+            assert lines()[0] == {"responses|static": 1}
 
     def test_hold_the_calls_and_refusals_of_breakers(self) -> None:
         with server_role():
