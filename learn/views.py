@@ -26,6 +26,7 @@ from learn.validators import SLUG_LENGTH
 from resilience.problems import ConflictError
 from resilience.reads import ResilientReads
 from resilience.scope import pool
+from resilience.writes import ResilientWrites
 
 
 def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["EntryViewSet"]]:
@@ -42,7 +43,7 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
 
 
 @pool(None, writes="write")
-class EntryViewSet(ResilientReads, ModelViewSet[Any]):
+class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     """Read what is public; write, as staff, whatever is there."""
 
     model: type[Category] | type[Field] | type[Course]
@@ -85,6 +86,7 @@ class EntryViewSet(ResilientReads, ModelViewSet[Any]):
         """Delete an entry that nothing belongs to."""
         with transaction.atomic(using=self._writer()):
             entry = self._one(self._lockable())
+            self.check_unchanged(entry.revision)
             try:
                 entry.delete()
             except models.ProtectedError as error:
@@ -99,6 +101,8 @@ class EntryViewSet(ResilientReads, ModelViewSet[Any]):
         try:
             with transaction.atomic(using=self._writer()):
                 old = None if slug is None else self._one(self._lockable())
+                if old is not None:
+                    self.check_unchanged(old.revision)
                 serializer = self.get_serializer(
                     old, data=self.request.data, partial=self.request.method == "PATCH"
                 )
@@ -109,11 +113,24 @@ class EntryViewSet(ResilientReads, ModelViewSet[Any]):
             raise ConflictError(
                 "Another write came in between and took this slug, code or parent."
             ) from error
-        response = Response(self.get_serializer(row).data, status=code)
+        response = self._tagged(Response(self.get_serializer(row).data, status=code))
         if slug is None:
             name = f"{entry._meta.model_name}-detail"
             response["Location"] = reverse(name, kwargs={"slug": entry.slug}, request=self.request)
         return response
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Show an entry, with the tag that `If-Match` takes."""
+        return self._tagged(super().retrieve(request, *args, **kwargs))
+
+    @staticmethod
+    def _tagged(response: Response) -> Response:
+        response.revision = response.data["revision"]  # type: ignore[attr-defined]
+        return response
+
+    def write_alias(self) -> str:
+        """Return the database that takes the writes."""
+        return self._writer()
 
     def _writer(self) -> str:
         return router.db_for_write(self.model)

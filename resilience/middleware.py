@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +12,19 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from resilience import conf, registry, steward
+from resilience import conf, outages, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
+from resilience.db.failures import OutcomeUnknownError
 from resilience.observe import answers
-from resilience.outages import is_outage, retry_after
-from resilience.problems import UNAVAILABLE, problem
-from resilience.scope import RequestScope, current_scope, is_read, pool_of, request_scope
+from resilience.outages import is_outage
+from resilience.scope import (
+    RequestScope,
+    current_scope,
+    has_committed,
+    is_read,
+    pool_of,
+    request_scope,
+)
 from resilience.tiers import fresh
 
 # What dashboards and clients read, by the name of the breaker.
@@ -94,14 +100,13 @@ class ResilienceMiddleware:
 
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Build the 503 that says when to come back: a problem under `/api/`, a readable page elsewhere."""
-    seconds = max(1, math.ceil(retry_after(error)))
-    response: HttpResponse
-    if request.path_info.startswith("/api/"):
-        response = problem(503, detail=UNAVAILABLE)
-    else:
-        response = HttpResponse(render_to_string("resilience/503.html", {"seconds": seconds}), status=503)
-    response["Retry-After"] = str(seconds)
-    response["Cache-Control"] = "no-store"
+    writes = not is_read(request)
+    response = outages.unavailable(error, writes=writes)
+    if not request.path_info.startswith("/api/"):
+        unknown = writes and (isinstance(error, OutcomeUnknownError) or has_committed())
+        said = {"seconds": response["Retry-After"], "writes": writes, "unknown": unknown}
+        response.content = render_to_string("resilience/503.html", said)
+        response["Content-Type"] = "text/html; charset=utf-8"
     return response
 
 

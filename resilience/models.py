@@ -1,6 +1,7 @@
 """What the app keeps in the database; nothing that a request needs when that is away."""
 
 from django.db import models
+from django.utils import timezone
 
 
 class Event(models.Model):
@@ -61,6 +62,20 @@ class Minute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.name} {self.total}"
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a request, by whoever asked, for what, and under which key."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    fingerprint = models.CharField(max_length=32)  # of the body that was sent
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField()
+    body = models.TextField()
+    created = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.status}"
 
 
 class Generation(models.Model):

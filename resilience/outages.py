@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import django.db
+from django.http import HttpResponse
 
 from resilience import registry
 from resilience.db import failures
 from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
+from resilience.problems import UNAVAILABLE, problem
+from resilience.scope import has_committed
 
 # A dependency that failed once, or was busy, may be well with the next request.
 SOON = 1.0
+NOT_SEEN = (
+    "The connection was lost at the very end: nobody knows whether this was stored. Repeat it with the same "
+    "Idempotency-Key, which settles it, or look before you repeat it."
+)
 # The class of SQLSTATEs that means: lost against another transaction, ask again (deadlock, serialisation).
 ROLLED_BACK = "40"
 
@@ -29,6 +38,20 @@ def is_outage(error: BaseException) -> bool:
     state = getattr(failures.driver_error(error), "sqlstate", None) or ""
     busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError)
     return state.startswith(ROLLED_BACK) or (busy and outcome is Outcome.IGNORED)
+
+
+def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
+    """Build the 503 problem that says when to come back and, of a write, what became of it (`outcome`)."""
+    said: dict[str, str] = {}
+    detail = UNAVAILABLE
+    if writes:
+        known = not (isinstance(error, failures.OutcomeUnknownError) or has_committed())
+        said["outcome"] = "not_stored" if known else "unknown"
+        detail = f"{UNAVAILABLE} Nothing was stored." if known else NOT_SEEN
+    response = problem(503, detail=detail, **said)
+    response["Retry-After"] = str(max(1, math.ceil(retry_after(error))))
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def retry_after(error: BaseException) -> float:

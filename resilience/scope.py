@@ -23,13 +23,14 @@ _current: ContextVar[RequestScope | None] = ContextVar("resilience_scope", defau
 class RequestScope:
     """Hold what one request shares between its guards, from the middleware to the last header."""
 
-    __slots__ = ("deadline", "degraded", "outage", "place")
+    __slots__ = ("committed", "deadline", "degraded", "outage", "place")
 
     def __init__(self, deadline: Deadline | None) -> None:
         self.deadline = deadline
         self.place = ExitStack()
         self.outage: BaseException | None = None
         self.degraded = False
+        self.committed = False
 
     def enter_pool(self, name: str) -> None:
         """Hold a place in the pool until the request ends. Raises `BulkheadFullError`."""
@@ -39,6 +40,18 @@ class RequestScope:
 def current_scope() -> RequestScope | None:
     """Return the scope of the request at hand, or `None` outside a request."""
     return _current.get()
+
+
+def note_commit() -> None:
+    """Remember that the request at hand has stored something: what fails later does not undo it."""
+    if (scope := _current.get()) is not None:
+        scope.committed = True
+
+
+def has_committed() -> bool:
+    """Tell whether the request at hand has stored something."""
+    scope = _current.get()
+    return scope is not None and scope.committed
 
 
 def is_read(request: HttpRequest) -> bool:

@@ -11,6 +11,11 @@ PROBLEM = {
         "title": {"type": "string", "example": "Bad Request"},
         "status": {"type": "integer", "example": 400},
         "detail": {"type": "string"},
+        "outcome": {
+            "type": "string",
+            "enum": ["not_stored", "unknown"],
+            "description": "Of a write that an outage ended: what became of it.",
+        },
         "errors": {
             "type": "array",
             "description": "One member for each query parameter or member of the body that is wrong.",
@@ -32,6 +37,32 @@ PROBLEM = {
 }
 
 
+DEGRADATION = {
+    "type": "object",
+    "description": "There when something stood in for the database: from where, of what time, in a sentence.",
+    "required": ["source", "as_of", "notice"],
+    "properties": {
+        "source": {"type": "string", "enum": ["cached", "static", "mock"]},
+        "as_of": {"type": "string", "format": "date-time"},
+        "notice": {"type": "string"},
+    },
+}
+# Of each read of the catalogue.
+READ_HEADERS = {
+    "X-Data-Source": ("Which tier answered: live, cached, static or mock.", "string"),
+    "X-System-Degraded": ("Whether a breaker is not closed, or this answer is degraded.", "string"),
+    "Age": ("How old a stored answer is, in seconds.", "integer"),
+    "Cache-Status": ("What the store of answers did (RFC 9211).", "string"),
+    "ETag": ("What `If-None-Match` and, of an entry, `If-Match` take.", "string"),
+}
+WRITE_HEADERS = {
+    "post": ("Idempotency-Key", "A repeat with the same key gets the first answer, for a day.", 255),
+    "put": ("If-Match", "The tag of the entry that is to be replaced; of another one it is 412.", None),
+    "patch": ("If-Match", "The tag of the entry that is to be changed; of another one it is 412.", None),
+    "delete": ("If-Match", "The tag of the entry that is to be deleted; of another one it is 412.", None),
+}
+
+
 def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Return the (path, regex, method, view) of each endpoint with its path shortened."""
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
@@ -45,3 +76,34 @@ def with_problems(result: dict[str, Any], generator: Any, request: Any, public: 
         for operation in operations.values():
             operation["responses"].setdefault("default", {"description": "An error.", "content": answer})
     return result
+
+
+def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Return the schema with what the catalogue's reads and writes say and take in headers."""
+    result["components"]["schemas"]["Degradation"] = DEGRADATION
+    member = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
+    for path, operations in result["paths"].items():
+        if not path.startswith(("/api/categories", "/api/fields", "/api/courses")) or path.endswith("rating"):
+            continue
+        for method, operation in operations.items():
+            if method == "get":
+                answer = operation["responses"]["200"]
+                answer["headers"] = {
+                    name: {"description": text, "schema": {"type": kind}}
+                    for name, (text, kind) in READ_HEADERS.items()
+                }
+                answer["content"] = {
+                    kind: {"schema": {"allOf": [content["schema"], _with_degradation(member)]}}
+                    for kind, content in answer["content"].items()
+                }
+            else:
+                name, text, longest = WRITE_HEADERS[method]
+                schema = {"type": "string"} | ({"maxLength": longest} if longest else {})
+                operation.setdefault("parameters", []).append(
+                    {"in": "header", "name": name, "description": text, "schema": schema}
+                )
+    return result
+
+
+def _with_degradation(member: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"degradation": member}}

@@ -17,6 +17,7 @@ from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
 from resilience.primitives import Admission, BreakerOpenError, Outcome, current_deadline, deadline_scope
+from resilience.scope import note_commit
 
 # Note [Why COMMIT is never refused]
 # Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
@@ -193,7 +194,8 @@ class GuardedWrapper(_DjangosWrapper):
             if self._admission is None or not self.asked:
                 return super()._commit()  # nothing was sent since BEGIN, nor is anything now
             with Measured(self, self._admission, "commit", counts=True):
-                return super()._commit()
+                super()._commit()
+            note_commit()
         finally:
             self._release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +20,8 @@ SHARED = "max-age=0, s-maxage=30, stale-if-error=300"
 PRIVATE = "private, max-age=0"
 # A cache in front would go on serving a degraded answer after the recovery.
 DEGRADED = {"cached": "no-cache", "static": "no-cache", "mock": "no-store"}
+
+_ENTRY_TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{24}"')
 
 _NOTICES = {
     "cached": "The catalogue's database is not available at the moment. This answer was kept from earlier.",
@@ -61,8 +64,28 @@ def degrade(response: HttpResponse, source: str, as_of: datetime) -> None:
 def certify(request: HttpRequest, response: HttpResponse) -> None:
     """Give a live answer its tag, unless the view gave it one, and say who may keep it for how long."""
     if not response.has_header("ETag"):
-        response["ETag"] = f'"{_digest(response.content)}"'
+        response["ETag"] = tag(response.content, getattr(response, "revision", None))
     response["Cache-Control"] = PRIVATE if "HTTP_AUTHORIZATION" in request.META else SHARED
+
+
+def tag(body: bytes, revision: int | None = None) -> str:
+    """Return the tag of a live answer.
+
+    An entry's begins with its revision, which is what `If-Match` means: what the answer shows of its parents
+    may change without it.
+    """
+    return f'"{_digest(body)}"' if revision is None else f'"{revision}-{_digest(body)}"'
+
+
+def revision_of(given: str) -> int | None:
+    """Return the revision that a strong tag names; None for any other."""
+    found = _ENTRY_TAG.fullmatch(given)
+    return None if found is None else int(found[1])
+
+
+def is_degraded(given: str) -> bool:
+    """Tell whether a tag is that of an answer that stood in for the database."""
+    return given.removeprefix("W/").strip('"').partition("-")[0] in DEGRADED
 
 
 def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:

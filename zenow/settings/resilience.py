@@ -74,6 +74,8 @@ RESILIENCE: dict[str, Any] = {
     },
     # What the steward does for the host beside watching: start to start, and what one run may take.
     "CHORES": {
+        "idempotency": {"run": "resilience.idempotency.prune", "every": 600.0, "limit": 60.0},
+        "refresh_tokens": {"run": "zenow.accounts.pruning.run", "every": 3600.0, "limit": 60.0},
         "static": {"run": "resilience.tiers.static.keeping.run", "every": 2.0},
         "generation": {"run": "resilience.tiers.generation.refresh", "every": 5.0, "limit": 1.0},
         "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},

@@ -1,0 +1,98 @@
+"""Keep the first answer under each Idempotency-Key, in the transaction that it tells of, for a day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from resilience.models import IdempotencyKey
+from resilience.problems import ConflictError
+
+KEPT_FOR = timedelta(hours=24)
+LENGTH = 255
+_BATCH = 1_000
+
+
+class BadKeyError(APIException):
+    """The header holds no key."""
+
+    status_code = 400
+
+
+class KeyReusedError(APIException):
+    """The key was used for another body."""
+
+    status_code = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Name one request: who asked for what under which key, and with which body."""
+
+    name: str
+    fingerprint: str
+
+
+def claim_of(request: Request, key: str) -> Claim:
+    """Return the claim of a request; raise `BadKeyError` for a key that is none."""
+    if not (0 < len(key) <= LENGTH and key.isascii() and key.isprintable()):
+        raise BadKeyError(f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters.")
+    asked = [str(request.user.pk), request.method, request.path, key]
+    body = json.dumps(request.data, sort_keys=True, default=str)
+    return Claim(_digest(json.dumps(asked)), _digest(body))
+
+
+def first_answer(claim: Claim, using: str) -> HttpResponse | None:
+    """Return the answer that the key had, in the transaction at hand; from here on nobody else may use it.
+
+    Raises `ConflictError` (409) while another transaction holds the key: PostgreSQL is asked without waiting.
+    SQLite lets one writer in at a time, so the second waits for the first, and finds its answer. Raises
+    `KeyReusedError` (422) for a key of another body.
+    """
+    connection: Any = connections[using]
+    if connection.vendor == "postgresql":
+        number = int.from_bytes(bytes.fromhex(claim.name)[:8], "big", signed=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+            if not cursor.fetchone()[0]:
+                raise ConflictError(
+                    "A request with this Idempotency-Key is being answered. Try again shortly."
+                )
+    kept = IdempotencyKey.objects.using(using).filter(pk=claim.name).first()
+    if kept is not None and kept.created < timezone.now() - KEPT_FOR:
+        kept.delete(using=using)
+        return None
+    if kept is None:
+        return None
+    if kept.fingerprint != claim.fingerprint:
+        raise KeyReusedError("This Idempotency-Key was used for another body. Take a new one.")
+    return HttpResponse(
+        kept.body, status=kept.status, headers={**kept.headers, "Idempotent-Replayed": "true"}
+    )
+
+
+def keep(claim: Claim, status: int, headers: dict[str, str], body: str, using: str) -> None:
+    """Store the first answer, in the transaction that it tells of."""
+    IdempotencyKey.objects.using(using).create(
+        pk=claim.name, fingerprint=claim.fingerprint, status=status, headers=headers, body=body
+    )
+
+
+def prune(epoch: int = 0) -> None:
+    """Delete what is older than a day, a few at a time: nobody waits for it."""
+    old = IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(created__lt=timezone.now() - KEPT_FOR)
+    while keys := list(old.values_list("pk", flat=True)[:_BATCH]):
+        IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(pk__in=keys).delete()
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
