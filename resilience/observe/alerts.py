@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from resilience import conf, registry
 from resilience.conf import AlertConfig
 from resilience.observe.channels import Alert, send
+from resilience.observe.events import hostname
 from resilience.observe.journal import journal
 from resilience.observe.memory import recall, remember
 from resilience.observe.minutes import store_identity
@@ -103,7 +103,7 @@ class _Breaker:
             text=text,
             count=count,
             at=self._now,
-            host=socket.gethostname(),
+            host=hostname(),
             serious=serious,
             facts=facts,
         )
@@ -204,9 +204,7 @@ def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list
     if last is not None and seen.at - last < config.quiet:
         return []
     what = "made-up rows are" if source == "mock" else "the static copy is"
-    return [
-        Alert(kind=source, text=f"{what} served to clients", count=new, at=seen.at, host=socket.gethostname())
-    ]
+    return [Alert(kind=source, text=f"{what} served to clients", count=new, at=seen.at, host=hostname())]
 
 
 def _passes(seen: Seen, memory: Memory) -> list[Alert]:
@@ -217,7 +215,7 @@ def _passes(seen: Seen, memory: Memory) -> list[Alert]:
     memory["passes"] = total
     who = seen.by()
     text = f"the board was entered by pass, {new} times" + (f", last by {who}" if who else "")
-    return [Alert(kind="pass", text=text, count=new, at=seen.at, host=socket.gethostname())]
+    return [Alert(kind="pass", text=text, count=new, at=seen.at, host=hostname())]
 
 
 def _last_pass() -> str:

@@ -70,7 +70,7 @@ def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
     stamped = {
         "id": str(uuid.uuid4()),
         "at": time.time() if at is None else at,
-        "host": socket.gethostname()[:_NAME],
+        "host": hostname(),
         **entry,
     }
     try:
@@ -86,6 +86,11 @@ def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
         logger.warning("events are written again")
     _dropping = False
     return True
+
+
+def hostname() -> str:
+    """Return this host's name, as events carry it."""
+    return socket.gethostname()[:_NAME]
 
 
 def _count(*labels: str) -> None:

@@ -7,12 +7,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from resilience import registry
 from resilience.observe.answers import FALLBACKS, SOURCES, UNANSWERED
+from resilience.observe.events import hostname
 from resilience.observe.outage import Outage, outages
 from resilience.observe.reading import Entry, Reading, read
+from resilience.primitives import State
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
 
+# A host from which no change of an open breaker was heard for so long, in seconds, is taken to be gone.
+_SILENT = 3_600.0
 # Outages listed one by one, newest first; they are all counted.
 _LISTED = 100
 # Calls that ended so say something about the service; these two are errors.
@@ -33,7 +38,7 @@ def summary(span: str | float = "day") -> dict[str, Any]:
         return reading.sums(since), reading.changes(since)
 
     (sums, changes), source = read(ask)
-    happened = outages(changes, since, until)
+    happened = outages(changes, since, until, lasts=_lasts)
     by_source = {name: sums.get(f"responses|{name}", 0) for name in SOURCES}
     total = sum(by_source.values())
     unanswered = sum(by_source[name] for name in UNANSWERED)
@@ -103,6 +108,14 @@ def table(span: str | float = "day") -> str:
 def iso(seconds: float) -> str:
     """Return wall seconds as people and JSON read them, to the second, in UTC."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lasts(host: str, breaker: str, changed: float) -> bool:
+    """Say whether a breaker that was last seen open is so still: on this host as its store has it now."""
+    if host == hostname() and breaker in registry.breakers():
+        return registry.breaker(breaker).shown() is not State.CLOSED
+    # Of another host nothing is known but that a probe would have changed it since.
+    return time.time() - changed < _SILENT
 
 
 def _services(sums: dict[str, int], happened: list[Outage]) -> dict[str, Any]:

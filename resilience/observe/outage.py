@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,24 +25,38 @@ class Outage:
     reason: str
 
 
-def outages(changes: Iterable[dict[str, Any]], since: float, until: float) -> list[Outage]:
+def outages(
+    changes: Iterable[dict[str, Any]],
+    since: float,
+    until: float,
+    *,
+    lasts: Callable[[str, str, float], bool] = lambda host, breaker, changed: True,
+) -> list[Outage]:
     """Return the outages that reach into the span, oldest first.
 
-    `changes`: events of the kinds `CHANGES`, oldest first; the first of a breaker says how the span began.
+    `changes`: events of the kinds `CHANGES`, oldest first, from the opening on of what was open when the span
+    began. An end that nobody wrote down, because the host went away or its store was built anew, is that of
+    the last change: `lasts` says of a host, a breaker and when it last changed whether it is open still.
     """
     begun: dict[tuple[str, str], dict[str, Any]] = {}
+    changed: dict[tuple[str, str], float] = {}
     found: list[Outage] = []
     for change in changes:
         key, data = (change["host"], change["breaker"]), change["data"]
-        if data["after"] == "CLOSED":
-            opened = begun.pop(key, None)
-            if opened is not None and change["at"] >= since:
-                found.append(_outage(opened, change["at"], since, until))
-        elif change["kind"] != "isolate":
+        opened = begun.get(key)
+        if opened is not None and "CLOSED" in (data["before"], data["after"]):
+            end = change["at"] if data["after"] == "CLOSED" else changed[key]
+            found.append(_outage(begun.pop(key), end, since, until))
+        if data["after"] != "CLOSED" and change["kind"] != "isolate":
             # Half-open and open again belong to the same outage.
             begun.setdefault(key, change)
-    found += [_outage(opened, None, since, until) for opened in begun.values()]
-    return sorted(found, key=lambda outage: outage.began)
+        changed[key] = change["at"]
+    for key, opened in begun.items():
+        ended = None if lasts(*key, changed[key]) else changed[key]
+        found.append(_outage(opened, ended, since, until))
+    return sorted(
+        (one for one in found if one.ended is None or one.ended >= since), key=lambda one: one.began
+    )
 
 
 def _outage(opened: dict[str, Any], ended: float | None, since: float, until: float) -> Outage:

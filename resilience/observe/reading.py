@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from django.db.models import F, Max, Min
+from django.db.models import F, Max, Min, Q
 
 from resilience import registry
 from resilience.db.probe import probe
@@ -25,7 +26,6 @@ T = TypeVar("T")
 Entry = dict[str, Any]
 
 _DAY = 86_400.0
-_CLOSED: Entry = {"data": {"after": "CLOSED"}}
 # How long a command, which has no deadlines, waits for the database before it reads the journal.
 _COMMAND_WAITS = 1.5
 
@@ -53,10 +53,7 @@ class Reading(Protocol):
         ...
 
     def changes(self, since: float) -> list[Entry]:
-        """Return the changes of breakers, oldest first, beginning with how each came into the span.
-
-        That is the first opening since it was last closed, or else that closing.
-        """
+        """Return the changes of breakers, oldest first, from the opening on of what was open at `since`."""
         ...
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
@@ -115,16 +112,21 @@ class FromDatabase:
             yield Count(at.timestamp(), (host, store, name), before, total)
 
     def changes(self, since: float) -> list[Entry]:
-        changed = Event.objects.filter(kind__in=CHANGES)
-        earlier = changed.filter(at__lt=_time(since)).order_by("at")
+        changed = Event.objects.filter(kind__in=CHANGES).order_by("at")
+        closes, opens = Q(data__after="CLOSED"), ~Q(data__after="CLOSED") & ~Q(kind="isolate")
+        states = (
+            changed.filter(at__lt=_time(since))
+            .order_by()
+            .values("host", "breaker")
+            .annotate(closed=Max("at", filter=closes), opened=Max("at", filter=opens))
+        )
         before: list[Entry] = []
-        for host, breaker in earlier.order_by().values_list("host", "breaker").distinct():
-            of_one = earlier.filter(host=host, breaker=breaker)
-            closing = of_one.filter(data__after="CLOSED").last()
-            openings = of_one.exclude(kind="isolate").exclude(data__after="CLOSED")
-            opening = (openings if closing is None else openings.filter(at__gt=closing.at)).first()
-            before += [_entry(event) for event in (opening or closing,) if event is not None]
-        return [*before, *map(_entry, changed.filter(at__gte=_time(since)).order_by("at"))]
+        for state in states:
+            closed = state["closed"] or _time(0.0)
+            if state["opened"] is not None and state["opened"] > closed:
+                of_one = changed.filter(host=state["host"], breaker=state["breaker"])
+                before += map(_entry, of_one.filter(opens, at__gt=closed, at__lt=_time(since)))
+        return [*before, *map(_entry, changed.filter(at__gte=_time(since)))]
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
         events = Event.objects.order_by(F("at").desc())
@@ -154,19 +156,19 @@ class FromJournal:
         return sorted(count for count in self._counts(since) if count.series[2].startswith(prefix))
 
     def changes(self, since: float) -> list[Entry]:
-        before: dict[tuple[str, str], Entry] = {}
+        before: dict[tuple[str, str], list[Entry]] = {}
         within: list[Entry] = []
         for entry in sorted(journal().entries(), key=_at):
             if entry["kind"] not in CHANGES:
                 continue
-            key, closes = (entry["host"], entry["breaker"]), entry["data"]["after"] == "CLOSED"
+            key = entry["host"], entry["breaker"]
             if entry["at"] >= since:
                 within.append(entry)
-            elif closes or (
-                entry["kind"] != "isolate" and before.get(key, _CLOSED)["data"]["after"] == "CLOSED"
-            ):
-                before[key] = entry
-        return [*before.values(), *within]
+            elif entry["data"]["after"] == "CLOSED":
+                before.pop(key, None)
+            elif entry["kind"] != "isolate":
+                before.setdefault(key, []).append(entry)
+        return [*sorted(chain.from_iterable(before.values()), key=_at), *within]
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
         # The last day first: files of earlier days are not even opened for it.

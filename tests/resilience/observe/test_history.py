@@ -41,6 +41,12 @@ def changed(breaker: str, before: str, after: str, at: float, kind: str = "trans
     events.record(kind, breaker=breaker, at=at, before=before, after=after, reason="3 failures")
 
 
+def opened_on(host: str, at: float) -> None:
+    data = {"before": "CLOSED", "after": "OPEN"}
+    what = {"kind": "transition", "breaker": "cache", "who": "", "why": "", "data": data}
+    journal().append({"id": str(uuid.uuid4()), "at": at, "host": host, **what})
+
+
 def counted(at: float, store: str = "s", **totals: tuple[int, int]) -> None:
     counters = [[name.replace("__", "|"), *span] for name, span in totals.items()]
     events.write({"kind": "minute", "store": store, "counters": counters}, at=at)
@@ -125,7 +131,7 @@ class TestOutages:
         }
 
     def test_that_last_are_listed_and_no_recovery(self, place: str) -> None:
-        changed("cache", "CLOSED", "OPEN", ago(50))
+        changed("shop", "CLOSED", "OPEN", ago(50))
         found = summed()
         (outage,) = found["outages"]
         assert (outage["ended"], found["recovery"]["mean"]) == (None, None)
@@ -151,6 +157,37 @@ class TestOutages:
         changed("cache", "CLOSED", "OPEN", ago(50), kind="isolate")
         changed("cache", "OPEN", "CLOSED", ago(40), kind="auto")
         assert summed()["outages"] == []
+
+    def test_end_with_the_last_change_when_the_store_was_built_anew(self, place: str) -> None:
+        """After a restart of the machine the breaker is closed, and nobody closed it."""
+        changed("cache", "CLOSED", "OPEN", ago(1000))
+        changed("cache", "OPEN", "HALF_OPEN", ago(990))
+        changed("cache", "CLOSED", "OPEN", ago(100))
+        changed("cache", "HALF_OPEN", "CLOSED", ago(80))
+        assert [outage["seconds"] for outage in summed()["outages"]] == pytest.approx([20, 10], abs=0.5)
+
+    def test_do_not_last_on_a_host_that_knows_better(self, place: str) -> None:
+        changed("cache", "CLOSED", "OPEN", ago(100))
+        changed("cache", "OPEN", "HALF_OPEN", ago(90))
+        copied()
+        with server_role():
+            registry.breaker("cache")
+            (outage,) = history.summary("hour")["outages"]
+        assert outage["seconds"] == pytest.approx(10, abs=0.5)
+
+    @pytest.mark.parametrize(("silent", "lasts"), [(3000, True), (4000, False)])
+    def test_do_not_last_on_a_host_that_went_away(self, place: str, silent: float, lasts: bool) -> None:
+        entry: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "at": ago(silent),
+            "host": "gone",
+            "who": "",
+            "why": "",
+        }
+        data = {"before": "CLOSED", "after": "OPEN"}
+        journal().append(entry | {"kind": "transition", "breaker": "cache", "data": data})
+        (outage,) = summed("day")["outages"]
+        assert (outage["ended"] is None) is lasts
 
     def test_of_a_real_breaker_are_found(self, place: str) -> None:
         with server_role():
@@ -211,7 +248,7 @@ class TestTable:
     def test_shows_what_the_summary_says(self, place: str) -> None:
         counted(ago(60), responses__live=(0, 99), responses__refused=(0, 1))
         counted(ago(60), calls__cache__get__failure=(0, 1), calls__cache__get__success=(0, 3))
-        changed("cache", "CLOSED", "OPEN", ago(50))
+        changed("shop", "CLOSED", "OPEN", ago(50))
         copied()
         shown = history.table("hour")
         assert "availability  99 % of 100 answers" in shown
@@ -251,19 +288,7 @@ def _gone(*_: object) -> dict[str, int]:
     raise OperationalError("server closed the connection unexpectedly")
 
 
-def test_an_event_of_long_ago_and_one_of_another_host_are_kept_apart() -> None:
-    at = ago(30)
+def test_hosts_are_kept_apart() -> None:
     for host in ("a", "b"):
-        journal().append(
-            {
-                "id": str(uuid.uuid4()),
-                "at": at,
-                "host": host,
-                "kind": "transition",
-                "breaker": "cache",
-                "who": "",
-                "why": "",
-                "data": {"before": "CLOSED", "after": "OPEN"},
-            }
-        )
+        opened_on(host, ago(30))
     assert {outage["host"] for outage in summed()["outages"]} == {"a", "b"}
