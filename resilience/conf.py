@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Any] = {
     "CHORES": {},  # what the steward does: {"prune": {"run": "shop.sales.prune", "every": 60.0}}
     "ALERTS": {},  # see `AlertConfig`
     "LIVENESS_PATH": "/api/health/live",
+    "READINESS_PATH": "/api/health/ready",
 }
 # What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
 # and the dotted paths of what judges its exceptions, and of what asks the dependency once: `ping` all the
@@ -208,6 +209,11 @@ def probes(kind: str) -> dict[str, Callable[[], object]]:
 def liveness_path() -> str:
     """Return the address that says that the process lives, and asks nothing else."""
     return str(get("LIVENESS_PATH"))
+
+
+def readiness_path() -> str:
+    """Return the address that says whether this host can answer anything."""
+    return str(get("READINESS_PATH"))
 
 
 def unknown_keys() -> list[str]:

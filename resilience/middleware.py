@@ -8,14 +8,14 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
 from resilience import conf, outages, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
 from resilience.db.failures import OutcomeUnknownError
-from resilience.observe import answers
+from resilience.observe import answers, health
 from resilience.outages import is_outage
 from resilience.scope import (
     RequestScope,
@@ -60,21 +60,15 @@ class ResilienceMiddleware:
         return self._call(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == conf.liveness_path():
-            return _with_headers(_alive(), degraded=False)
-        steward.start()
-        if (known := fresh.answer(request)) is not None:
-            return _finished(request, known, degraded=False)
+        if (known := _at_once(request)) is not None:
+            return known
         with cache_scope(), request_scope(request) as scope:
             response = _last_resort(request, self.get_response(request), scope)
             return _finished(request, response, degraded=scope.degraded)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == conf.liveness_path():
-            return _with_headers(_alive(), degraded=False)
-        steward.start()
-        if (known := fresh.answer(request)) is not None:
-            return _finished(request, known, degraded=False)
+        if (known := _at_once(request)) is not None:
+            return known
         with cache_scope(), request_scope(request) as scope:
             response = _last_resort(request, await self.get_response(request), scope)
             return _finished(request, response, degraded=scope.degraded)
@@ -96,6 +90,18 @@ class ResilienceMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an outage that the view let through; anything else stays Django's."""
         return unavailable(request, error) if is_outage(error) else None
+
+
+def _at_once(request: HttpRequest) -> HttpResponseBase | None:
+    """Answer what needs neither view nor scope: is it alive, is it ready, and what is known fresh."""
+    path = request.path_info.rstrip("/")
+    if path == conf.liveness_path():
+        return _with_headers(_said(200, {"status": "alive"}), degraded=False)
+    steward.start()
+    if path == conf.readiness_path():
+        return _with_headers(_readiness(), degraded=False)
+    known = fresh.answer(request)
+    return None if known is None else _finished(request, known, degraded=False)
 
 
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
@@ -124,8 +130,16 @@ def _last_resort(request: HttpRequest, response: HttpResponseBase, scope: Reques
     return response
 
 
-def _alive() -> HttpResponse:
-    return HttpResponse(b'{"status": "alive"}', content_type="application/json")
+def _readiness() -> HttpResponse:
+    """Say 200 while anything can be answered: who still serves must not be taken away with the database."""
+    if health.draining():
+        return _said(503, {"status": "draining"})
+    tiers = health.able()
+    return _said(200 if tiers else 503, {"status": "ready" if tiers else "nothing to serve", "tiers": tiers})
+
+
+def _said(status: int, body: dict[str, Any]) -> HttpResponse:
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:

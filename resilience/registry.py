@@ -82,6 +82,11 @@ def host_store() -> Store:
     return found
 
 
+def clock() -> Clock:
+    """Return what tells the time to breakers and lease."""
+    return _registry.clock
+
+
 def breaker(name: str) -> CircuitBreaker:
     """Return a breaker: the host's if it is declared in `RESILIENCE`, else this process's own."""
     found = _registry.breakers.get(name)

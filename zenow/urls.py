@@ -14,5 +14,6 @@ urlpatterns = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/auth/", include("zenow.accounts.urls")),
+    path("api/", include("resilience.urls")),
     path("api/", include("learn.urls")),
 ]

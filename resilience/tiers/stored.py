@@ -127,6 +127,11 @@ def varies_little(response: HttpResponseBase) -> bool:
     return _MAY_VARY_BY.issuperset(name.strip() for name in names if name)
 
 
+def holds_any() -> bool:
+    """Say whether this process holds any answer at all."""
+    return len(_memory) > 0
+
+
 def forget() -> None:
     """Forget what this process holds."""
     _memory.clear()

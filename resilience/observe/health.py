@@ -1,0 +1,150 @@
+"""How the host is, at once: from its store and the static file's label, asking no dependency."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from resilience import conf, registry
+from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
+from resilience.tiers import stored
+from resilience.tiers.static import StaticInfo, files
+from resilience.tiers.static.declared import declared
+
+HEALTHY, DEGRADED = "healthy", "degraded"
+
+
+def report() -> dict[str, Any]:
+    """Return what `/api/health` says: the same from whichever process of the host is asked.
+
+    Counts are of each breaker's window, rates in percent, ages in seconds. Who gave an order, and why, is not
+    in it: everybody may read this.
+    """
+    services = {name: service(breaker.snapshot()) for name, breaker in registry.breakers().items()}
+    status = HEALTHY if all(one["state"] == State.CLOSED for one in services.values()) else DEGRADED
+    copy = static_copy()
+    return {
+        "status": status,
+        "timestamp": moment(datetime.now(UTC)),
+        "services": services,
+        "fallbackData": fallback_data(copy),
+        "message": "All systems operational" if status == HEALTHY else "Some services are degraded",
+        "store": registry.store().kind,
+        "steward": has_steward(),
+        "staticTier": None if copy is None else described(copy),
+        "pools": pools(),
+    }
+
+
+def service(found: BreakerSnapshot) -> dict[str, Any]:
+    """Return one breaker as health shows it."""
+    return {
+        "status": HEALTHY if found.state is State.CLOSED else DEGRADED,
+        "state": found.state.value,
+        "failures": found.failures,
+        "successes": found.successes,
+        "failureRate": round(100.0 * found.failure_rate, 1),
+        "totalRequests": found.calls,
+        "slow": found.slow,
+        "isolated": found.isolated,
+        "disabled": found.disabled,
+        "retryAfter": round(max(0.0, found.retry_after), 1),
+    }
+
+
+def breaker(found: BreakerSnapshot) -> dict[str, Any]:
+    """Return one breaker as operators see it: with its past, and the order in force."""
+    order = found.override
+    return {
+        "name": found.name,
+        **service(found),
+        "rejected": found.rejected,
+        "openings": found.openings,
+        "since": wall(found.since),
+        "lastError": found.last_error,
+        "lastErrorAt": wall(found.last_error_at),
+        "override": order
+        and {
+            "kind": order.kind,
+            "who": order.who,
+            "why": order.why,
+            "since": wall(order.since),
+            "until": wall(order.until),
+        },
+    }
+
+
+def pools() -> dict[str, dict[str, int]]:
+    """Return how full the bulkheads are, in all processes of the host."""
+    return {
+        name: {
+            "inUse": gauge.in_use,
+            "waiting": gauge.waiting,
+            "limit": gauge.limit,
+            "rejected": gauge.rejected,
+        }
+        for name, gauge in registry.store().pools.totals().items()
+    }
+
+
+def static_copy() -> StaticInfo | None:
+    """Return the label of the static file that opens now; None when none does. A file is opened once."""
+    try:
+        return files.current().info
+    except TierUnavailableError:
+        return None
+
+
+def fallback_data(copy: StaticInfo | None) -> dict[str, bool]:
+    """Say of each resource whether the static tier could answer for it: made-up rows do not count."""
+    try:
+        names = [resource.name for resource in declared().resources]
+    except TierUnavailableError:
+        return {}
+    real = copy is not None and copy.tier == "static"
+    return {name: real and copy is not None and copy.rows.get(name, 0) > 0 for name in names}
+
+
+def described(copy: StaticInfo) -> dict[str, Any]:
+    """Return what a static file holds, and of what age that is."""
+    age = (datetime.now(UTC) - copy.as_of).total_seconds()
+    return {
+        "source": copy.source,
+        "asOf": moment(copy.as_of),
+        "age": max(0, round(age)),
+        "rows": dict(copy.rows),
+    }
+
+
+def has_steward() -> bool:
+    """Say whether a process of the host watches the dependencies."""
+    return registry.store().lease.holder(registry.clock().monotonic()) is not None
+
+
+def draining() -> bool:
+    """Say whether the host is being taken out of rotation: the file `drain` beside its store says so."""
+    return (conf.directory() / "drain").exists()
+
+
+def able() -> list[str]:
+    """Name the tiers that can answer reads now, the best first; none at all is not ready."""
+    copy = static_copy()
+    return [
+        tier
+        for tier, can in (
+            ("live", registry.states().get("database", State.CLOSED) == State.CLOSED),
+            ("cached", stored.holds_any()),
+            ("static" if copy is None else copy.tier, copy is not None and any(copy.rows.values())),
+        )
+        if can
+    ]
+
+
+def moment(at: datetime) -> str:
+    """Return a time as JSON has it, to the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def wall(seconds: float | None) -> str | None:
+    """Return wall seconds as JSON has them."""
+    return None if seconds is None else moment(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,11 @@
+"""The addresses for operators below `/api/`; liveness and readiness are the middleware's."""
+
+from django.urls import re_path
+
+from resilience.views import BreakersView, HealthView, ResetView
+
+urlpatterns = [
+    re_path(r"^health/?$", HealthView.as_view(), name="health"),
+    re_path(r"^admin/circuit-breakers/?$", BreakersView.as_view(), name="circuit-breakers"),
+    re_path(r"^admin/reset-circuit-breakers/?$", ResetView.as_view(), name="reset-circuit-breakers"),
+]

@@ -1,0 +1,141 @@
+"""What operators ask over HTTP: health for everybody, breakers for those who may steer them, and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.cache import patch_cache_control
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from resilience import registry
+from resilience.observe import health
+from resilience.observe.steering import StoreBusyError, UnknownBreakerError, steer
+from resilience.permissions import Steerer, may_steer
+from resilience.problems import problem
+from resilience.scope import pool
+
+_OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
+
+
+class ResetSerializer(serializers.Serializer[Any]):
+    """The body of a reset."""
+
+    breakers = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        max_length=64,
+        required=False,
+        help_text="Their names; all of them without.",
+    )
+    reason = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, help_text="Why, for those who look later."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse members that mean nothing: with a misspelt one all would be reset."""
+        unknown = [name for name in self.initial_data if name not in self.fields]
+        if unknown:
+            raise serializers.ValidationError({name: ["There is no such member."] for name in unknown})
+        return attrs
+
+
+@pool(None)  # It answers from memory, also when every pool is full.
+class UncachedView(APIView):
+    """An answer that is true for a moment only, so that no store may keep it."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        patch_cache_control(final, no_store=True)
+        return final
+
+
+class HealthView(UncachedView):
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    @extend_schema(
+        operation_id="health",
+        summary="How the host is",
+        responses={
+            200: inline_serializer(
+                "Health",
+                {
+                    "status": serializers.ChoiceField([health.HEALTHY, health.DEGRADED]),
+                    "timestamp": serializers.DateTimeField(),
+                    "services": serializers.DictField(child=serializers.DictField()),
+                    "fallbackData": serializers.DictField(child=serializers.BooleanField()),
+                    "message": serializers.CharField(),
+                    "store": serializers.ChoiceField(["host", "local"]),
+                    "steward": serializers.BooleanField(),
+                    "staticTier": serializers.DictField(allow_null=True),
+                    "pools": serializers.DictField(child=serializers.DictField()),
+                },
+            )
+        },
+        auth=[],
+    )
+    def get(self, request: Request) -> Response:
+        """Say how each service is. Always 200, at once, without asking any of them."""
+        return Response(health.report())
+
+
+class OperatorView(UncachedView):
+    """A view for those who may steer; `steerer` is who asks."""
+
+    steerer: Steerer
+
+    def perform_authentication(self, request: Request) -> None:
+        """Leave it to `may_steer`: the OPS_TOKEN is no access token."""
+
+    def check_permissions(self, request: Request) -> None:
+        """Admit who may steer."""
+        self.steerer = may_steer(request)
+
+
+class BreakersView(OperatorView):
+    @extend_schema(
+        operation_id="circuit_breakers", summary="List the circuit breakers", responses={200: _OBJECT}
+    )
+    def get(self, request: Request) -> Response:
+        """List the circuit breakers of the host: state, counts, last error, and the order in force."""
+        found = [breaker.snapshot() for breaker in registry.breakers().values()]
+        return Response({"breakers": [health.breaker(one) for one in found], "store": registry.store().kind})
+
+
+class ResetView(OperatorView):
+    # A bare POST of whatever type means all of them; forms because `curl -d breakers=cache` sends one.
+    parser_classes = [*APIView.parser_classes, FormParser, MultiPartParser]
+
+    @extend_schema(
+        operation_id="reset_circuit_breakers",
+        summary="Reset circuit breakers",
+        request=ResetSerializer,
+        responses={200: _OBJECT, 503: OpenApiResponse(description="The store is busy; ask again.")},
+    )
+    def post(self, request: Request) -> Any:
+        """Close breakers, all unless named, forget their windows and end any order, on the whole host."""
+        asked = ResetSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        names: list[str] = asked.validated_data.get("breakers", [])
+        try:
+            found = steer(names, "reset", who=self.steerer.who, why=asked.validated_data.get("reason", ""))
+        except UnknownBreakerError as error:
+            unknown = [
+                {"pointer": f"#/breakers/{names.index(n)}", "detail": f"no breaker {n}"}
+                for n in error.unknown
+            ]
+            return problem(
+                400, detail=f"{error}.", errors=[{**one, "allowed": error.known} for one in unknown]
+            )
+        except StoreBusyError as error:
+            busy = problem(503, detail=f"{error}.")
+            busy["Retry-After"] = "1"
+            return busy
+        return Response(
+            {"reset": [one.name for one in found], "breakers": [health.breaker(one) for one in found]}
+        )

@@ -1,0 +1,130 @@
+"""What health says, to whom it matters: the names that others depend on, and when ready ends."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from resilience import conf, registry
+from resilience.primitives import Outcome
+from resilience.testing import server_role
+from resilience.tiers import stored
+
+LIVE, READY, HEALTH = "/api/health/live", "/api/health/ready", "/api/health"
+
+
+@pytest.fixture(autouse=True)
+def _server(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.RESILIENCE = {
+        **settings.RESILIENCE,
+        "DIR": str(tmp_path / "store"),
+        "STATIC_DIR": str(tmp_path / "static"),
+    }
+    monkeypatch.setattr("resilience.steward.start", lambda: None)
+    stored.forget()
+    with server_role():
+        yield
+
+
+@pytest.fixture
+def static_file(db: None) -> Path:
+    call_command("fallback", "build", verbosity=0)
+    return conf.static_dir()
+
+
+class TestReport:
+    def test_has_the_names_that_others_depend_on(self, client: Client, static_file: Path) -> None:
+        registry.breaker("database").reset()  # what building the file counted
+        registry.breaker("database").call(lambda: None)
+        found = client.get(HEALTH).json()
+        assert found["status"] == "healthy"
+        assert found["message"] == "All systems operational"
+        assert list(found["services"]) == ["database", "cache", "auth", "external_api"]
+        assert (
+            found["services"]["database"].items()
+            >= {
+                "status": "healthy",
+                "state": "CLOSED",
+                "failures": 0,
+                "successes": 1,
+                "failureRate": 0.0,
+                "totalRequests": 1,
+            }.items()
+        )
+        assert found["fallbackData"] == {"categories": True, "fields": True, "courses": True}
+        time.strptime(found["timestamp"], "%Y-%m-%dT%H:%M:%SZ")
+
+    def test_counts_failures_and_their_share_in_percent(self, client: Client) -> None:
+        breaker = registry.breaker("database")
+        for outcome in (Outcome.FAILURE, Outcome.SUCCESS, Outcome.SUCCESS):
+            breaker.settle(breaker.admit(), outcome)
+        found = client.get(HEALTH).json()["services"]["database"]
+        assert (found["failures"], found["totalRequests"], found["failureRate"]) == (1, 3, 33.3)
+
+    def test_is_200_and_degraded_while_a_breaker_is_open(self, client: Client) -> None:
+        registry.breaker("cache").isolate(who="ada", why="secret reason")
+        response = client.get(HEALTH)
+        found = response.json()
+        assert response.status_code == 200
+        assert (found["status"], found["message"]) == ("degraded", "Some services are degraded")
+        assert found["services"]["cache"].items() >= {"status": "degraded", "state": "OPEN"}.items()
+        assert found["services"]["cache"]["isolated"]
+        assert b"secret reason" not in response.content
+
+    def test_has_no_fallback_data_where_no_file_opens(self, client: Client) -> None:
+        found = client.get(HEALTH).json()
+        assert found["fallbackData"] == {"categories": False, "fields": False, "courses": False}
+        assert found["staticTier"] is None
+
+    def test_has_none_in_a_file_that_does_not_open(self, client: Client, static_file: Path) -> None:
+        (path,) = static_file.glob("*.sqlite3")
+        path.write_bytes(path.read_bytes()[:5000])
+        path.rename(path.with_name(path.name.replace("-1.", "-2.")))  # as a new file comes
+        assert not any(client.get(HEALTH).json()["fallbackData"].values())
+
+    def test_needs_no_database_takes_head_and_no_credentials(self, client: Client) -> None:
+        """Without the mark `django_db` any query fails."""
+        assert client.head(HEALTH).status_code == 200
+        response = client.get(f"{HEALTH}/", headers={"authorization": "Bearer nonsense"})
+        assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+
+    def test_answers_while_every_pool_is_full(self, client: Client) -> None:
+        with registry.bulkhead("other").enter(), registry.bulkhead("other").enter():
+            assert client.get(HEALTH).json()["pools"]["other"]["inUse"] == 2
+
+
+class TestReady:
+    def test_while_the_database_answers(self, client: Client) -> None:
+        response = client.get(READY)
+        assert (response.status_code, response.json()["tiers"]) == (200, ["live"])
+
+    def test_while_the_static_tier_can(self, client: Client, static_file: Path) -> None:
+        registry.breaker("database").isolate(who="ada", why="a drill")
+        response = client.get(READY)
+        assert (response.status_code, response.json()["tiers"]) == (200, ["static"])
+
+    def test_not_when_nothing_can_be_served(self, client: Client) -> None:
+        registry.breaker("database").isolate(who="ada", why="a drill")
+        assert client.get(READY).status_code == 503
+
+    def test_not_while_draining(self, client: Client, tmp_path: Path) -> None:
+        (tmp_path / "store").mkdir()
+        drain = tmp_path / "store" / "drain"
+        drain.touch()
+        assert client.get(READY).status_code == 503
+        assert client.get(LIVE).status_code == 200
+        drain.unlink()
+        assert client.get(READY).status_code == 200
+
+    @pytest.mark.parametrize("path", [LIVE, READY, f"{READY}/"])
+    def test_answers_a_kubelet_by_address_and_in_plain_http(
+        self, client: Client, settings: Any, path: str
+    ) -> None:
+        settings.SECURE_SSL_REDIRECT = True
+        response = client.get(path, headers={"host": "10.1.2.3"})
+        assert response.status_code == 200
+        assert response["X-Circuit-Breaker-DB"] == "CLOSED"

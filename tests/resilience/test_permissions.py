@@ -1,0 +1,140 @@
+"""Who may steer: the table of cases, one by one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
+from django.test import Client, RequestFactory
+from psycopg.errors import AdminShutdown
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.request import Request
+
+from resilience.permissions import may_steer
+from resilience.testing import server_role
+from zenow.accounts import access
+
+TOKEN = "0123456789abcdef" * 2
+PATH = "/api/admin/circuit-breakers"
+RESET = "/api/admin/reset-circuit-breakers"
+
+
+@pytest.fixture(autouse=True)
+def _server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.OPS_TOKEN = TOKEN
+    monkeypatch.setattr("resilience.steward.start", lambda: None)
+    with server_role():
+        yield
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    user = User.objects.create_user("ada", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="steer_breakers"))
+    return user
+
+
+def bearer(user: User) -> dict[str, str]:
+    return {"authorization": f"Bearer {access.mint(user)}"}
+
+
+def both(client: Client, **options: Any) -> list[int]:
+    """Look and steer; return what was answered to each."""
+    return [client.get(PATH, **options).status_code, client.post(RESET, **options).status_code]
+
+
+class TestStaff:
+    def test_with_the_permission_may(self, client: Client, ada: User) -> None:
+        assert both(client, headers=bearer(ada)) == [200, 200]
+
+    @pytest.mark.parametrize("lacks", ["permission", "staff"])
+    def test_without_permission_or_no_staff_may_not(self, client: Client, ada: User, lacks: str) -> None:
+        if lacks == "permission":
+            ada.user_permissions.clear()
+        else:
+            User.objects.filter(pk=ada.pk).update(is_staff=False)
+        assert both(client, headers=bearer(ada)) == [403, 403]
+
+    def test_who_was_deactivated_is_out_at_once_for_looking_too(self, client: Client, ada: User) -> None:
+        headers = bearer(ada)
+        User.objects.filter(pk=ada.pk).update(is_active=False)
+        assert both(client, headers=headers) == [401, 401]
+
+    def test_a_session_does_not_count_here(self, client: Client, ada: User) -> None:
+        client.force_login(ada)
+        assert both(client) == [401, 401]
+
+    def test_cannot_be_looked_up_while_the_database_is_away(
+        self, client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: object) -> None:
+            raise OperationalError from AdminShutdown()
+
+        headers = bearer(ada)
+        monkeypatch.setattr("zenow.accounts.authentication._account", away)
+        response = client.post(RESET, headers=headers)
+        assert response.status_code == 503
+        assert "OPS_TOKEN" in response.json()["detail"]
+        assert int(response["Retry-After"]) >= 1
+
+
+class TestToken:
+    def test_may_without_any_account(self, client: Client) -> None:
+        assert both(client, headers={"authorization": f"Bearer {TOKEN}"}) == [200, 200]
+
+    @pytest.mark.parametrize("given", [TOKEN[:-1], TOKEN + "0", "", "é"])
+    def test_another_one_may_not(self, client: Client, given: str) -> None:
+        response = client.post(RESET, headers={"authorization": f"Bearer {given}"})
+        assert response.status_code == 401
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+    def test_an_unset_one_matches_nothing(self, client: Client, settings: Any) -> None:
+        settings.OPS_TOKEN = ""
+        assert both(client, headers={"authorization": "Bearer "}) == [401, 401]
+
+
+class TestLocal:
+    @pytest.fixture(autouse=True)
+    def _debug(self, settings: Any) -> None:
+        settings.DEBUG = True
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
+    def test_may_from_the_loopback_address(self, client: Client, address: str) -> None:
+        assert both(client, REMOTE_ADDR=address) == [200, 200]
+
+    @pytest.mark.parametrize("address", ["10.0.0.1", "2001:db8::1", "", "localhost"])
+    def test_may_not_from_elsewhere(self, client: Client, address: str) -> None:
+        assert both(client, REMOTE_ADDR=address) == [401, 401]
+
+    def test_may_not_without_debug(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = False
+        assert both(client) == [401, 401]
+
+    @pytest.mark.parametrize(
+        "header",
+        ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP", "Origin", "Sec-Fetch-Site"],
+    )
+    def test_may_not_through_a_proxy_or_from_a_page(self, client: Client, header: str) -> None:
+        assert both(client, headers={header: "anything"}) == [401, 401]
+
+    def test_may_not_under_a_name_that_is_not_ours(self, client: Client) -> None:
+        assert both(client, headers={"host": "rebound.example"}) == [400, 400]
+
+    def test_credentials_that_do_not_hold_are_not_overlooked(self, client: Client, ada: User) -> None:
+        ada.user_permissions.clear()
+        assert both(client, headers=bearer(ada)) == [403, 403]
+        assert both(client, headers={"authorization": "Bearer wrong"}) == [401, 401]
+
+
+class TestNobody:
+    def test_may_not(self, client: Client) -> None:
+        assert both(client) == [401, 401]
+
+    def test_is_told_so_outside_of_the_api_too(self, rf: RequestFactory) -> None:
+        with pytest.raises(NotAuthenticated):
+            may_steer(rf.post("/anywhere"))
+
+    def test_who_steers_is_named(self, rf: RequestFactory) -> None:
+        request = rf.post("/anywhere", headers={"authorization": f"bearer {TOKEN}"})
+        assert (may_steer(request).who, may_steer(Request(request)).by) == ("OPS_TOKEN", "token")
