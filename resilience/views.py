@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_cache_control
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -14,9 +18,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience import registry
-from resilience.observe import health
+from resilience.observe import health, metrics
 from resilience.observe.steering import StoreBusyError, UnknownBreakerError, steer
-from resilience.permissions import Steerer, may_steer
+from resilience.permissions import Steerer, has_ops_token, may_steer
 from resilience.problems import problem
 from resilience.scope import pool
 
@@ -139,3 +143,19 @@ class ResetView(OperatorView):
         return Response(
             {"reset": [one.name for one in found], "breakers": [health.breaker(one) for one in found]}
         )
+
+
+@pool(None)
+@require_safe
+@never_cache
+def metrics_view(request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus: with the OPS_TOKEN as bearer token, or anybody while DEBUG is on."""
+    if not (settings.DEBUG or has_ops_token(request)):
+        return HttpResponse(
+            "Send the OPS_TOKEN as a bearer token.\n",
+            status=401,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+        )
+    body, content_type = metrics.exposition(request.META.get("HTTP_ACCEPT", ""))
+    return HttpResponse(body, content_type=content_type)

@@ -1,0 +1,133 @@
+"""The host's figures for Prometheus: one truth per host, whichever worker is scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from resilience import conf, registry
+from resilience.observe import health
+from resilience.primitives import BreakerSnapshot, State
+
+# Name and help of each counter of the store: by its first label, with the names of the others.
+_COUNTERS = {
+    "transitions": (("breaker", "from", "to"), "Changes of state of a circuit breaker."),
+    "responses": (("source",), "Answers by the tier that gave them."),
+    "events": (("kind",), "Events written into the host's journal."),
+    "dropped": (("what",), "What could not be kept, such as events while the disk is full."),
+    "alerts": (("channel", "outcome"), "Alerts by where they went."),
+    "chores": (("chore", "outcome"), "Runs of what the steward does."),
+    "limits": (("limit", "outcome"), "Attempts that a limit refused, or could not count."),
+}
+
+
+class HostCollector:
+    """Read the host's store at each scrape; nothing is kept in this process."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all families."""
+        snapshots = [breaker.snapshot() for breaker in registry.breakers().values()]
+        yield from _breakers(snapshots)
+        yield from _calls()
+        yield from _counters()
+        yield from _pools()
+        yield from _static_copy()
+        yield _single(
+            "steward_present", "Whether a process of the host watches the dependencies.", health.has_steward()
+        )
+        yield _single(
+            "store_shared", "Whether the workers share their state.", registry.store().kind == "host"
+        )
+        yield _single("draining", "Whether the host is being taken out of rotation.", health.draining())
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """Return the metrics and their content type, in the format that the scraper accepts."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_registry), content_type
+
+
+def _breakers(snapshots: Iterable[BreakerSnapshot]) -> Iterator[Metric]:
+    state = _gauge("breaker_state", "1 for the state that the breaker is in.", "breaker", "state")
+    order = _gauge("breaker_override", "1 while an operator's order is in force.", "breaker", "kind")
+    window = _gauge("breaker_window_calls", "Calls in the window, by how they ended.", "breaker", "outcome")
+    rejected = CounterMetricFamily(
+        "resilience_breaker_rejected", "Calls that were not made.", labels=["breaker"]
+    )
+    threshold = _gauge("breaker_failure_threshold", "Failures that open the breaker.", "breaker")
+    for name, config in conf.breakers().items():
+        threshold.add_metric([name], config.failure_threshold)
+    for found in snapshots:
+        for one in State:
+            state.add_metric([found.name, one.value], found.state is one)
+        for kind in ("isolated", "disabled"):
+            order.add_metric([found.name, kind], found.override is not None and found.override.kind == kind)
+        for outcome in ("successes", "failures", "slow"):
+            window.add_metric([found.name, outcome], getattr(found, outcome))
+        rejected.add_metric([found.name], found.rejected)
+    yield from (state, order, window, threshold, rejected)
+
+
+def _calls() -> Iterator[Metric]:
+    calls = CounterMetricFamily(
+        "resilience_calls",
+        "Calls of a dependency, by operation and how they ended.",
+        labels=["breaker", "operation", "outcome"],
+    )
+    for name, breaker in registry.breakers().items():
+        for (operation, outcome), total in breaker.calls().items():
+            calls.add_metric([name, operation, outcome], total)
+    yield calls
+
+
+def _counters() -> Iterator[Metric]:
+    families = {
+        kind: CounterMetricFamily(f"resilience_{kind}", text, labels=labels)
+        for kind, (labels, text) in _COUNTERS.items()
+    }
+    for (kind, *labels), total in registry.store().counters.totals().items():
+        if kind in families and len(labels) == len(_COUNTERS[kind][0]):
+            families[kind].add_metric(labels, total)
+    yield from families.values()
+
+
+def _pools() -> Iterator[Metric]:
+    in_use = _gauge("bulkhead_in_use", "Calls that run.", "pool")
+    waiting = _gauge("bulkhead_waiting", "Calls that wait for a place.", "pool")
+    limit = _gauge("bulkhead_limit", "Calls that may run at once.", "pool")
+    rejected = CounterMetricFamily(
+        "resilience_bulkhead_rejected", "Calls that found no place.", labels=["pool"]
+    )
+    for name, gauge in registry.store().pools.totals().items():
+        in_use.add_metric([name], gauge.in_use)
+        waiting.add_metric([name], gauge.waiting)
+        limit.add_metric([name], gauge.limit)
+        rejected.add_metric([name], gauge.rejected)
+    yield from (in_use, waiting, limit, rejected)
+
+
+def _static_copy() -> Iterator[Metric]:
+    copy = health.static_copy()
+    age = _gauge("static_age_seconds", "Age of the static copy; absent while none opens.", "source")
+    rows = _gauge("static_rows", "Rows of the static copy.", "resource")
+    if copy is not None:
+        age.add_metric([copy.source], (datetime.now(UTC) - copy.as_of).total_seconds())
+        for name, count in copy.rows.items():
+            rows.add_metric([name], count)
+    yield from (age, rows)
+
+
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"resilience_{name}", text, labels=labels)
+
+
+def _single(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"resilience_{name}", text, value=value)
+
+
+_registry = CollectorRegistry(auto_describe=False)
+_registry.register(HostCollector())

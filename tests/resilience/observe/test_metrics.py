@@ -1,0 +1,101 @@
+"""What Prometheus reads: the names of the host's figures, whoever is scraped, and who may scrape."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from resilience import registry
+from resilience.observe import metrics
+from resilience.primitives import Outcome
+from resilience.testing import host_store, server_role
+
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.fixture(autouse=True)
+def _server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.OPS_TOKEN = TOKEN
+    monkeypatch.setattr("resilience.steward.start", lambda: None)
+    with server_role():
+        yield
+
+
+def sampled() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = metrics.exposition("text/plain")[0].decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(name: str, **labels: str) -> float:
+    return sampled()[f"resilience_{name}", tuple(sorted(labels.items()))]
+
+
+class TestFigures:
+    def test_of_calls_states_and_transitions(self) -> None:
+        breaker = registry.breaker("database")
+        breaker.settle(breaker.admit(), Outcome.SUCCESS, operation="commit")
+        for _ in range(3):
+            breaker.settle(breaker.admit(), Outcome.FAILURE, operation="query")
+        assert breaker.refuses()
+        assert value("calls_total", breaker="database", operation="commit", outcome="success") == 1
+        assert value("calls_total", breaker="database", operation="query", outcome="failure") == 3
+        assert value("transitions_total", breaker="database", **{"from": "CLOSED", "to": "OPEN"}) == 1
+        assert value("breaker_state", breaker="database", state="OPEN") == 1
+        assert value("breaker_state", breaker="database", state="CLOSED") == 0
+        assert value("breaker_state", breaker="cache", state="CLOSED") == 1
+
+    def test_of_an_order(self) -> None:
+        registry.breaker("auth").isolate(who="ada", why="a drill")
+        assert value("breaker_override", breaker="auth", kind="isolated") == 1
+        assert value("breaker_override", breaker="auth", kind="disabled") == 0
+
+    def test_of_pools(self) -> None:
+        with registry.bulkhead("auth").enter():
+            assert value("bulkhead_in_use", pool="auth") == 1
+            assert value("bulkhead_limit", pool="auth") == 1
+            assert value("bulkhead_rejected_total", pool="auth") == 0
+
+    def test_of_answers(self) -> None:
+        registry.store().counters.add("responses", "static", amount=4)
+        assert value("responses_total", source="static") == 4
+
+    def test_of_the_host_whichever_process_is_asked(self, tmp_path: Path) -> None:
+        with host_store(tmp_path) as ours, host_store(tmp_path) as others:
+            for store in (ours, others):
+                with server_role(store):
+                    store.counters.add("responses", "live", amount=2)
+            for store in (ours, others):
+                with server_role(store):
+                    assert value("responses_total", source="live") == 4
+                    assert value("store_shared") == 1
+
+
+class TestScrape:
+    def test_needs_the_token(self, client: Client) -> None:
+        refused = client.get("/metrics")
+        assert (refused.status_code, refused["WWW-Authenticate"][:6]) == (401, "Bearer")
+        answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200
+        assert answer["Content-Type"].startswith("text/plain; version=")
+        assert b"resilience_breaker_state" in answer.content
+
+    def test_is_closed_where_there_is_no_token(self, client: Client, settings: Any) -> None:
+        settings.OPS_TOKEN = ""
+        assert client.get("/metrics", headers={"authorization": "Bearer "}).status_code == 401
+
+    def test_is_open_under_debug(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = True
+        assert client.get("/metrics").status_code == 200
+
+    def test_takes_no_pool_and_asks_no_database(self, client: Client) -> None:
+        """Without the mark `django_db` any query fails."""
+        with registry.bulkhead("other").enter(), registry.bulkhead("other").enter():
+            answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200
