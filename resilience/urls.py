@@ -2,10 +2,11 @@
 
 from django.urls import re_path
 
-from resilience.views import BreakersView, HealthView, ResetView
+from resilience.views import BreakersView, HealthView, HistoryView, ResetView
 
 urlpatterns = [
     re_path(r"^health/?$", HealthView.as_view(), name="health"),
     re_path(r"^admin/circuit-breakers/?$", BreakersView.as_view(), name="circuit-breakers"),
+    re_path(r"^admin/history/?$", HistoryView.as_view(), name="history"),
     re_path(r"^admin/reset-circuit-breakers/?$", ResetView.as_view(), name="reset-circuit-breakers"),
 ]

@@ -10,7 +10,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
@@ -18,10 +18,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience import registry
-from resilience.observe import health, metrics
+from resilience.observe import health, history, metrics
 from resilience.observe.steering import StoreBusyError, UnknownBreakerError, steer
 from resilience.permissions import Steerer, has_ops_token, may_steer
-from resilience.problems import problem
+from resilience.problems import ParameterError, problem
 from resilience.scope import pool
 
 _OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
@@ -143,6 +143,24 @@ class ResetView(OperatorView):
         return Response(
             {"reset": [one.name for one in found], "breakers": [health.breaker(one) for one in found]}
         )
+
+
+@pool("other")  # It asks the database, where that is there.
+class HistoryView(OperatorView):
+    @extend_schema(
+        operation_id="history",
+        summary="What happened in an hour, a day or 30 days",
+        parameters=[
+            OpenApiParameter("span", enum=list(history.SPANS), default="day"),
+        ],
+        responses={200: _OBJECT},
+    )
+    def get(self, request: Request) -> Response:
+        """Sum up a span: availability, outages, recovery, fallbacks, error rates by service and operation."""
+        span = request.query_params.get("span", "day")
+        if span not in history.SPANS:
+            raise ParameterError("span", f"There is no span {span[:20]!r}.", allowed=list(history.SPANS))
+        return Response(history.summary(span))
 
 
 @pool(None)
