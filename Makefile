@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
+.PHONY: install run serve test ledger outage-table django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -82,6 +82,15 @@ outages-cache:
 outages-partner: export OUTAGE_OPEN_FOR := 30
 outages-partner:
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
+
+# Writers with keys while PostgreSQL is killed twenty times and frozen ten times: no write lost, doubled or lied about.
+ledger: install
+	OUTAGE_OPEN_FOR=1 $(BIN)/python -m tests.ledger
+
+# A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
+outage-table: install
+	@mkdir -p benchmarks/results
+	$(BIN)/python -m tests.outage_table > benchmarks/results/outages.md
 
 # Every line and branch of the primitives, by their own tests.
 coverage: install

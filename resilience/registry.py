@@ -18,6 +18,7 @@ from resilience.primitives import (
     Bulkhead,
     CircuitBreaker,
     Clock,
+    Guard,
     LocalStore,
     Role,
     Store,
@@ -97,6 +98,15 @@ def bulkhead(name: str) -> Bulkhead:
     """Return a declared bulkhead; raise `LookupError` for another, naming those that there are."""
     found = _registry.bulkheads.get(name)
     return _make_bulkhead(name) if found is None else found
+
+
+def guard(name: str, *, pool: str | None = None, limit: float | None = None) -> Guard:
+    """Return what stands around each call of a dependency: its breaker, and a place in a pool.
+
+    `pool` names a bulkhead, `limit` is in seconds; `Guard.call` says what they do and raise.
+    """
+    place = None if pool is None else bulkhead(pool)
+    return Guard(name, bulkhead=place, breaker=breaker(name), limit=limit, clock=_registry.clock)
 
 
 def breakers() -> dict[str, CircuitBreaker]:

@@ -4,6 +4,8 @@ import http.client
 import os
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,11 +17,18 @@ pytestmark = pytest.mark.skipif(PROGRAM is None and "CI" not in os.environ, reas
 
 
 @pytest.fixture(scope="module")
-def nginx() -> Iterator[NginxServer]:
-    with (
-        SiteServer(workers=1, ALLOWED_HOSTS="learn.example", TRUSTED_PROXIES="127.0.0.1") as site,
-        NginxServer(site.port) as server,
-    ):
+def site() -> Iterator[SiteServer]:
+    site = SiteServer(workers=1, ALLOWED_HOSTS="learn.example", TRUSTED_PROXIES="127.0.0.1")
+    for command in (["migrate"], ["loaddata", "fixtures/categories.json"]):
+        manage = [sys.executable, "manage.py", *command, "--verbosity=0"]
+        subprocess.run(manage, env=dict(site.environment()), check=True)
+    with site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def nginx(site: SiteServer) -> Iterator[NginxServer]:
+    with NginxServer(site.port) as server:
         yield server
 
 
@@ -52,3 +61,21 @@ class TestNginx:
 
     def test_answers_for_a_page_that_is_not_there(self, nginx: NginxServer) -> None:
         assert get(nginx, "/no/such/page").status == 404
+
+    def test_keeps_a_healthy_answer_and_gives_it_again(self, nginx: NginxServer) -> None:
+        first, second = (get(nginx, "/api/categories?page_size=3") for _ in range(2))
+        assert first.headers["X-Data-Source"] == "live"
+        assert second.headers["X-Data-Source"] == "live"  # The app's own second answer would be `cached`.
+        assert second.body == first.body  # type: ignore[attr-defined]
+
+    def test_answers_what_was_asked_before_while_the_app_is_gone(
+        self, nginx: NginxServer, site: SiteServer
+    ) -> None:
+        known = get(nginx, "/api/categories?page_size=4")
+        assert known.status == 200
+        site.kill()
+        try:
+            assert get(nginx, "/api/categories?page_size=4").body == known.body  # type: ignore[attr-defined]
+            assert get(nginx, "/api/categories?page_size=5").status == 502
+        finally:
+            site.start()

@@ -159,3 +159,21 @@ class TestBulkheads:
     def test_that_are_not_declared_are_none(self) -> None:
         with pytest.raises(LookupError, match="no bulkhead 'reed' in RESILIENCE: read"):
             registry.bulkhead("reed")
+
+
+class TestGuard:
+    def test_counts_each_call_in_the_breaker_and_takes_a_place_in_the_pool(self) -> None:
+        with server_role():
+            guard = registry.guard("cache", pool="read", limit=1.0)
+            seen = guard.call(lambda: registry.bulkhead("read").in_use)
+            assert seen == 1
+            assert registry.bulkhead("read").in_use == 0
+            assert registry.breaker("cache").snapshot().successes == 1
+
+    def test_refuses_once_the_breaker_is_open_and_uses_the_fallback(self) -> None:
+        with server_role():
+            registry.breaker("cache").isolate(who="test", why="test")
+            guard = registry.guard("cache")
+            with pytest.raises(BreakerOpenError):
+                guard.call(lambda: "live")
+            assert guard.call(lambda: "live", fallback=lambda: "kept") == "kept"

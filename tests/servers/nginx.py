@@ -34,6 +34,7 @@ class NginxServer(ServerProcess):
             "listen 80;": f"listen 127.0.0.1:{self.port};",
             "listen 443 ssl;": f"listen 127.0.0.1:{self.tls_port} ssl;",
             "/etc/ssl/learn.example": str(self.directory),
+            "/var/cache/nginx": str(self.directory),
         }.items():
             if theirs not in site:
                 raise ValueError(f"{SITE.name} no longer says {theirs!r}")
