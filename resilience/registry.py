@@ -24,6 +24,7 @@ from resilience.primitives import (
     Store,
     StoreUnavailableError,
     Transition,
+    in_use,
     open_store,
 )
 
@@ -114,6 +115,14 @@ def breakers() -> dict[str, CircuitBreaker]:
     return {name: breaker(name) for name in conf.breakers()}
 
 
+def served() -> list[str]:
+    """Name the declared breakers for which a server of this host counts.
+
+    One that is missing is another one there, or none: the servers have other settings, or do not run.
+    """
+    return [name for name in conf.get("BREAKERS") if in_use(store(), _key(name))]
+
+
 def states() -> dict[str, str]:
     """Return the state of each declared breaker as people see it: `CLOSED`, `OPEN` or `HALF_OPEN`."""
     return {name: breaker(name).shown().value for name in conf.get("BREAKERS")}
@@ -141,6 +150,11 @@ def _open() -> Store:
         return LocalStore(role=chosen)
 
 
+def _key(name: str) -> str:
+    """Return under which key a breaker lives in the store: another endpoint is another breaker."""
+    return f"{name}@{hashlib.blake2b(conf.endpoint(name).encode(), digest_size=8).hexdigest()}"
+
+
 def _make_breaker(name: str) -> CircuitBreaker:
     with _lock:
         made = _registry.breakers.get(name)
@@ -149,12 +163,11 @@ def _make_breaker(name: str) -> CircuitBreaker:
             if config is None:
                 made = CircuitBreaker(name=name, clock=_registry.clock)
             else:
-                place = hashlib.blake2b(conf.endpoint(name).encode(), digest_size=8).hexdigest()
                 made = CircuitBreaker(
                     name=name,
                     config=config,
                     store=store(),
-                    key=f"{name}@{place}",
+                    key=_key(name),
                     classify=conf.classify(name),
                     clock=_registry.clock,
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,13 +15,16 @@ from resilience.tiers.static.declared import declared
 HEALTHY, DEGRADED = "healthy", "degraded"
 
 
-def report() -> dict[str, Any]:
+def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return what `/api/health` says: the same from whichever process of the host is asked.
+
+    `names` are those of the breakers that are looked at; all unless given.
 
     Counts are of each breaker's window, rates in percent, ages in seconds. Who gave an order, and why, is not
     in it: everybody may read this.
     """
-    services = {name: service(breaker.snapshot()) for name, breaker in registry.breakers().items()}
+    looked_at = conf.get("BREAKERS") if names is None else names
+    services = {name: service(registry.breaker(name).snapshot()) for name in looked_at}
     status = HEALTHY if all(one["state"] == State.CLOSED for one in services.values()) else DEGRADED
     copy = static_copy()
     return {

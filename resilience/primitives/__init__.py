@@ -3,7 +3,7 @@
 from .admitting import Classify
 from .breaker import CircuitBreaker
 from .bulkhead import Bulkhead
-from .cell import Admission
+from .cell import Admission, in_use
 from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
 from .clock import SYSTEM_CLOCK, Clock, ManualClock
 from .config import BreakerConfig, BulkheadConfig
@@ -64,6 +64,7 @@ __all__ = [
     "budget",
     "current_deadline",
     "deadline_scope",
+    "in_use",
     "open_store",
     "probing",
 ]

@@ -14,7 +14,7 @@ from .state import Outcome, Record, State
 from .store.layout import ALONE, BREAKER_COPY, Region
 from .store.store import LocalStore, Store
 from .store.versioned import Versioned
-from .window import COUNT, REJECTED, ROW_WORDS, Totals, Window, sum_rows
+from .window import COUNT, REJECTED, ROW_WORDS, Totals, Window, is_counted, sum_rows
 
 _SHUT = -1
 # Looking a member up in its class costs as much as comparing it five times.
@@ -231,6 +231,12 @@ class Cell:
         elsewhere = sum(total for (_, outcome), total in calls.items() if outcome == "success")
         calls["call", "success"] = max(0, self._sum(COUNT) - elsewhere)
         return calls
+
+
+def in_use(store: Store, key: str) -> bool:
+    """Say whether a living process counts for the breaker of this key, which is given no place for that."""
+    names = store.breaker_names.all()
+    return key in names and is_counted(store, store.layout.rows.of(names.index(key)))
 
 
 def describe(error: BaseException) -> str:

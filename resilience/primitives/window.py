@@ -31,6 +31,7 @@ RUN_AT = 6  # the total of successes of all processes when the run was last leng
 REJECTED = 7  # refusals, ever
 WIDTH = 8  # of a bucket, in microseconds: a process that is configured otherwise counts apart
 FAILED = 9  # failures in this window, never forgotten: where the ring stands
+OWNER = 10  # the number of the process (`Store.me`) that counts here, or did last
 RING = 12  # times of the last failures
 RING_SIZE = 8
 BUCKETS = RING + RING_SIZE  # pairs: successes; bucket number, failures and slow calls packed
@@ -95,6 +96,7 @@ class Window:
         self._width = config.window / BUCKET_COUNT
         self._width_mark = round(self._width * 1e6)
         self.tag = -1
+        self._words[self._row + OWNER] = -1 if (me := store.me()) is None else me
         self.count_at = self._row + COUNT
         self.rejected_at = self._row + REJECTED
         self._lock = threading.Lock()
@@ -227,6 +229,15 @@ class Window:
     def totals(self, now: float) -> Totals:
         """Sum the rows of all processes, living or not, over the window."""
         return sum_rows(self._store, self._rows, self.tag, self._config, now)
+
+
+def is_counted(store: "Store", rows: int) -> bool:
+    """Say whether a living process counts in one of the rows that begin at `rows`; needs no seat."""
+    return any(
+        owner >= 0 and owner % store.layout.slots == seat and store.alive(owner)
+        for seat in range(store.seats)
+        for owner in (store.words[rows + seat * ROW_WORDS + OWNER],)
+    )
 
 
 def sum_rows(store: "Store", rows: int, tag: int, config: BreakerConfig, now: float) -> Totals:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -13,6 +15,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from resilience import registry
+from resilience.observe import flush
 from resilience.primitives import CircuitBreaker, HostStore, State
 from resilience.testing import server_role
 
@@ -127,3 +130,61 @@ class TestWithoutStore:
         )
         assert (found.returncode, found.stdout) == (3, "")
         assert "Run this on the host, in the container and as the user of the server" in found.stderr
+
+
+class TestOrders:
+    def test_isolate_holds_it_open_for_a_while(self, server: CircuitBreaker) -> None:
+        server.reset()
+        run("isolate", "database", "--reason", "moving the server", "--for", "1h30m")
+        order = server.snapshot().override
+        assert order is not None
+        assert (order.kind, order.why) == ("isolated", "moving the server")
+        assert order.until == pytest.approx(time.time() + 5_400, abs=5)
+
+    def test_disable_and_auto(self, server: CircuitBreaker) -> None:
+        assert "disabled by" in run("disable", "database", "--reason", "it is wrong")
+        assert not server.refuses()
+        run("auto", "database")
+        assert server.snapshot().override is None
+
+    @pytest.mark.parametrize("order", ["isolate", "disable"])
+    def test_needs_a_reason_and_names(self, server: CircuitBreaker, order: str) -> None:
+        for arguments, why in (([order, "database"], "needs a reason"), ([order], "needs the names")):
+            with pytest.raises(CommandError, match=why) as refusal:
+                run(*arguments)
+            assert refusal.value.returncode == 2
+
+    @pytest.mark.parametrize("text", ["10", "m", "-5m", "0s", "2y", "9999d", "1e3s", "٣m"])
+    def test_no_other_durations(self, server: CircuitBreaker, text: str) -> None:
+        with pytest.raises(CommandError, match=r"duration|between"):
+            run("isolate", "database", "--reason", "x", f"--for={text}")
+
+    def test_reset_has_no_end(self, server: CircuitBreaker) -> None:
+        with pytest.raises(CommandError, match="reset has no end"):
+            run("reset", "database", "--for", "10m")
+
+    def test_say_when_no_server_counts_for_it(
+        self, server: CircuitBreaker, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The server of this test was asked for its database alone."""
+        run("reset")
+        assert capsys.readouterr().err.splitlines() == [
+            "No server counts for this cache now: those that run have other settings, if any runs."
+        ]
+
+
+@pytest.mark.django_db
+class TestHistory:
+    def test_tells_who_did_what(self, server: CircuitBreaker) -> None:
+        run("reset", "database", "--reason", "it is back")
+        flush.run(1)  # The steward copies what the journal holds into the database.
+        told = run("history", "database", "--for", "1h")
+        assert "availability" in told
+        assert re.search(r"Z  reset  database  OPEN to CLOSED  \S+  it is back", told)
+
+    def test_as_json_for_the_named_ones(self, server: CircuitBreaker) -> None:
+        run("reset", "--reason", "it is back")
+        flush.run(1)
+        found = json.loads(run("history", "cache", "--json"))
+        assert {entry["breaker"] for entry in found["events"]} == {"cache"}
+        assert found["availability"] is None

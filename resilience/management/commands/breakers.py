@@ -1,60 +1,120 @@
 """Look at the host's breakers and steer them, from a process that is no server, with everything down."""
 
+from __future__ import annotations
+
 import getpass
 import json
 import os
+import re
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import registry
-from resilience.primitives import BreakerSnapshot, CircuitBreaker, StoreUnavailableError
-
-# A lock that a stopped process holds is replaced after a second; an operator waits for that.
-_PATIENCE = 2.0
-_PAUSE = 0.02
+from resilience.observe import history, steering
+from resilience.observe.steering import OrderError, StoreBusyError
+from resilience.primitives import BreakerSnapshot, StoreUnavailableError
 
 NO_STORE = 3
-"""Exit status when there is no store to look into."""
+"""Exit status when there is no store to look into, or it stays busy."""
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_EVENTS = 20
 
 
 class Command(BaseCommand):
-    help = "List the circuit breakers of this host, or reset some or all of them."
+    help = (
+        "List the circuit breakers of this host, steer some or all of them, or tell their history. "
+        "Exit status: 0 done, 2 a wrong name or order, 3 no server's store here."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", nargs="?", default="list", choices=["list", "reset"])
+        actions = ["list", *steering.ACTIONS, "history"]
+        parser.add_argument("action", nargs="?", default="list", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME", help="which breakers (all unless named)")
-        parser.add_argument("--reason", default="", help="why, for those who look later")
+        parser.add_argument(
+            "--reason", default="", help="why, for those who look later; isolate and disable need one"
+        )
+        parser.add_argument(
+            "--for",
+            dest="seconds",
+            type=_duration,
+            metavar="10m",
+            help="how long isolate or disable lasts (for good unless said), or the span of the history (1d)",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
-    def handle(self, *, action: str, names: list[str], reason: str, **options: Any) -> None:
+    def handle(
+        self, *, action: str, names: list[str], reason: str, seconds: float | None, **options: Any
+    ) -> None:
         try:
             registry.host_store()
-        except StoreUnavailableError as error:
+            if action == "history":
+                self.stdout.write(_history(names, seconds or _UNITS["d"], as_json=options["json"]))
+                return
+            snapshots = _done(action, names, reason, seconds)
+        except OrderError as error:
+            raise CommandError(str(error), returncode=2) from error
+        except (StoreUnavailableError, StoreBusyError) as error:
             raise CommandError(str(error), returncode=NO_STORE) from error
-        breakers = _chosen(names)
-        if action == "reset":
-            for breaker in breakers:
-                _insist(breaker, who=_user(), why=reason)
-        snapshots = [breaker.snapshot() for breaker in breakers]
         if options["json"]:
             self.stdout.write(json.dumps([asdict(snapshot) for snapshot in snapshots], indent=2))
         else:
             self.stdout.write(_table(snapshots))
+        served = registry.served()
+        for name in [snapshot.name for snapshot in snapshots if snapshot.name not in served]:
+            self.stderr.write(
+                f"No server counts for this {name} now: those that run have other settings, if any runs."
+            )
 
 
-def _chosen(names: list[str]) -> list[CircuitBreaker]:
-    known = registry.breakers()
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise CommandError(
-            f"no breaker {', '.join(unknown)}; there are {', '.join(known) or 'none'}", returncode=2
+def _done(action: str, names: list[str], reason: str, seconds: float | None) -> list[BreakerSnapshot]:
+    for order in steering.ACTIONS:
+        if action == order:
+            if order in ("isolate", "disable") and not names:
+                raise OrderError(f"{order} needs the names of breakers: all at once is seldom meant")
+            until = None if seconds is None else time.time() + seconds
+            return steering.steer(names, order, who=_user(), why=reason, until=until)
+    return [breaker.snapshot() for breaker in steering.chosen(names)]
+
+
+def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
+    steering.chosen(names)
+    events = [
+        entry for name in names or [""] for entry in history.recent(_EVENTS, breaker=name) if entry["breaker"]
+    ]
+    events.sort(key=lambda entry: entry["at"], reverse=True)
+    if as_json:
+        return json.dumps({**history.summary(seconds), "events": events}, indent=2)
+    lines = [
+        "  ".join(
+            filter(
+                None,
+                (history.iso(one["at"]), one["kind"], one["breaker"], _told(one), one["who"], one["why"]),
+            )
         )
-    return [known[name] for name in names or known]
+        for one in events
+    ]
+    return "\n".join([history.table(seconds), "", *lines])
+
+
+def _told(entry: dict[str, Any]) -> str:
+    data = entry["data"]
+    return f"{data['before']} to {data['after']}" if "before" in data else ""
+
+
+def _duration(text: str) -> float:
+    """Return the seconds in `90s`, `10m`, `2h`, `1d` or `1h30m`."""
+    if not re.fullmatch(r"([0-9]{1,6}[smhd])+", text):
+        raise ArgumentTypeError(f"{text!r} is no duration such as 90s, 10m, 2h or 1d")
+    seconds = sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([smhd])", text))
+    if not 0 < seconds <= 366 * _UNITS["d"]:
+        raise ArgumentTypeError(f"{text!r} is not between a second and a year")
+    return seconds
 
 
 def _user() -> str:
@@ -63,15 +123,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # KeyError until Python 3.12
         return str(os.geteuid())
-
-
-def _insist(breaker: CircuitBreaker, *, who: str, why: str) -> None:
-    """Reset a breaker, however busy its store is."""
-    deadline = time.monotonic() + _PATIENCE
-    while not breaker.reset(who=who, why=why):
-        if time.monotonic() > deadline:
-            raise CommandError(f"{breaker.name} could not be reset: its store is busy", returncode=NO_STORE)
-        time.sleep(_PAUSE)
 
 
 def _table(snapshots: list[BreakerSnapshot]) -> str:
@@ -96,6 +147,8 @@ def _table(snapshots: list[BreakerSnapshot]) -> str:
 
 
 def _note(found: BreakerSnapshot) -> str:
-    if found.override is not None:
-        return f"{found.override.kind} by {found.override.who}: {found.override.why}"
-    return found.last_error or ""
+    order = found.override
+    if order is None:
+        return found.last_error or ""
+    until = "" if order.until is None else f" until {history.iso(order.until)}"
+    return f"{order.kind} by {order.who}{until}: {order.why}"

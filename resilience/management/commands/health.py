@@ -1,0 +1,141 @@
+"""Say how this host is: what its servers know, and what each dependency answers when it is asked now."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from contextlib import suppress
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from resilience import conf, registry
+from resilience.observe import health
+from resilience.observe.pings import Ping, ask_all
+from resilience.primitives import State, StoreUnavailableError
+
+# Between two looks of --watch, in seconds.
+_PAUSE = 2.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Say how this host is. Exit status: 0 healthy, 1 degraded or not known, 2 nothing can be served. "
+        "It takes less than 5 s, whatever is frozen."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print JSON, one object to a line")
+        parser.add_argument("--watch", action="store_true", help="look again every 2 s until interrupted")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """End the process at once: a thread that hangs in a driver must not hold up its end."""
+        status: Any = 0
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as end:
+            status = end.code
+        with suppress(OSError):  # whoever read the output may have gone
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+
+    def handle(self, *, json: bool, watch: bool, **options: Any) -> None:
+        status = self._look(as_json=json)
+        with suppress(KeyboardInterrupt):
+            while watch:
+                time.sleep(_PAUSE)
+                status = self._look(as_json=json)
+        if status:
+            sys.exit(status)
+
+    def _look(self, *, as_json: bool) -> int:
+        found = look()
+        self.stdout.write(json.dumps(found) if as_json else _table(found))
+        self.stdout.flush()
+        return int(found["exit"])
+
+
+def look() -> dict[str, Any]:
+    """Return what the store of the servers says, the answers to pings, and what is wrong in `problems`."""
+    problems: list[str] = []
+    try:
+        registry.host_store()
+    except StoreUnavailableError as error:
+        problems.append(f"no server was seen: {error}")
+        served: list[str] = []
+    else:
+        served = registry.served()
+        problems += _strangers(served)
+    pings = ask_all()
+    # Only what a server counts for: a look at any other breaker would find it closed, and name it healthy.
+    report = health.report(served)
+    problems += [
+        f"{name} is {one['state']}"
+        for name, one in report["services"].items()
+        if one["state"] != State.CLOSED
+    ]
+    problems += [f"{name} was asked: {ping.error}" for name, ping in pings.items() if ping.error]
+    if not any(report["fallbackData"].values()):
+        problems.append("there is no static copy to answer from")
+    if health.draining():
+        problems.append("the host is being drained")
+    # What the other tiers hold in memory is known to the servers alone, and lasts for minutes.
+    copy = health.static_copy()
+    dead = _is_down("database", report, pings) and not (copy and any(copy.rows.values()))
+    return {
+        **report,
+        "status": health.DEGRADED if problems else health.HEALTHY,
+        "message": "; ".join(problems) if problems else report["message"],
+        "server": bool(served),
+        "pings": {
+            name: {"ok": not ping.error, "seconds": round(ping.seconds, 3), "error": ping.error}
+            for name, ping in pings.items()
+        },
+        "problems": problems,
+        "exit": 2 if dead else 1 if problems else 0,
+    }
+
+
+def _strangers(served: list[str]) -> list[str]:
+    missing = [name for name in conf.get("BREAKERS") if name not in served]
+    if not served:
+        return [
+            "no server was seen: the store is there, and nobody counts in it; none runs, or none was asked"
+        ]
+    return [
+        f"no server guards the {name} of these settings: it runs with others than this command"
+        for name in missing
+    ]
+
+
+def _is_down(name: str, report: dict[str, Any], pings: dict[str, Ping]) -> bool:
+    """Tell whether a dependency gives nothing: its breaker is open, or it does not answer now."""
+    state = report["services"].get(name, {}).get("state")
+    return state == State.OPEN or bool(name in pings and pings[name].error)
+
+
+def _table(found: dict[str, Any]) -> str:
+    rows = [("SERVICE", "STATE", "FAILURES", "CALLS", "PING")]
+    for name in conf.get("BREAKERS"):
+        one, ping = found["services"].get(name), found["pings"].get(name)
+        seen = (
+            (one["state"], str(one["failures"]), str(one["totalRequests"])) if one else ("not known", "", "")
+        )
+        rows.append((name, *seen, _shown(ping)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    copy = found["staticTier"]
+    held = copy and ", ".join(f"{count} {name}" for name, count in copy["rows"].items())
+    lines.append(f"static copy: {copy['source']} of {copy['asOf']}, {held}" if copy else "static copy: none")
+    return "\n".join([f"{found['status']}: {found['message']}", *lines])
+
+
+def _shown(ping: dict[str, Any] | None) -> str:
+    if ping is None:
+        return "not asked"
+    return ping["error"] or f"{1000 * ping['seconds']:.0f} ms"

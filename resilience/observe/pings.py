@@ -1,0 +1,53 @@
+"""Ask each dependency once, at the same time, without waiting for one that does not answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from resilience import conf
+from resilience.primitives import deadline_scope
+
+LIMIT = 1.0
+"""Seconds that each may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """How one was asked: `error` is empty when it answered, `seconds` how long that took."""
+
+    seconds: float
+    error: str = ""
+
+
+def ask_all(limit: float = LIMIT) -> dict[str, Ping]:
+    """Ask all dependencies that say how they are asked; return what came back within `limit` seconds.
+
+    Each in a daemon thread: a driver that hangs, in a name look-up say, hangs there alone.
+    """
+    answers: dict[str, Ping] = {}
+    asked = conf.probes("probe") | conf.probes("ping")
+    threads = [
+        threading.Thread(target=_ask, args=(name, ask, limit, answers), name=f"ping-{name}", daemon=True)
+        for name, ask in asked.items()
+    ]
+    until = time.monotonic() + limit
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return {name: answers.get(name, Ping(limit, f"no answer within {limit:g} s")) for name in asked}
+
+
+def _ask(name: str, ask: Callable[[], object], limit: float, answers: dict[str, Ping]) -> None:
+    began = time.monotonic()
+    try:
+        with deadline_scope(limit):
+            ask()
+    except Exception as error:
+        said = str(error).strip().splitlines()[:1] or [""]
+        answers[name] = Ping(time.monotonic() - began, f"{type(error).__name__}: {said[0]}"[:200])
+    else:
+        answers[name] = Ping(time.monotonic() - began)
