@@ -28,6 +28,9 @@ Entry = dict[str, Any]
 _DAY = 86_400.0
 # How long a command, which has no deadlines, waits for the database before it reads the journal.
 _COMMAND_WAITS = 1.5
+# A command that has waited in vain does not wait again so soon.
+_COMMAND_RECALLS = 10.0
+_silent_until = 0.0
 
 
 class Count(NamedTuple):
@@ -76,6 +79,9 @@ def _database_answers() -> bool:
     breaker = registry.breaker("database")
     if registry.role() == "server":
         return not breaker.refuses()
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return False
     answered = threading.Event()
 
     def ask() -> None:
@@ -87,7 +93,10 @@ def _database_answers() -> bool:
         answered.set()
 
     threading.Thread(target=ask, daemon=True).start()
-    return answered.wait(_COMMAND_WAITS)
+    if answered.wait(_COMMAND_WAITS):
+        return True
+    _silent_until = time.monotonic() + _COMMAND_RECALLS
+    return False
 
 
 class FromDatabase:

@@ -15,8 +15,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -77,16 +75,6 @@ class Site(SiteServer):
         )
         self.server = server
         self.proxy = proxy
-
-    def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the project beside the workers."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            env={**self.environment(), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
     def is_well(self, seen: Seen) -> bool:
         """Tell whether an answer came from the dependency."""

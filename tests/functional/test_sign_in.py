@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,10 +27,6 @@ class Site(SiteServer):
             REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
             TRUSTED_PROXIES="127.0.0.1",
         )
-
-    def manage(self, *arguments: str, **variables: str) -> None:
-        command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, env={**self.environment(), **variables}, check=True, capture_output=True)
 
     def ask(self, method: str, path: str, body: str = "", *, client: str = HOME, **headers: str) -> Any:
         """Return (status, headers, body, seconds) of one request on a connection of its own."""
@@ -61,10 +55,10 @@ class Site(SiteServer):
 def database() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
         site = Site(server)
-        site.manage("migrate", "--verbosity=0")
+        site.manage("migrate", "--verbosity=0").check_returncode()
         person = ["--noinput", "--username=ada", "--email=ada@example.org"]
-        site.manage("createsuperuser", *person, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-        site.manage("collectstatic", "--noinput", "--verbosity=0")
+        site.manage("createsuperuser", *person, DJANGO_SUPERUSER_PASSWORD=PASSWORD).check_returncode()
+        site.manage("collectstatic", "--noinput", "--verbosity=0").check_returncode()
         yield server
 
 

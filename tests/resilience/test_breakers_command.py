@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pytest_django import Settings
 
 from resilience import registry
 from resilience.observe import flush
+from resilience.observe.journal import journal
 from resilience.primitives import CircuitBreaker, HostStore, State
 from resilience.testing import server_role
 
@@ -49,6 +51,12 @@ def server(directory: Path) -> Iterator[CircuitBreaker]:
 
 def _refused() -> None:
     raise ConnectionError
+
+
+def copy_journal() -> None:
+    """Do what the steward does: copy what the journal holds into the database."""
+    with closing(flush.Copier()) as copier:
+        copier.run(journal())
 
 
 def run(*arguments: str) -> str:
@@ -177,14 +185,14 @@ class TestOrders:
 class TestHistory:
     def test_tells_who_did_what(self, server: CircuitBreaker) -> None:
         run("reset", "database", "--reason", "it is back")
-        flush.run(1)  # The steward copies what the journal holds into the database.
+        copy_journal()
         told = run("history", "database", "--for", "1h")
         assert "availability" in told
         assert re.search(r"Z  reset  database  OPEN to CLOSED  \S+  it is back", told)
 
     def test_as_json_for_the_named_ones(self, server: CircuitBreaker) -> None:
         run("reset", "--reason", "it is back")
-        flush.run(1)
+        copy_journal()
         found = json.loads(run("history", "cache", "--json"))
         assert {entry["breaker"] for entry in found["events"]} == {"cache"}
         assert found["availability"] is None

@@ -4,6 +4,7 @@ import http.client
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -64,11 +65,31 @@ class SiteServer(ServerProcess):
         except (OSError, http.client.HTTPException):
             return False
 
+    def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project beside the workers."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            env={**self.environment(), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def get(self, path: str, *, timeout: float = 10.0, **headers: str) -> Answer:
         """Ask once, on a connection of its own."""
+        return self.ask_for("GET", path, timeout=timeout, **headers)
+
+    def post(self, path: str, body: str = "", *, timeout: float = 10.0, **headers: str) -> Answer:
+        """Send a body, by default none at all, on a connection of its own."""
+        return self.ask_for("POST", path, body, timeout=timeout, **headers)
+
+    def ask_for(
+        self, method: str, path: str, body: str = "", *, timeout: float = 10.0, **headers: str
+    ) -> Answer:
+        """Ask by any method."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, body or None, headers=headers)
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read().decode())
         finally:
