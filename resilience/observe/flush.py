@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, models, transaction
@@ -40,7 +40,7 @@ class Copier:
 
     def __init__(self) -> None:
         # Kept open, so that no other file can have its inode while we remember how far it was copied.
-        self._file: BinaryIO | None = None
+        self._file: int | None = None
         self._copied = 0
 
     def run(self, book: Journal) -> None:
@@ -54,29 +54,27 @@ class Copier:
     def _copy(self, path: Path) -> bool:
         """Copy a file from where its copying ended; False if there is no such file any more."""
         try:
-            file = path.open("rb")
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
-        if self._file is not None and os.path.sameopenfile(self._file.fileno(), file.fileno()):
-            file.close()
+        if self._file is not None and os.path.sameopenfile(self._file, file):
+            os.close(file)
         else:
             self.close()
             self._file, self._copied = file, 0
-        self._file.seek(self._copied)
-        while chunk := self._file.read(LONGEST):
+        while chunk := os.pread(self._file, LONGEST, self._copied):
             end = chunk.rfind(b"\n") + 1
             if not end and len(chunk) < LONGEST:
                 break  # A line that is being written.
             end = end or len(chunk)
             store(parsed(chunk[:end]), path)
             self._copied += end
-            self._file.seek(self._copied)
         return True
 
     def close(self) -> None:
         """Forget everything."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
         self._file, self._copied = None, 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from resilience import conf
@@ -22,13 +22,14 @@ class Ping:
     error: str = ""
 
 
-def ask_all(limit: float = LIMIT) -> dict[str, Ping]:
-    """Ask all dependencies that say how they are asked; return what came back within `limit` seconds.
+def ask_all(limit: float = LIMIT, *, names: Collection[str] | None = None) -> dict[str, Ping]:
+    """Ask all dependencies (or `names`) that say how they are asked; return what came within `limit` seconds.
 
     Each in a daemon thread: a driver that hangs, in a name look-up say, hangs there alone.
     """
     answers: dict[str, Ping] = {}
-    asked = conf.probes("probe") | conf.probes("ping")
+    declared = conf.probes("probe") | conf.probes("ping")
+    asked = {name: ask for name, ask in declared.items() if names is None or name in names}
     threads = [
         threading.Thread(target=_ask, args=(name, ask, limit, answers), name=f"ping-{name}", daemon=True)
         for name, ask in asked.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,11 +12,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from django.db.models import F, Max, Min, Q
 
 from resilience import registry
-from resilience.db.probe import probe
 from resilience.models import Event, Minute
 from resilience.observe.journal import journal
 from resilience.observe.minutes import KIND as MINUTE
 from resilience.observe.outage import CHANGES
+from resilience.observe.pings import ask_all
 from resilience.outages import is_outage
 
 logger = logging.getLogger("resilience.events")
@@ -26,11 +25,11 @@ T = TypeVar("T")
 Entry = dict[str, Any]
 
 _DAY = 86_400.0
-# How long a command, which has no deadlines, waits for the database before it reads the journal.
-_COMMAND_WAITS = 1.5
-# A command that has waited in vain does not wait again so soon.
-_COMMAND_RECALLS = 10.0
-_silent_until = 0.0
+# How long a command, which has no deadlines, waits for the database before it reads the journal, and for how
+# long it then does not ask again.
+_COMMAND_WAITS = 1.0
+_COMMAND_FORGETS = 10.0
+_away_until = 0.0
 
 
 class Count(NamedTuple):
@@ -76,26 +75,16 @@ def read(ask: Callable[[Reading], T]) -> tuple[T, str]:
 
 
 def _database_answers() -> bool:
-    breaker = registry.breaker("database")
+    global _away_until
     if registry.role() == "server":
-        return not breaker.refuses()
-    global _silent_until
-    if time.monotonic() < _silent_until:
+        return not registry.breaker("database").refuses()
+    if time.monotonic() < _away_until:
         return False
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            probe()
-        except Exception as error:  # whatever it is, the journal is read instead
-            logger.info("the history is read from the journal: %s", error)
-            return
-        answered.set()
-
-    threading.Thread(target=ask, daemon=True).start()
-    if answered.wait(_COMMAND_WAITS):
+    ping = ask_all(_COMMAND_WAITS, names=["database"]).get("database")
+    if ping is None or not ping.error:
         return True
-    _silent_until = time.monotonic() + _COMMAND_RECALLS
+    logger.info("the history is read from the journal: %s", ping.error)
+    _away_until = time.monotonic() + _COMMAND_FORGETS
     return False
 
 

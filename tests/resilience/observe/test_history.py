@@ -234,15 +234,22 @@ class TestWithoutTheDatabase:
             found = history.summary("hour")
         assert (found["from"], len(found["outages"])) == ("journal", 1)
 
-    def test_a_command_waits_for_a_frozen_one_no_longer_than_it_says(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        thawed = threading.Event()
+    def test_a_command_waits_for_a_frozen_one_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        thawed, asked = threading.Event(), []
+
+        def ask() -> None:
+            asked.append(1)
+            thawed.wait()
+
+        monkeypatch.setattr(reading, "_away_until", 0.0)
         monkeypatch.setattr(reading, "_COMMAND_WAITS", 0.05)
-        monkeypatch.setattr(reading, "_silent_until", 0.0)  # put back at the end
-        monkeypatch.setattr(reading, "probe", thawed.wait)
-        assert history.summary("hour")["from"] == "journal"
+        monkeypatch.setattr(
+            "resilience.conf.probes", lambda kind: {"database": ask} if kind == "ping" else {}
+        )
+        for _ in range(3):
+            assert history.summary("hour")["from"] == "journal"
         thawed.set()
+        assert len(asked) == 1
 
 
 class TestTable:
