@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test ledger outage-table django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
+.PHONY: install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -92,6 +92,11 @@ outage-table: install
 	@mkdir -p benchmarks/results
 	$(BIN)/python -m tests.outage_table > benchmarks/results/outages.md
 
+# Thousands of generated requests: SQLite, PostgreSQL and the static file give the same bodies.
+differential: export DIFFERENTIAL_QUESTIONS := 6000
+differential: install
+	$(BIN)/pytest -q --timeout=900 tests/learn/test_same_everywhere.py
+
 # Every line and branch of the primitives, by their own tests.
 coverage: install
 	$(BIN)/coverage run -m pytest -q tests/primitives
@@ -112,3 +117,4 @@ bench: install
 	@mkdir -p benchmarks/results
 	$(BIN)/python -m benchmarks.breaker --rounds 9 > benchmarks/results/breaker.md
 	$(BIN)/python -m benchmarks.middleware > benchmarks/results/middleware.md
+	$(BIN)/python -m benchmarks.http > benchmarks/results/http.md

@@ -44,9 +44,14 @@ def answer(request: HttpRequest) -> HttpResponse | None:
     stored, headers = found
     if not stored.is_fresh(generation.current()):
         return None
-    response = HttpResponse(stored.body, headers=headers)
+    given = request.META.get("HTTP_IF_NONE_MATCH")
+    if given is not None and labels.is_same(given, headers.get("ETag", "")):
+        response = HttpResponse(status=304, headers=headers)
+        del response["Content-Type"]
+    else:
+        response = HttpResponse(stored.body, headers=headers)
     label(response, stored)
-    return labels.conditional(request, response)
+    return response
 
 
 def label(response: HttpResponse, stored: Stored) -> None:

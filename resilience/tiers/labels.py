@@ -88,6 +88,13 @@ def is_degraded(given: str) -> bool:
     return given.removeprefix("W/").strip('"').partition("-")[0] in DEGRADED
 
 
+def is_same(given: str, current: str) -> bool:
+    """Tell whether `If-None-Match` names this tag, weak or strong."""
+    if given.strip() == "*":
+        return True
+    return current in {each.strip().removeprefix("W/") for each in given.split(",")}
+
+
 def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Return 304 without a body where the client has this very answer; else the answer."""
     if response.status_code != 200:
