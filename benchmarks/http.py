@@ -3,8 +3,8 @@
     python -m benchmarks.http [--rounds 5]
 
 Each site is one granian worker; one client with a kept connection asks them in turn, round by round. The
-figure is processor time of the whole site per request, from the scheduler's count of each of its threads, as a
-multiple of a bare WSGI callable that sends the same bytes on the same server.
+figure is processor time of the whole site per request, from the scheduler's count of each of its threads, as
+a multiple of a bare WSGI callable that sends the same bytes on the same server.
 """
 
 from __future__ import annotations
