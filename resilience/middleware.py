@@ -16,6 +16,8 @@ from resilience import conf, outages, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
 from resilience.db.failures import OutcomeUnknownError
 from resilience.observe import answers, health
+from resilience.observe.request_id import HEADER as REQUEST_ID
+from resilience.observe.request_id import request_id
 from resilience.outages import is_outage
 from resilience.scope import (
     RequestScope,
@@ -60,18 +62,24 @@ class ResilienceMiddleware:
         return self._call(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if (known := _at_once(request)) is not None:
-            return known
-        with cache_scope(), request_scope(request) as scope:
-            response = _last_resort(request, self.get_response(request), scope)
-            return _finished(request, response, degraded=scope.degraded)
+        with request_id(request) as name:
+            response = _at_once(request)
+            if response is None:
+                with cache_scope(), request_scope(request) as scope:
+                    response = _last_resort(request, self.get_response(request), scope)
+                    response = _finished(request, response, degraded=scope.degraded)
+            response[REQUEST_ID] = name
+            return response
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        if (known := _at_once(request)) is not None:
-            return known
-        with cache_scope(), request_scope(request) as scope:
-            response = _last_resort(request, await self.get_response(request), scope)
-            return _finished(request, response, degraded=scope.degraded)
+        with request_id(request) as name:
+            response = _at_once(request)
+            if response is None:
+                with cache_scope(), request_scope(request) as scope:
+                    response = _last_resort(request, await self.get_response(request), scope)
+                    response = _finished(request, response, degraded=scope.degraded)
+            response[REQUEST_ID] = name
+            return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any

@@ -57,7 +57,14 @@ def between(
 
 def tell(transition: Transition, listeners: list[Callable[[Transition], None]]) -> None:
     """Log the change and call the listeners; what one of them raises is logged, and harms nobody."""
-    log.info("%s: %s to %s, %s", transition.name, transition.before, transition.after, transition.reason)
+    log.info(
+        "%s: %s to %s, %s",
+        transition.name,
+        transition.before,
+        transition.after,
+        transition.reason,
+        extra={"breaker": transition.name, "before": transition.before, "after": transition.after},
+    )
     for listener in listeners:
         try:
             listener(transition)

@@ -224,7 +224,9 @@ def test_each_transition_of_a_real_outage_is_stored_once_though_the_steward_is_k
         os.kill(steward, signal.SIGKILL)
         time.sleep(open_for() + 1.0)  # probes fail
     seconds_until_closed(outage_site, before)
-    logged = Counter(re.findall(r"resilience.breaker (\w+): (\w+) to (\w+),", outage_site.log.read_text()))
+    logged = Counter(
+        re.findall(r'resilience.breaker", "message": "(\w+): (\w+) to (\w+),', outage_site.log.read_text())
+    )
     assert sum(logged.values()) >= 4
     stored: Counter[tuple[str, ...]] = Counter()
     deadline = time.monotonic() + 20

@@ -105,4 +105,5 @@ RESPONSE_HEADERS = [
     "X-Circuit-Breaker-External-API",
     "X-System-Degraded",
     "X-Data-Source",
+    "X-Request-ID",
 ]
