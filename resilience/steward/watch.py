@@ -75,6 +75,10 @@ class Watch:
     def _probe(self) -> float:
         """Take the permit if the open time is over, ask, and let the answer decide."""
         with probing():
+            # Looking counts no refusal; asking would, ten times a second, and nobody was refused anything.
+            if self._breaker.refuses():
+                rest = self._breaker.snapshot().retry_after
+                return min(rest, LOOK_EVERY) if rest > 0 else LOOK_EVERY
             try:
                 admission = self._breaker.admit()
             except BreakerOpenError as refusal:

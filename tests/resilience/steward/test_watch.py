@@ -124,6 +124,12 @@ class TestProbes:
         scene.breaker.settle(scene.breaker.admit(), Outcome.SUCCESS)
         assert scene.breaker.shown() is State.CLOSED
 
+    def test_are_waited_for_without_counting_refusals(self, scene: Scene) -> None:
+        """What is refused is what somebody asked for."""
+        scene.trip()
+        scene.live(14.5)
+        assert scene.breaker.snapshot().rejected == 0
+
     def test_are_not_sent_to_what_an_operator_isolated(self, scene: Scene) -> None:
         scene.breaker.isolate(who="ada", why="a drill")
         scene.live(60.0)
