@@ -14,6 +14,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from zenow.settings.database import database_settings as database_settings
 from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -54,20 +55,6 @@ def _networks(values: list[str]) -> list[str]:
         except ValueError:
             _problems.append(f"TRUSTED_PROXIES: {value!r} is no IP address or network (10.0.0.0/8, say)")
     return networks
-
-
-def database_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings of the database at this address, behind its guard."""
-    database: dict[str, Any] = environ.Env.db_url_config(url)
-    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")
-    if database["ENGINE"] == "resilience.db.sqlite3":
-        database["OPTIONS"] = {
-            "timeout": 1.5,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-        }
-    return database
 
 
 def _refuse_if_incomplete() -> None:

@@ -1,0 +1,19 @@
+"""What an address of a database comes to as Django's settings."""
+
+from typing import Any
+
+import environ
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Return Django's settings of the database at this address, behind its guard."""
+    database: dict[str, Any] = environ.Env.db_url_config(url)
+    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")
+    if database["ENGINE"] == "resilience.db.sqlite3":
+        database["OPTIONS"] = {
+            "timeout": 1.5,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        }
+    return database
