@@ -129,13 +129,15 @@ class ResetView(OperatorView):
         try:
             found = steer(names, "reset", who=self.steerer.who, why=asked.validated_data.get("reason", ""))
         except UnknownBreakerError as error:
-            unknown = [
-                {"pointer": f"#/breakers/{names.index(n)}", "detail": f"no breaker {n}"}
-                for n in error.unknown
+            errors = [
+                {
+                    "pointer": f"#/breakers/{names.index(name)}",
+                    "detail": "There is no such breaker.",
+                    "allowed": error.known,
+                }
+                for name in error.unknown
             ]
-            return problem(
-                400, detail=f"{error}.", errors=[{**one, "allowed": error.known} for one in unknown]
-            )
+            return problem(400, detail=f"There is {error}.", errors=errors)
         except StoreBusyError as error:
             busy = problem(503, detail=f"{error}.")
             busy["Retry-After"] = "1"
