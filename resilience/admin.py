@@ -1,11 +1,20 @@
-"""The history in the admin: a list to search in, which nobody changes."""
+"""The breakers and their history in the admin: a list to act on, and one to search in."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
+import time
+from typing import Any
 
-from resilience.models import Event
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from resilience import registry
+from resilience.board.views import ENDS, WORDS
+from resilience.models import Breaker, Event
+from resilience.observe import health
+from resilience.observe.steering import ACTIONS, PERMISSION, OrderError, StoreBusyError, steer
 
 
 @admin.register(Event)
@@ -39,3 +48,78 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
         """Say that the steward alone deletes, what is old."""
         return False
+
+
+@admin.register(Breaker)
+class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The breakers of this host, from its store: tick, choose an action, give a reason."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """List the breakers; ask for the reason of an action, then carry it out."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        wanted = request.GET.get("q", "").strip().lower()
+        rows = [health.breaker(each.snapshot()) for each in registry.breakers().values()]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Circuit breakers",
+            "opts": self.opts,
+            "rows": [row for row in rows if wanted in row["name"].lower()],
+            "q": wanted,
+            "actions": WORDS,
+            "ends": ENDS,
+        }
+        if request.method != "POST":
+            return TemplateResponse(request, "admin/resilience/breaker/list.html", context)
+        names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
+        if not names or action not in ACTIONS:
+            self.message_user(request, "Tick the breakers that you mean, and choose an action.", "WARNING")
+            return HttpResponseRedirect(request.path)
+        if "confirmed" not in request.POST:
+            context |= {
+                "names": names,
+                "action": action,
+                "word": WORDS[action],
+                "lasting": action in _LASTING,
+            }
+            return TemplateResponse(request, "admin/resilience/breaker/confirm.html", context)
+        return self._ordered(request, names, action)
+
+    def _ordered(self, request: HttpRequest, names: list[str], action: Any) -> HttpResponse:
+        minutes = request.POST.get("end", "")
+        until = (
+            time.time() + int(minutes) * 60 if minutes in ENDS and minutes and action in _LASTING else None
+        )
+        try:
+            why = request.POST.get("reason", "")[:200]
+            found = steer(names, action, who=request.user.get_username(), why=why, until=until)
+        except (OrderError, StoreBusyError) as error:
+            self.message_user(request, f"{error}", "ERROR")
+        else:
+            self.message_user(request, f"{WORDS[action]}: {', '.join(one.name for one in found)}.")
+        return HttpResponseRedirect(request.path)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show the list to whoever may steer."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
+        """Let those look who may act."""
+        return request.user.has_perm(PERMISSION)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say that breakers come from the settings."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
+        """Say that there is no form of one breaker."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
+        """Say that breakers come from the settings."""
+        return False
+
+
+_LASTING = ("isolate", "disable")

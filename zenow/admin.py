@@ -11,6 +11,8 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from resilience.board import passes
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -35,9 +37,15 @@ class AdminSite(admin.AdminSite):
 
         self.login_form = AdminSignInForm
         response = super().login(request, extra_context)
+        passes.give_to_staff(request, response)
         if isinstance(response, TemplateResponse) and response.context_data:
             refusal = getattr(response.context_data["form"], "refusal", None)
             if refusal is not None:
                 response.status_code = refusal.http_status
                 response["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        response = super().logout(request, extra_context)
+        passes.take(response)
         return response

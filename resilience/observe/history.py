@@ -11,7 +11,7 @@ from resilience import registry
 from resilience.observe.answers import FALLBACKS, SOURCES, UNANSWERED
 from resilience.observe.events import hostname
 from resilience.observe.outage import Outage, outages
-from resilience.observe.reading import Entry, Reading, read
+from resilience.observe.reading import Count, Entry, Reading, read
 from resilience.primitives import State
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
@@ -63,15 +63,20 @@ def recent(limit: int = 50, *, kind: str = "", breaker: str = "") -> list[Entry]
     return read(lambda reading: reading.recent(limit, kind, breaker))[0]
 
 
-def answers_per_minute(minutes: int = 60) -> list[dict[str, Any]]:
+def answers_per_minute(minutes: int = 60, *, reading: Reading | None = None) -> list[dict[str, Any]]:
     """Return what was answered in each of the last minutes, oldest first: {"minute", "answers": {source: n}}.
 
-    A minute in which nothing was answered, or nobody counted, has an empty `answers`.
+    A minute in which nothing was answered, or nobody counted, has an empty `answers`. `reading` is asked
+    alone, where the caller cannot wait for the database.
     """
     last = int(time.time() // 60)
     first = last - minutes + 1
     rows: dict[int, dict[str, int]] = {minute: {} for minute in range(first, last + 1)}
-    counts, _ = read(lambda reading: list(reading.counts(first * 60.0, "responses|")))
+
+    def ask(place: Reading) -> list[Count]:
+        return list(place.counts(first * 60.0, "responses|"))
+
+    counts = read(ask)[0] if reading is None else ask(reading)
     seen: dict[tuple[str, str, str], int] = {}
     for at, series, before, total in counts:
         # Whoever wrote it down, and how often: what was there already is not counted again.

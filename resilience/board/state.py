@@ -1,0 +1,51 @@
+"""What the board shows, from the store and this host's journal alone: neither asks anybody."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from resilience import registry
+from resilience.observe import health, history
+from resilience.observe.reading import FromJournal
+
+_EVENTS = 30
+# The journal is read at most so often, in seconds, however many look at the board.
+_READ_EVERY = 5.0
+
+_read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # Replaced as a whole; two threads may read at once.
+
+
+def state() -> dict[str, Any]:
+    """Return everything on the board, ready for JSON."""
+    return {
+        "health": health.report(),
+        "breakers": [health.breaker(each.snapshot()) for each in registry.breakers().values()],
+        **_from_journal(),
+    }
+
+
+def _from_journal() -> dict[str, Any]:
+    global _read
+    at, known = _read
+    now = time.monotonic()
+    if now - at >= _READ_EVERY:
+        reading = FromJournal()
+        known = {
+            "answers": history.answers_per_minute(60, reading=reading),
+            "events": [_shown(event) for event in reading.recent(_EVENTS, "", "")],
+        }
+        _read = now, known
+    return known
+
+
+def _shown(event: dict[str, Any]) -> dict[str, Any]:
+    data = event.get("data") or {}
+    change = f"{data['before']} → {data['after']}" if "before" in data and "after" in data else ""
+    return {
+        "at": history.iso(float(event["at"])),
+        "kind": event["kind"].replace("_", " "),
+        "breaker": event.get("breaker", ""),
+        "who": event.get("who", ""),
+        "what": ": ".join(filter(None, (change, str(data.get("reason") or event.get("why") or "")))),
+    }

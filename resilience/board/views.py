@@ -1,0 +1,137 @@
+"""The board's pages. No ORM, no session, no log entry: they work with everything down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from resilience import registry
+from resilience.board import passes
+from resilience.board.state import state
+from resilience.observe import events
+from resilience.observe.steering import ACTIONS, OrderError, StoreBusyError, steer
+from resilience.primitives import Limits
+from resilience.scope import pool
+
+logger = logging.getLogger("resilience.board")
+
+# Attempts with the OPS_TOKEN from one address in a minute.
+_ATTEMPTS = 5
+# For how long an order may last, in minutes; empty: until somebody ends it.
+ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
+WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "Back to automatic"}
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "HEAD", "POST"])
+def board(request: HttpRequest) -> HttpResponse:
+    """Show the board, and carry out what is ordered there."""
+    holder = passes.holder(request)
+    if holder is None:
+        return _entry(request)
+    if request.method == "POST":
+        return _ordered(request, holder)
+    if holder.by == "pass":
+        events.record("pass", who=holder.who, why=f"the board was entered by {holder.by}")
+    return _shown(request, holder)
+
+
+@pool(None)
+@never_cache
+@require_GET
+def board_state(request: HttpRequest) -> HttpResponse:
+    """Answer what the page asks for every two seconds."""
+    if passes.holder(request) is None:
+        return JsonResponse({"detail": "The pass is over."}, status=403)
+    return JsonResponse(state())
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@sensitive_post_parameters("token")
+@require_POST
+def enter(request: HttpRequest) -> HttpResponse:
+    """Let in whoever types the OPS_TOKEN, at most five times a minute from one address."""
+    place = request.META.get("REMOTE_ADDR", "")
+    decision = Limits(registry.store()).hit(f"board {place}", _ATTEMPTS, 60.0)
+    if not decision.allowed:
+        wait = f"Too many attempts. Try again in {max(1, round(decision.retry_after))} s."
+        return _entry(request, wait, status=429)
+    expected = getattr(settings, "OPS_TOKEN", "")
+    if not expected or not constant_time_compare(request.POST.get("token", "").strip(), expected):
+        logger.warning("a wrong OPS_TOKEN was typed at the board")
+        return _entry(request, "That is not the OPS_TOKEN.", status=403)
+    events.record("pass", who="OPS_TOKEN", why="the token was typed at the board")
+    response = HttpResponseRedirect(reverse("resilience-board:board"))
+    passes.give(response, "OPS_TOKEN", "token")
+    return response
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    """Take the pass away."""
+    response = HttpResponseRedirect(reverse("resilience-board:board"))
+    passes.take(response)
+    return response
+
+
+def _ordered(request: HttpRequest, holder: passes.Holder) -> HttpResponse:
+    names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
+    minutes = request.POST.get("end", "")
+    try:
+        if not names:
+            raise OrderError("Tick the breakers that you mean.")  # noqa: TRY301 - said as any other
+        if action not in ACTIONS or minutes not in ENDS:
+            raise OrderError("Choose what is to be done.")  # noqa: TRY301 - as above
+        lasting = action in ("isolate", "disable")
+        until = time.time() + int(minutes) * 60 if minutes and lasting else None
+        steer(names, action, who=holder.named, why=request.POST.get("reason", "")[:200], until=until)
+    except OrderError as error:
+        return _shown(request, holder, error=f"{error}", status=400)
+    except StoreBusyError as error:
+        return _shown(request, holder, error=f"{error}", status=503)
+    return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={action}")
+
+
+def _shown(
+    request: HttpRequest, holder: passes.Holder, *, error: str = "", status: int = 200
+) -> HttpResponse:
+    done = WORDS.get(request.GET.get("done", ""), "")
+    said: dict[str, Any] = {
+        "holder": holder,
+        "state": state(),
+        "actions": WORDS,
+        "ends": ENDS,
+        "done": done,
+        "error": error,
+    }
+    response = render(request, "resilience/board.html", said, status=status)
+    if holder.by == "staff":
+        passes.give(response, holder.who, "staff")
+    return response
+
+
+def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResponse:
+    asked = not registry.breaker("database").refuses()
+    said = {"error": error, "can_sign_in": asked, "has_token": bool(getattr(settings, "OPS_TOKEN", ""))}
+    response = render(request, "resilience/board_entry.html", said, status=status)
+    if asked and not error:
+        passes.take(response)
+    return response
