@@ -64,6 +64,7 @@ class Stored:
 
 
 _memory: Memory[Stored] = Memory(_MEMORY_BYTES)
+_newest: Stored | None = None  # the last answer that was kept in it
 
 
 def key_of(request: HttpRequest, same_as_absent: Mapping[str, str]) -> str:
@@ -104,6 +105,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
     Return it; None for what is nobody else's business: other than 200, with a cookie, or varying by more than
     how it is asked for. While the state is unknown nothing is stored.
     """
+    global _newest
     if response.status_code != 200 or response.cookies or not mark.generation or response.streaming:
         return None
     if not varies_little(response):
@@ -116,6 +118,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
         generation=mark.generation,
         removals=mark.removals,
     )
+    _newest = made
     _memory.put(key, made, len(made.body) + _BESIDE)
     cache.set(key, asdict(made), timeout=int(KEPT_FOR))
     return made
@@ -128,13 +131,15 @@ def varies_little(response: HttpResponseBase) -> bool:
 
 
 def holds_any() -> bool:
-    """Say whether this process holds any answer at all."""
-    return len(_memory) > 0
+    """Say whether this process holds any answer that is young enough to stand in for a live one."""
+    return _newest is not None and _newest.may_stand_in(generation.current())
 
 
 def forget() -> None:
     """Forget what this process holds."""
+    global _newest
     _memory.clear()
+    _newest = None
 
 
 def _read(key: str) -> Stored | None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.http import HttpResponse
 from django.test import Client
 
 from resilience import conf, registry
-from resilience.primitives import Outcome
+from resilience.primitives import Mark, Outcome
 from resilience.testing import server_role
 from resilience.tiers import stored
 
@@ -106,6 +107,14 @@ class TestReady:
         registry.breaker("database").isolate(who="ada", why="a drill")
         response = client.get(READY)
         assert (response.status_code, response.json()["tiers"]) == (200, ["static"])
+
+    def test_while_a_stored_answer_may_stand_in(self, client: Client) -> None:
+        registry.breaker("database").isolate(who="ada", why="a drill")
+        registry.store().marks.rise(generation=7, removals=1)
+        stored.keep("resilience:key", HttpResponse(b"{}"), Mark(7, 1))
+        assert client.get(READY).json()["tiers"] == ["cached"]
+        registry.store().marks.rise(generation=8, removals=2)  # something was unpublished
+        assert client.get(READY).status_code == 503
 
     def test_not_when_nothing_can_be_served(self, client: Client) -> None:
         registry.breaker("database").isolate(who="ada", why="a drill")
