@@ -186,6 +186,26 @@ def check_system(**_: Any) -> Iterator[CheckMessage]:
         )
 
 
+def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
+    """E070, E071: what the static tier holds can be imported, and has an alias to be read by."""
+    path = conf.get("FALLBACK")
+    if path is None:
+        return
+    if why := _cannot_import(path):
+        yield Error(
+            f"RESILIENCE['FALLBACK']: {why}",
+            hint="Name a resilience.tiers.static.Export by its dotted path, or None for no static tier.",
+            id="resilience.E070",
+        )
+    found = settings.DATABASES.get(STATIC_ALIAS, {}).get("ENGINE")
+    if found != "django.db.backends.sqlite3":
+        yield Error(
+            f"The static tier has no database: DATABASES['{STATIC_ALIAS}'] has the engine {found!r}.",
+            hint=f"Add the alias {STATIC_ALIAS!r} with Django's own engine, django.db.backends.sqlite3.",
+            id="resilience.E071",
+        )
+
+
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_settings,
     check_databases,
@@ -193,6 +213,7 @@ CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_middleware,
     check_deadlines,
     check_pools,
+    check_static_tier,
     check_system,
 )
 

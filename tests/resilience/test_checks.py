@@ -187,3 +187,18 @@ class TestConnections:
 def test_a_system_without_a_host_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert [message.id for message in checks.check_system()] == ["resilience.I060"]
+
+
+class TestStaticTier:
+    def test_an_export_that_cannot_be_imported_is_an_error(self, settings: Any, resilience: Any) -> None:
+        resilience["FALLBACK"] = "learn.fallback.EXPRT"
+        assert ids(found(settings, RESILIENCE=resilience)) == ["resilience.E070"]
+
+    def test_its_alias_is_demanded(self, settings: Any) -> None:
+        others = {name: value for name, value in settings.DATABASES.items() if name != "static"}
+        assert ids(found(settings, DATABASES=others)) == ["resilience.E071"]
+
+    def test_a_project_without_one_needs_none(self, settings: Any, resilience: Any) -> None:
+        resilience["FALLBACK"] = None
+        others = {name: value for name, value in settings.DATABASES.items() if name != "static"}
+        assert found(settings, RESILIENCE=resilience, DATABASES=others) == []
