@@ -65,11 +65,13 @@ def label(response: HttpResponse, stored: Stored) -> None:
 def remember(request: HttpRequest, response: HttpResponseBase) -> None:
     """Remember what went out for the chain's stored answer, if this very request may be served it again."""
     stored = getattr(response, "stored", None)
-    if not isinstance(stored, Stored) or response.status_code != 200 or response.cookies:
+    if not isinstance(stored, Stored) or response.status_code not in (200, 304) or response.cookies:
         return
     key = _key(request)
     if key is not None and varies_little(response):
-        headers = {name: value for name, value in response.items() if name.lower() not in _NOT_KEPT}
+        # A 304 lacks what only a body needs.
+        said = {**stored.headers, **dict(response.items())}
+        headers = {name: value for name, value in said.items() if name.lower() not in _NOT_KEPT}
         _front.put(key, _Front(stored, headers), len(stored.body) + _BESIDE)
 
 

@@ -105,6 +105,8 @@ def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         return response
     for name, value in kept.items():
         found.setdefault(name, value)
+    if hasattr(response, "stored"):
+        found.stored = response.stored  # type: ignore[attr-defined]  # see fresh.remember
     return found
 
 

@@ -120,6 +120,18 @@ class TestFresh:
         again = client.get("/api/courses", headers={"if-none-match": f'"other", {tag}'})
         assert (again.status_code, again.content, again["X-Data-Source"]) == (304, b"", "cached")
 
+    def test_a_client_that_only_asks_for_news_fills_it_too(self, client: Client) -> None:
+        first = client.get("/api/courses")
+        fresh.forget()
+        with_tag = {"if-none-match": first["ETag"]}
+        assert client.get("/api/courses", headers=with_tag).status_code == 304
+        whole = client.get("/api/courses")
+        assert (whole.status_code, whole.content, whole["Content-Type"]) == (
+            200,
+            first.content,
+            first["Content-Type"],
+        )
+
     def test_another_site_s_page_gets_its_own_headers(self, client: Client, settings: Settings) -> None:
         settings.CORS_ALLOWED_ORIGINS = ["https://one.example", "https://two.example"]
         for origin in settings.CORS_ALLOWED_ORIGINS:

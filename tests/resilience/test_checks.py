@@ -194,11 +194,14 @@ class TestStaticTier:
         resilience["FALLBACK"] = "learn.fallback.EXPRT"
         assert ids(found(settings, RESILIENCE=resilience)) == ["resilience.E070"]
 
-    def test_its_alias_is_demanded(self, settings: Any) -> None:
+    def test_its_alias_is_demanded(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         others = {name: value for name, value in settings.DATABASES.items() if name != "static"}
-        assert ids(found(settings, DATABASES=others)) == ["resilience.E071"]
+        monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES=others))
+        assert ids(list(checks.check_static_tier())) == ["resilience.E071"]
 
-    def test_a_project_without_one_needs_none(self, settings: Any, resilience: Any) -> None:
-        resilience["FALLBACK"] = None
-        others = {name: value for name, value in settings.DATABASES.items() if name != "static"}
-        assert found(settings, RESILIENCE=resilience, DATABASES=others) == []
+    def test_a_project_without_one_needs_none(
+        self, settings: Any, resilience: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.RESILIENCE = {**resilience, "FALLBACK": None}
+        monkeypatch.setattr(checks, "settings", SimpleNamespace(DATABASES={}))
+        assert list(checks.check_static_tier()) == []
