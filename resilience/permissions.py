@@ -14,8 +14,10 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request, clone_request
 
+from resilience import passes, registry
 from resilience.observe.steering import PERMISSION
 from resilience.outages import is_outage, retry_after
+from resilience.passes import Pass
 from resilience.primitives import RejectedError
 
 # What a proxy adds. Whoever came through one is not the person at this machine, whatever the last hop says.
@@ -30,16 +32,22 @@ class AccountUnavailableError(RejectedError):
 
 @dataclass(frozen=True, slots=True)
 class Steerer:
-    """Who steers, as the journal names them, and by which case of the table."""
+    """Who steers, and by which case of the table."""
 
     who: str
-    by: Literal["token", "staff", "local"]
+    by: Literal["token", "pass", "staff", "local"]
+
+    @property
+    def named(self) -> str:
+        """Return what the journal calls them."""
+        return f"{self.who} (by pass)" if self.by == "pass" else self.who
 
 
 def may_steer(request: HttpRequest | Request) -> Steerer:
     """Return who steers by this request. The first case that applies decides:
 
-    token   `Authorization: Bearer` with the OPS_TOKEN: automation; needs no server
+    token   the OPS_TOKEN, as `Authorization: Bearer` or typed at the board: automation; needs no server
+    pass    at the board alone, while the database cannot be asked: staff whom it confirmed in the last hour
     staff   an account, by the site's own authentication: active staff with `resilience.steer_breakers`, as
             the database has it now, also for a request that only looks
     local   nobody in particular, at this machine, while DEBUG is on
@@ -63,7 +71,21 @@ def has_ops_token(request: HttpRequest | Request) -> bool:
 
 
 def _token(request: HttpRequest | Request) -> Steerer | None:
-    return Steerer("OPS_TOKEN", "token") if has_ops_token(request) else None
+    given = _presented(request)
+    typed = given is not None and given.by == "token"
+    return Steerer("OPS_TOKEN", "token") if typed or has_ops_token(request) else None
+
+
+def _pass(request: HttpRequest | Request) -> Steerer | None:
+    given = _presented(request)
+    if given is None or not registry.breaker("database").refuses():
+        return None
+    return Steerer(given.who, "pass")
+
+
+def _presented(request: HttpRequest | Request) -> Pass | None:
+    """Return the pass; the API takes no cookies, which browsers send for pages of others."""
+    return None if isinstance(request, Request) else passes.presented(request)
 
 
 def _staff(request: HttpRequest | Request) -> Steerer | None:
@@ -75,6 +97,8 @@ def _staff(request: HttpRequest | Request) -> Steerer | None:
     except Exception as error:
         if not is_outage(error):
             raise
+        if (given := _presented(request)) is not None:
+            return Steerer(given.who, "pass")
         raise AccountUnavailableError(
             "auth",
             retry_after=retry_after(error),
@@ -117,4 +141,9 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-_CASES: tuple[Callable[[HttpRequest | Request], Steerer | None], ...] = (_token, _staff, _local)
+_CASES: tuple[Callable[[HttpRequest | Request], Steerer | None], ...] = (
+    _token,
+    _pass,
+    _staff,
+    _local,
+)

@@ -127,7 +127,7 @@ class ResetView(OperatorView):
         asked.is_valid(raise_exception=True)
         names: list[str] = asked.validated_data.get("breakers", [])
         try:
-            found = steer(names, "reset", who=self.steerer.who, why=asked.validated_data.get("reason", ""))
+            found = steer(names, "reset", who=self.steerer.named, why=asked.validated_data.get("reason", ""))
         except UnknownBreakerError as error:
             errors = [
                 {

@@ -11,7 +11,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from resilience.board import passes
+from resilience import passes
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -15,13 +15,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from rest_framework.exceptions import APIException
 
-from resilience import registry
-from resilience.board import passes
+from resilience import passes, registry
 from resilience.board.state import state
 from resilience.observe import events
 from resilience.observe.steering import ACTIONS, OrderError, StoreBusyError, steer
-from resilience.primitives import Limits
+from resilience.permissions import Steerer, may_steer
+from resilience.primitives import Limits, RejectedError
 from resilience.scope import pool
 
 logger = logging.getLogger("resilience.board")
@@ -39,7 +40,7 @@ WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "
 @require_http_methods(["GET", "HEAD", "POST"])
 def board(request: HttpRequest) -> HttpResponse:
     """Show the board, and carry out what is ordered there."""
-    holder = passes.holder(request)
+    holder = _holder(request)
     if holder is None:
         return _entry(request)
     if request.method == "POST":
@@ -54,7 +55,7 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_GET
 def board_state(request: HttpRequest) -> HttpResponse:
     """Answer what the page asks for every two seconds."""
-    if passes.holder(request) is None:
+    if _holder(request) is None:
         return JsonResponse({"detail": "The pass is over."}, status=403)
     return JsonResponse(state())
 
@@ -92,7 +93,14 @@ def leave(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _ordered(request: HttpRequest, holder: passes.Holder) -> HttpResponse:
+def _holder(request: HttpRequest) -> Steerer | None:
+    try:
+        return may_steer(request)
+    except (APIException, RejectedError):
+        return None
+
+
+def _ordered(request: HttpRequest, holder: Steerer) -> HttpResponse:
     names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
     minutes = request.POST.get("end", "")
     try:
@@ -110,9 +118,7 @@ def _ordered(request: HttpRequest, holder: passes.Holder) -> HttpResponse:
     return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={action}")
 
 
-def _shown(
-    request: HttpRequest, holder: passes.Holder, *, error: str = "", status: int = 200
-) -> HttpResponse:
+def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: int = 200) -> HttpResponse:
     done = WORDS.get(request.GET.get("done", ""), "")
     said: dict[str, Any] = {
         "holder": holder,

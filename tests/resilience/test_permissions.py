@@ -1,17 +1,22 @@
 """Who may steer: the table of cases, one by one."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core import signing
 from django.db import OperationalError
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from psycopg.errors import AdminShutdown
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
+from resilience import passes, registry
 from resilience.permissions import may_steer
+from resilience.primitives import State
 from resilience.testing import server_role
 from zenow.accounts import access
 
@@ -92,6 +97,79 @@ class TestToken:
     def test_an_unset_one_matches_nothing(self, client: Client, settings: Any) -> None:
         settings.OPS_TOKEN = ""
         assert both(client, headers={"authorization": "Bearer "}) == [401, 401]
+
+
+class TestPass:
+    """At the board, whose page the API's table covers too."""
+
+    @pytest.fixture
+    def board(self) -> str:
+        return reverse("resilience-board:board")
+
+    def signed_in(self, client: Client, user: User) -> None:
+        """Come to the board as the database has it, which gives a pass, and lose the session."""
+        client.force_login(user)
+        response = client.get(reverse("resilience-board:board"))
+        assert response.status_code == 200
+        cookie = response.cookies[passes.COOKIE]
+        assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Strict", 3600)
+        assert cookie["path"] == reverse("resilience-board:board")
+        del client.cookies["sessionid"]
+
+    def away(self) -> None:
+        registry.breaker("database").isolate(who="eve", why="a drill")
+
+    def test_counts_only_while_the_database_cannot_be_asked(
+        self, client: Client, ada: User, board: str
+    ) -> None:
+        self.signed_in(client, ada)
+        self.away()
+        assert client.get(board).status_code == 200
+        registry.breaker("database").reset()
+        assert client.get(board).status_code == 403
+
+    def test_steers_and_is_named_so(self, client: Client, ada: User, board: str) -> None:
+        self.signed_in(client, ada)
+        self.away()
+        order = {"breakers": "cache", "action": "isolate", "reason": "a drill"}
+        assert client.post(board, order).status_code == 302
+        found = registry.breaker("cache").snapshot().override
+        assert found is not None
+        assert found.who == "ada (by pass)"
+
+    def test_is_given_to_nobody_without_the_permission(self, client: Client, ada: User, board: str) -> None:
+        ada.user_permissions.clear()
+        client.force_login(ada)
+        response = client.get(board)
+        assert response.status_code == 403
+        assert response.cookies[passes.COOKIE].value == ""  # and one of before is taken away
+
+    def test_is_no_credential_of_the_api(self, client: Client, ada: User) -> None:
+        self.signed_in(client, ada)
+        self.away()
+        assert both(client) == [401, 401]
+
+    @pytest.mark.parametrize("salt", ["resilience.board.pass", "another"])
+    def test_is_ours_and_not_over(
+        self, client: Client, board: str, salt: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        long_ago = time.time() - passes.LASTS - 1
+        with monkeypatch.context() as earlier:
+            if salt == "resilience.board.pass":
+                earlier.setattr("django.core.signing.time.time", lambda: long_ago)
+            client.cookies[passes.COOKIE] = signing.dumps({"who": "eve", "by": "staff"}, salt=salt)
+        self.away()
+        assert client.get(board).status_code == 403
+
+    def test_the_token_may_be_typed_at_the_board(self, client: Client, board: str) -> None:
+        self.away()
+        enter = reverse("resilience-board:enter")
+        assert client.post(enter, {"token": TOKEN[:-1]}).status_code == 403
+        assert client.post(enter, {"token": TOKEN}).status_code == 302
+        assert client.get(board).status_code == 200
+        order = {"breakers": "database", "action": "reset"}
+        assert client.post(board, order).status_code == 302
+        assert registry.breaker("database").shown() is State.CLOSED
 
 
 class TestLocal:
