@@ -85,7 +85,8 @@ outages-partner:
 
 # Writers with keys while PostgreSQL is killed twenty times and frozen ten times: no write lost, doubled or lied about.
 ledger: install
-	OUTAGE_OPEN_FOR=1 $(BIN)/python -m tests.ledger
+	@mkdir -p benchmarks/results
+	OUTAGE_OPEN_FOR=1 $(BIN)/python -m tests.ledger > benchmarks/results/ledger.md
 
 # A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
 outage-table: install
@@ -118,3 +119,4 @@ bench: install
 	$(BIN)/python -m benchmarks.breaker --rounds 9 > benchmarks/results/breaker.md
 	$(BIN)/python -m benchmarks.middleware > benchmarks/results/middleware.md
 	$(BIN)/python -m benchmarks.http > benchmarks/results/http.md
+	$(BIN)/python -m benchmarks.growth > benchmarks/results/growth.md
