@@ -91,6 +91,7 @@ def alone() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError("another process is building the static file") from None
+        files.clear_abandoned()
         yield
 
 

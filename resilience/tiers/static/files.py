@@ -28,9 +28,8 @@ logger = logging.getLogger("resilience.static")
 _NAME = re.compile(r"catalogue-(?P<schema>[0-9a-f]{12})-(?P<epoch>\d{1,19})\.sqlite3")
 _DAMAGED = ".damaged"
 _ASIDE = ".building"
-# How long files stay that only other versions of the code read, or that a killed builder left, in seconds.
+# How long files stay that only other versions of the code read, or that are damaged, in seconds.
 _KEPT = 7 * 86_400.0
-_ABANDONED = 3_600.0
 # A folder's time has the granularity of the kernel's clock: a change within the same tick leaves it as it is,
 # so that a listing is trusted only when the folder was at rest before it. In nanoseconds.
 _AT_REST = 1_000_000_000
@@ -87,7 +86,11 @@ def current() -> StaticFile:
 def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str:
     reason = "no static file has been built yet"
     before = known.found if known is not None else None
-    for path in _listed(folder, wanted):
+    try:
+        paths = _listed(folder, wanted)
+    except OSError as error:
+        return f"the folder of static files cannot be read: {error}"
+    for path in paths:
         try:
             status = path.stat()
             it = (path, status.st_ino, status.st_size)
@@ -173,6 +176,12 @@ def published(epoch: int) -> Iterator[Path]:
     _prune(folder)
 
 
+def clear_abandoned() -> None:
+    """Remove what killed builders left; only for who is the only builder."""
+    for path in conf.static_dir().glob(f"*{_ASIDE}"):
+        path.unlink(missing_ok=True)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -187,8 +196,7 @@ def _prune(folder: Path) -> None:
     for path in folder.glob("catalogue-*"):
         try:
             idle = time.time() - path.stat().st_mtime
-            limit = _ABANDONED if path.name.endswith(_ASIDE) else _KEPT
-            if path in ours[2:] or (path not in ours and idle > limit):
+            if path in ours[2:] or (path not in ours and idle > _KEPT):
                 path.unlink()
         except FileNotFoundError:
             continue  # Another builder was faster.

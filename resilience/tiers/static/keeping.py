@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import subprocess
 import sys
 import threading
-import time
 
 from django.conf import settings
 
 from resilience import conf, registry
 from resilience.primitives import TierUnavailableError
 from resilience.tiers.static import files
+from resilience.tiers.static.files import StaticFile
 
 logger = logging.getLogger("resilience.static")
 
 # An export that nothing hurries comes at most so often, in seconds.
 EXPORT_EVERY = 600.0
+# One that failed, or found another process building, is tried again after so long.
+_AGAIN = 5.0
 # How long one may take before it is given up.
 _LONGEST = 300.0
 # Exit status of the command when another process builds.
@@ -29,9 +32,14 @@ class Keeper:
     """Decide what is due, from what the host knows of the catalogue; `run` is the chore."""
 
     def __init__(self) -> None:
-        self._epoch = -1  # of the steward's lease: a new steward looks at everything anew
+        self._epoch = -1
+        self._forget()
+
+    def _forget(self) -> None:
+        """Look at everything anew, as each new steward does: what the last one left undone is not known."""
+        self._checked: StaticFile | None = None
         self._exported = self._removed = -1  # the generation and removals that the file is known to have
-        self._at = -EXPORT_EVERY
+        self._due = self._again = -math.inf  # when the next export may begin, and anything after a failure
 
     def run(self, epoch: int) -> None:
         """Do what is due, and tell the host what the file holds.
@@ -39,26 +47,46 @@ class Keeper:
         Raises `RuntimeError` when a child failed: it has said why in the log.
         """
         if epoch != self._epoch:
-            self.__init__()  # type: ignore[misc]
+            self._forget()
             self._epoch = epoch
         build_if_missing()
+        self._check()
+        _tell()
         self._bring_up_to_date()
-        told = files.current().info.shown()
-        if registry.store().static_rows.read() != told:
-            registry.store().static_rows.write(told)
+        _tell()
+
+    def _check(self) -> None:
+        """Read each file once as a whole: requests would meet damage only where they read."""
+        file = files.current()
+        if file == self._checked:
+            return
+        self._checked = file
+        if not files.sound(file):
+            files.set_aside(file, "found by the steward")
+            build_if_missing()
 
     def _bring_up_to_date(self) -> None:
-        if registry.breaker("database").refuses():
+        now = registry.clock().monotonic()
+        if now < self._again or registry.breaker("database").refuses():
             return
         mark = registry.store().marks.read()
-        if mark.removals != self._removed and self._removed >= 0:
-            _child("remove", "--background")
-        now = time.monotonic()
-        if mark.generation != self._exported and now - self._at >= EXPORT_EVERY:
-            self._at = now
-            if _child("export", "--if-changed", "--background"):
-                self._exported = mark.generation
-        self._removed = mark.removals
+        self._again = now + _AGAIN  # unless all goes well
+        if mark.removals != self._removed:
+            if not _child("remove", "--background"):
+                return
+            self._removed = mark.removals
+        if mark.generation != self._exported and now >= self._due:
+            if not _child("export", "--if-changed", "--background"):
+                return
+            self._exported, self._due = mark.generation, now + EXPORT_EVERY
+        self._again = now
+
+
+def _tell() -> None:
+    """Tell the host what the file holds."""
+    told = files.current().info.shown()
+    if registry.store().static_rows.read() != told:
+        registry.store().static_rows.write(told)
 
 
 def prepare() -> None:

@@ -6,48 +6,54 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 
+from resilience.db.router import STATIC
 from resilience.tiers.static import files, info, sources
-from resilience.tiers.static.building import BUILD, all_rows, database, from_live
+from resilience.tiers.static.building import BUILD, all_rows, changed, database, from_live
 from resilience.tiers.static.declared import Resource, declared
 from resilience.tiers.static.info import StaticInfo
+from resilience.tiers.static.reading import opened
 
 _BATCH = 500
 
 
-def without_removed() -> StaticInfo:
+def without_removed() -> StaticInfo | None:
     """Put a copy of the current file in its place, less the rows that nobody may see any more.
 
-    Made of the keys alone, so it takes a moment where an export takes a minute. What a file from fixtures
-    holds has other keys: it is replaced by an export. Raises `django.db.DatabaseError`, `OSError`.
+    None when there are no such rows. Made of the keys alone, so it takes a moment where an export takes a
+    minute. What a file from fixtures holds has other keys: it is replaced by an export. Raises
+    `django.db.DatabaseError`, `OSError`.
     """
     file = files.current()
     if file.info.source != "export":
-        return from_live()
+        return from_live() if changed() else None
     export, epoch = declared(), files.next_epoch()
     with sources.snapshot():
-        public = [set(_keys(resource)) for resource in export.resources]
+        public = [set(_keys(resource.rows().using(DEFAULT_DB_ALIAS))) for resource in export.resources]
+    with opened():
+        held = [set(_keys(each.model._base_manager.using(STATIC))) for each in export.resources]
+    gone = [list(there - seen) for there, seen in zip(held, public, strict=True)]
+    if not any(gone):
+        return None
     with files.published(epoch) as path:
         shutil.copyfile(file.path, path)
         with database(path) as connection:
             with transaction.atomic(using=BUILD):
                 # Children first: they point to parents.
-                for resource, seen in reversed(list(zip(export.resources, public, strict=True))):
-                    _delete(resource, seen)
+                for resource, keys in reversed(list(zip(export.resources, gone, strict=True))):
+                    _delete(resource, keys)
             rows = {each.name: all_rows(each.model).count() for each in export.resources}
             made = StaticInfo(source="export", as_of=file.info.as_of, rows=rows)
             info.replace(connection.connection, made)
     return made
 
 
-def _keys(resource: Resource) -> Iterator[Any]:
-    rows = resource.rows().using(DEFAULT_DB_ALIAS).order_by().values_list("pk", flat=True)
-    return iter(rows.iterator(chunk_size=10_000))
+def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
+    return iter(rows.order_by().values_list("pk", flat=True).iterator(chunk_size=10_000))
 
 
-def _delete(resource: Resource, public: set[Any]) -> None:
-    gone = [pk for pk in all_rows(resource.model).values_list("pk", flat=True) if pk not in public]
+def _delete(resource: Resource, gone: list[Any]) -> None:
     for start in range(0, len(gone), _BATCH):
         rows: Any = all_rows(resource.model).filter(pk__in=gone[start : start + _BATCH])
         rows._raw_delete(BUILD)

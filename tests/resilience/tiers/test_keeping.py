@@ -1,0 +1,219 @@
+"""What the steward does for the static file: which child it starts when, and what it finds damaged."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from learn.models import Category, Course, Field
+from resilience import registry
+from resilience.db.router import STATIC
+from resilience.primitives import ManualClock, TierUnavailableError
+from resilience.testing import server_role
+from resilience.tiers.static import building, files, keeping, opened, removing
+from resilience.tiers.static.declared import schema
+from resilience.tiers.static.keeping import Keeper
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path / "tier")}
+    return tmp_path / "tier"
+
+
+def catalogue() -> None:
+    category = Category.objects.create(title="Physics")
+    field = Field.objects.create(title="Light", category=category)
+    for title in ("Optics", "Lasers", "Lenses"):
+        Course.objects.create(title=title, field=field)
+
+
+class Children:
+    """Stand in for the processes: note what is asked for, and answer as told."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.busy: set[str] = set()
+        self.failing: set[str] = set()
+
+    def __call__(self, action: str, *_: str) -> bool:
+        self.asked.append(action)
+        if action in self.failing:
+            raise RuntimeError(action)
+        if action == "build":
+            building.from_fixtures(rescue=True)
+        return action not in self.busy
+
+    def since(self) -> list[str]:
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Children:
+    stand_in = Children()
+    monkeypatch.setattr(keeping, "_child", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def clock() -> Iterator[ManualClock]:
+    clock = ManualClock()
+    with server_role(clock=clock):
+        yield clock
+
+
+class TestKeeper:
+    def test_builds_what_is_missing_and_tells_the_host(self, children: Children, clock: ManualClock) -> None:
+        Keeper().run(1)
+        assert children.since()[0] == "build"
+        assert registry.store().static_rows.read() == files.current().info.shown()
+
+    def test_of_a_new_steward_looks_at_everything_anew(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        keeper = Keeper()
+        keeper.run(1)
+        assert children.since() == ["remove", "export"]
+        keeper.run(1)
+        assert children.since() == []
+        keeper.run(2)
+        assert children.since() == ["remove", "export"]
+
+    def test_exports_a_change_at_most_every_ten_minutes(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        keeper = Keeper()
+        keeper.run(1)
+        children.since()
+        registry.store().marks.rise(generation=7)
+        clock.advance(keeping.EXPORT_EVERY - 1)
+        keeper.run(1)
+        assert children.since() == []
+        clock.advance(1)
+        keeper.run(1)
+        assert children.since() == ["export"]
+
+    def test_takes_out_what_was_removed_at_once(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        keeper = Keeper()
+        keeper.run(1)
+        children.since()
+        registry.store().marks.rise(generation=7, removals=1)
+        clock.advance(2)
+        keeper.run(1)
+        assert children.since() == ["remove"]
+
+    @pytest.mark.parametrize("how", ["busy", "failing"])
+    def test_tries_a_removal_again_that_did_not_come_about(
+        self, children: Children, clock: ManualClock, how: str
+    ) -> None:
+        building.from_fixtures()
+        keeper = Keeper()
+        getattr(children, how).add("remove")
+        if how == "failing":
+            with pytest.raises(RuntimeError):
+                keeper.run(1)
+        else:
+            keeper.run(1)
+        getattr(children, how).clear()
+        keeper.run(1)
+        assert children.since() == ["remove"]  # not at once: a failing child every 2 s would be a load
+        clock.advance(5)
+        keeper.run(1)
+        assert children.since() == ["remove", "export"]
+
+    def test_asks_nothing_of_a_database_that_refuses(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        registry.breaker("database").isolate(who="test", why="maintenance")
+        Keeper().run(1)
+        assert children.since() == []
+        assert registry.store().static_rows.read()["source"] == "fixtures"
+
+    def test_finds_damage_before_a_request_does(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        path = files.current().path
+        content = bytearray(path.read_bytes())
+        for page in range(8, len(content) // 4096 - 2, 3):
+            content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+        path.write_bytes(content)
+        Keeper().run(1)
+        assert children.since()[0] == "build"
+        assert path.with_name(path.name + ".damaged").exists()
+        assert files.sound(files.current())
+
+
+class TestRemoving:
+    def test_deletes_what_is_no_longer_public_parents_too(self) -> None:
+        catalogue()
+        building.from_live()
+        as_of = files.current().info.as_of
+        Course.objects.filter(title="Optics").unpublish()
+        made = removing.without_removed()
+        assert made is not None
+        assert (made.rows, made.as_of) == ({"categories": 1, "fields": 1, "courses": 2}, as_of)
+        Category.objects.all().unpublish()
+        removing.without_removed()
+        with opened() as info:
+            assert info.rows == {"categories": 0, "fields": 0, "courses": 0}
+            assert not Course.objects.filter(search_text__has="lasers").exists()
+
+    def test_does_not_bring_what_is_new(self) -> None:
+        catalogue()
+        building.from_live()
+        Course.objects.filter(title="Optics").delete()
+        Course.objects.create(title="Prisms", field=Field.objects.get())
+        removing.without_removed()
+        with opened():
+            assert {course.title for course in Course.objects.all()} == {"Lasers", "Lenses"}
+        assert building.changed()
+
+    def test_leaves_the_file_alone_when_nothing_went(self) -> None:
+        catalogue()
+        building.from_live()
+        before = files.current()
+        assert removing.without_removed() is None
+        assert files.current() == before
+
+    def test_an_empty_database_does_not_replace_the_fixtures(self) -> None:
+        building.from_fixtures()
+        assert removing.without_removed() is None
+        assert files.current().info.source == "fixtures"
+
+
+class TestAttacked:
+    def test_zero_bytes_and_the_name_of_another_schema_do_not_count(self, folder: Path) -> None:
+        catalogue()
+        building.from_live()
+        good = files.current()
+        (folder / f"catalogue-{schema()}-{files.next_epoch() + 9}.sqlite3").touch()
+        shutil.copyfile(good.path, folder / f"catalogue-{'0' * 12}-{files.next_epoch() + 99}.sqlite3")
+        assert files.current() == good
+
+    def test_a_folder_that_cannot_be_one_is_an_outage_of_the_tier_alone(self, folder: Path) -> None:
+        folder.write_text("a file stands in its place")
+        with pytest.raises(TierUnavailableError, match="cannot be read"), opened():
+            pass
+        with pytest.raises(OSError, match="exists"), building.alone():
+            pass
+
+    def test_what_a_killed_builder_left_is_removed_by_the_next(self, folder: Path) -> None:
+        building.from_fixtures()
+        left = folder / f"catalogue-{schema()}-1.sqlite3.999.building"
+        left.write_bytes(b"half")
+        with building.alone():
+            assert not left.exists()
+
+    def test_a_reader_keeps_its_file_while_another_takes_its_place(self) -> None:
+        catalogue()
+        building.from_live()
+        with opened():
+            rows = Course.objects.order_by("slug").iterator(chunk_size=1)
+            first = next(rows)
+            for _ in range(3):
+                building.from_live()
+            assert not Path(str(connections[STATIC].settings_dict["NAME"])[7:].split("?")[0]).exists()
+            assert [first.title, *(course.title for course in rows)] == ["Lasers", "Lenses", "Optics"]
