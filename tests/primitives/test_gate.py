@@ -1,10 +1,13 @@
 """What happens between a look and the write that follows it, and other things that are rare."""
 
 import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from resilience.primitives import (
+    Admission,
     BreakerConfig,
     BreakerOpenError,
     CircuitBreaker,
@@ -49,6 +52,68 @@ class TestBetweenLookAndWrite:
         monkeypatch.setattr(type(breaker._cell.store.lock), "take", lambda *arguments: None)
         assert breaker.call(bench.dependency) == "answer"
         assert breaker.shown() is State.CLOSED
+
+    def test_a_failure_counted_meanwhile_is_among_those_that_open_it(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = bench.breaker()
+        under_way = breaker.admit()
+        bench.fails(breaker, 2)
+        window = breaker._cell.window
+        assert window is not None
+        real = window.add_failure
+
+        def beside_another(now: float) -> int:
+            trouble = real(now)
+            monkeypatch.setattr(window, "add_failure", real)
+            breaker.settle(under_way, Outcome.FAILURE, error=ConnectionError())
+            return trouble
+
+        monkeypatch.setattr(window, "add_failure", beside_another)
+        bench.fails(breaker)
+        assert [told.reason for told in bench.heard] == ["4 failures and 0 slow of 4 calls"]
+        assert bench.dependency.calls == 3
+        with pytest.raises(BreakerOpenError):
+            breaker.admit()
+
+    def test_of_many_that_fail_at_once_each_is_counted_or_late_and_one_opens_it(
+        self, host_store: HostStore
+    ) -> None:
+        callers = 12
+        bench = Bench(host_store)
+        breaker = bench.breaker()
+        admissions = [breaker.admit() for _ in range(callers)]
+        together = threading.Barrier(callers)
+
+        def fail(admission: Admission) -> None:
+            together.wait()
+            breaker.settle(admission, Outcome.FAILURE, error=ConnectionError())
+
+        with ThreadPoolExecutor(callers) as pool:
+            list(pool.map(fail, admissions))
+        (opened,) = bench.heard
+        named = int(opened.reason.split()[0])
+        counted = breaker.calls()["call", "failure"]
+        assert 3 <= named <= counted <= callers
+        assert counted + breaker.calls().get(("call", "late"), 0) == callers
+
+    def test_a_place_that_another_thread_found_meanwhile_is_kept(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = bench.breaker()
+        cell = breaker._cell
+        real = cell.store.refresh
+        found: list[object] = []
+
+        def beside_another() -> None:
+            monkeypatch.setattr(cell.store, "refresh", real)
+            breaker.settle(breaker.admit(), Outcome.SUCCESS)
+            found.append(cell.window)
+
+        monkeypatch.setattr(cell.store, "refresh", beside_another)
+        breaker.settle(breaker.admit(), Outcome.SUCCESS)
+        assert found == [cell.window]
+        assert breaker.snapshot().successes == 2
 
     def test_a_breaker_reset_meanwhile_does_not_open(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
