@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.core.serializers.json import DjangoJSONEncoder, Serializer
-from django.db import connection, transaction
 
 from learn.files import written_aside
 from learn.importing.layout import COLUMNS, EXPORTED_ONLY
 from learn.importing.terms import joined
 from learn.models import Category, Course, Entry, Field
+from resilience.tiers.static.sources import snapshot
 
 _CHUNK = 500
 # prepare() fills these again.
@@ -34,7 +34,8 @@ def export(directory: Path) -> dict[str, int]:
 
     `categories.json`, `fields.json` and `courses.json` are for `loaddata`, in this order; `courses.csv` has
     the columns of `import_catalogue`, which reads `courses.json` too. All are complete before the first of
-    them takes its place; rows are read a few at a time from one snapshot.
+    them takes its place; rows are read a few at a time from one snapshot, and
+    writers go on meanwhile.
     Raises OSError when the directory cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -45,17 +46,10 @@ def export(directory: Path) -> dict[str, int]:
         "courses.csv": _write_table,
     }
     written: dict[str, int] = {}
-    with ExitStack() as files, transaction.atomic():
-        _read_one_snapshot()
+    with ExitStack() as files, snapshot():
         for name, write in writers.items():
             written[name] = write(files.enter_context(written_aside(directory / name)))
     return written
-
-
-def _read_one_snapshot() -> None:
-    if connection.vendor == "postgresql" and len(connection.savepoint_ids) == 0:
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _write_records(file: IO[str], model: type[Entry]) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,7 +16,9 @@ from django.db import DatabaseError
 from learn import exporting
 from learn.exporting import export
 from learn.models import Category, Course, Field
+from tests.conftest import _default_is
 from tests.learn.importer import run
+from zenow.settings.database import database_settings
 
 pytestmark = pytest.mark.django_db
 
@@ -146,3 +149,25 @@ class TestFiles:
         out = StringIO()
         call_command("export_catalogue", tmp_path / "new" / "directory", stdout=out)
         assert f"{tmp_path / 'new' / 'directory' / 'courses.csv'}: 0 rows" in out.getvalue()
+
+
+class TestWriters:
+    def test_are_not_held_up_and_what_they_write_is_not_in_the_export(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        database = tmp_path / "live.sqlite3"
+        with _default_is(database_settings(f"sqlite:///{database}")):
+            call_command("migrate", verbosity=0, interactive=False)
+            fill()
+            writer = sqlite3.connect(database, timeout=0, isolation_level=None)
+            real = exporting._write_table
+
+            def beside_a_writer(file: IO[str]) -> int:
+                writer.execute("UPDATE learn_course SET provider = 'meanwhile'")
+                return real(file)
+
+            monkeypatch.setattr(exporting, "_write_table", beside_a_writer)
+            export(tmp_path / "exported")
+            writer.close()
+            assert set(Course.objects.values_list("provider", flat=True)) == {"meanwhile"}
+        assert "meanwhile" not in (tmp_path / "exported" / "courses.csv").read_text()
