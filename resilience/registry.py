@@ -20,6 +20,7 @@ from resilience.primitives import (
     Clock,
     Guard,
     LocalStore,
+    Retry,
     Role,
     Store,
     StoreUnavailableError,
@@ -101,13 +102,15 @@ def bulkhead(name: str) -> Bulkhead:
     return _make_bulkhead(name) if found is None else found
 
 
-def guard(name: str, *, pool: str | None = None, limit: float | None = None) -> Guard:
-    """Return what stands around each call of a dependency: its breaker, and a place in a pool.
+def guard(
+    name: str, *, pool: str | None = None, retry: Retry | None = None, limit: float | None = None
+) -> Guard:
+    """Return what stands around each call of a dependency: bulkhead, retry, breaker and deadline.
 
     `pool` names a bulkhead, `limit` is in seconds; `Guard.call` says what they do and raise.
     """
     place = None if pool is None else bulkhead(pool)
-    return Guard(name, bulkhead=place, breaker=breaker(name), limit=limit, clock=_registry.clock)
+    return Guard(name, bulkhead=place, retry=retry, breaker=breaker(name), limit=limit, clock=_registry.clock)
 
 
 def breakers() -> dict[str, CircuitBreaker]:

@@ -9,7 +9,14 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from resilience import registry
-from resilience.primitives import BreakerOpenError, HostStore, ManualClock, State, StoreUnavailableError
+from resilience.primitives import (
+    BreakerOpenError,
+    HostStore,
+    ManualClock,
+    Retry,
+    State,
+    StoreUnavailableError,
+)
 from resilience.registry import Registry
 from resilience.testing import host_store, server_role
 
@@ -169,6 +176,23 @@ class TestGuard:
             assert seen == 1
             assert registry.bulkhead("read").in_use == 0
             assert registry.breaker("cache").snapshot().successes == 1
+
+    def test_repeats_a_call_that_it_may_repeat(self) -> None:
+        with server_role():
+            calls = []
+
+            def lost_once() -> str:
+                calls.append(1)
+                if len(calls) == 1:
+                    raise ConnectionError("lost")
+                return "live"
+
+            retry = Retry(
+                attempts=2, retry_on=lambda error: isinstance(error, ConnectionError), max_delay=0.0
+            )
+            assert registry.guard("cache", retry=retry).call(lost_once) == "live"
+            found = registry.breaker("cache").snapshot()
+            assert (found.failures, found.successes) == (1, 1)
 
     def test_refuses_once_the_breaker_is_open_and_uses_the_fallback(self) -> None:
         with server_role():
