@@ -9,7 +9,7 @@ from resilience import registry
 from resilience.observe import health, history
 from resilience.observe.reading import FromJournal
 
-_EVENTS = 30
+_EVENTS = 60
 # The journal is read at most so often, in seconds, however many look at the board.
 _READ_EVERY = 5.0
 
@@ -46,6 +46,8 @@ def _shown(event: dict[str, Any]) -> dict[str, Any]:
         "at": history.iso(float(event["at"])),
         "kind": event["kind"].replace("_", " "),
         "breaker": event.get("breaker", ""),
+        "before": data.get("before", ""),
+        "after": data.get("after", ""),
         "who": event.get("who", ""),
         "what": ": ".join(filter(None, (change, str(data.get("reason") or event.get("why") or "")))),
     }

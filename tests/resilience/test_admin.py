@@ -1,6 +1,7 @@
-"""The history in the admin."""
+"""The breakers and their history in the admin."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from resilience import registry
 from resilience.models import Event
+from resilience.primitives import State
+from resilience.testing import server_role
 
 LIST = "/admin/resilience/event/"
+BREAKERS = "/admin/resilience/breaker/"
 
 
 @pytest.fixture
@@ -60,3 +65,45 @@ class TestEvents:
         assert client.post(f"{page}/change/", {"kind": "x"}).status_code == 403
         assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
         assert Event.objects.count() == 2
+
+
+class TestBreakers:
+    @pytest.fixture(autouse=True)
+    def _server(self, client: Client) -> Iterator[None]:
+        with server_role():
+            yield
+
+    def test_are_listed_and_found_by_name(self, client: Client) -> None:
+        page = client.get(BREAKERS).content.decode()
+        assert all(f'value="{name}"' in page for name in registry.breakers())
+        found = client.get(f"{BREAKERS}?q=CAC").content.decode()
+        assert 'value="cache"' in found
+        assert 'value="auth"' not in found
+
+    def test_are_ordered_about_only_after_a_reason_was_asked_for(self, client: Client) -> None:
+        order = {"breakers": ["cache", "auth"], "action": "isolate"}
+        assert "cache, auth" in client.post(BREAKERS, order).content.decode()
+        assert registry.breaker("cache").shown() is State.CLOSED
+        client.post(BREAKERS, order | {"confirmed": "yes", "reason": "a drill", "end": "60"})
+        found = registry.breaker("auth").snapshot().override
+        assert found is not None
+        assert (found.who, found.why) == ("admin", "a drill")
+        client.post(BREAKERS, order | {"confirmed": "yes", "action": "auto"})
+        assert registry.breaker("auth").snapshot().override is None
+
+    def test_are_left_alone_by_an_order_without_a_reason(self, client: Client) -> None:
+        order = {"breakers": "cache", "action": "isolate", "confirmed": "yes"}
+        assert "needs a reason" in client.post(BREAKERS, order, follow=True).content.decode()
+        assert registry.breaker("cache").shown() is State.CLOSED
+
+    def test_are_not_for_staff_without_the_permission(self, client: Client) -> None:
+        client.force_login(User.objects.create(username="bob", is_staff=True))
+        order = {"breakers": "cache", "action": "reset", "confirmed": "yes"}
+        assert [client.get(BREAKERS).status_code, client.post(BREAKERS, order).status_code] == [403, 403]
+
+    def test_need_the_page_s_own_form(self, client: Client) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        strict.cookies = client.cookies
+        order = {"breakers": "cache", "action": "isolate", "confirmed": "yes", "reason": "mischief"}
+        assert strict.post(BREAKERS, order).status_code == 403
+        assert registry.breaker("cache").shown() is State.CLOSED

@@ -4,10 +4,15 @@
 const EVERY = 2000;
 const POINTS = 60;
 const TIERS = {
-  fresh: "#2b83ba", live: "#1a9850", cached: "#e6a700", static: "#d95f02", mock: "#a6761d",
-  other: "#8c96a0", refused: "#b3261e", failed: "#6a1b9a",
+  // Told apart by the colour-blind too (after Okabe and Ito); the legend says them in the same order.
+  live: "#009e73", fresh: "#56b4e9", cached: "#f0e442", static: "#e69f00", mock: "#cc79a7",
+  other: "#9aa3ab", refused: "#d55e00", failed: "#5b2a86",
 };
 const rates = new Map();
+
+// The admin keeps the chosen theme here; "auto" is the system's.
+const theme = window.localStorage.getItem("theme");
+if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 
 const text = (node, value) => { if (node && node.textContent !== value) node.textContent = value; };
 const svg = (name, attributes) => {
@@ -21,12 +26,22 @@ const element = (name, value, className) => {
   if (className) node.className = className;
   return node;
 };
-const ago = (moment) => {
-  if (!moment) return "since the start";
-  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(moment)) / 1000));
-  if (seconds < 120) return `${seconds} s`;
+const lasting = (seconds) => {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+};
+const ago = (moment) => lasting(Math.max(0, (Date.now() - Date.parse(moment)) / 1000));
+const clock = (moment) => {
+  const at = new Date(moment);
+  const today = at.toDateString() === new Date().toDateString();
+  return today ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
+};
+const said = (one) => {
+  const order = one.override;
+  if (order) return `${order.kind} by ${order.who}${order.until ? ` until ${clock(order.until)}` : ""}: ${order.why}`;
+  return one.lastError ? `${one.lastError}, ${ago(one.lastErrorAt)} ago` : "No error yet";
 };
 
 function showBreaker(one) {
@@ -34,18 +49,18 @@ function showBreaker(one) {
   if (!card) return;
   card.dataset.state = one.state;
   const field = (name) => card.querySelector(`[data-field="${name}"]`);
-  const order = one.override;
   text(field("state"), one.isolated ? "OPEN, isolated" : one.disabled ? `${one.state}, disabled` : one.state);
   text(field("failureRate"), `${one.failureRate} %`);
   for (const name of ["totalRequests", "failures", "rejected"]) text(field(name), String(one[name]));
-  text(field("since"), ago(one.since));
-  text(field("retryAfter"), one.retryAfter ? `in ${one.retryAfter} s` : "–");
-  text(field("note"), order ? `${order.kind} by ${order.who}: ${order.why}` : one.lastError || "No error yet");
+  text(field("since"), one.since ? ago(one.since) : "always");
+  text(field("retryAfter"), one.isolated ? "none" : one.retryAfter ? `in ${lasting(one.retryAfter)}` : "–");
+  text(field("note"), said(one));
   const past = rates.get(one.name) || [];
   past.push(one.failureRate);
   rates.set(one.name, past.slice(-POINTS));
   const step = 240 / (POINTS - 1);
-  const points = rates.get(one.name).map((rate, at) => `${(at * step).toFixed(1)},${(46 - rate * 0.44).toFixed(1)}`);
+  const first = POINTS - rates.get(one.name).length;
+  const points = rates.get(one.name).map((rate, at) => `${((first + at) * step).toFixed(1)},${(46 - rate * 0.44).toFixed(1)}`);
   card.querySelector("polyline").setAttribute("points", points.join(" "));
 }
 
@@ -67,7 +82,9 @@ function showAnswers(minutes) {
     }
   });
   plot.replaceChildren(...bars);
-  const items = Object.entries(totals).map(([tier, count]) => {
+  const busiest = Object.keys(totals).length ? `at most ${most} a minute` : "";
+  text(document.getElementById("most"), busiest);
+  const items = Object.keys(TIERS).filter((tier) => totals[tier]).map((tier) => [tier, totals[tier]]).map(([tier, count]) => {
     const item = element("li");
     const swatch = element("span", undefined, "swatch");
     swatch.style.background = TIERS[tier];
@@ -89,12 +106,31 @@ function showPools(pools) {
   document.getElementById("pools").replaceChildren(...(items.length ? items : [element("li", "No pool was used yet.")]));
 }
 
+// An outage is one line, however often it was probed: newest first, so what follows in the list came before.
+function folded(events) {
+  const kept = [];
+  const probes = new Map();
+  for (const one of events) {
+    const again = one.before === "HALF_OPEN" && one.after === "OPEN";
+    const known = probes.get(one.breaker);
+    if (one.before === "OPEN" && one.after === "HALF_OPEN" && known) continue;
+    if (again && known) { known.times += 1; continue; }
+    const line = { ...one, times: 1 };
+    if (again) probes.set(one.breaker, line);
+    else if (one.after) probes.delete(one.breaker);
+    kept.push(line);
+  }
+  return kept;
+}
+
 function showEvents(events) {
-  const items = events.map((one) => {
+  const items = folded(events).map((one) => {
     const item = element("li");
-    const time = element("time", new Date(one.at).toLocaleString());
+    const time = element("time", clock(one.at));
     time.dateTime = one.at;
-    item.append(time, element("strong", one.breaker || one.kind), element("span", [one.breaker ? one.kind : "", one.what, one.who && `by ${one.who}`].filter(Boolean).join(" · ")));
+    const what = element("span", [one.breaker && one.kind !== "transition" ? one.kind : "", one.times > 1 ? `still open after ${one.times} probes` : one.what, one.who && `by ${one.who}`].filter(Boolean).join(" · "));
+    what.dataset.state = one.after || "";
+    item.append(time, element("strong", one.breaker || one.kind), what);
     return item;
   });
   document.getElementById("events").replaceChildren(...(items.length ? items : [element("li", "Nothing yet.")]));
