@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from resilience import conf
 from resilience.db.router import STATIC
 from resilience.observe import events
 from resilience.primitives import ResilienceError
@@ -84,13 +82,9 @@ def from_fixtures(*, rescue: bool = False) -> StaticInfo:
 @contextmanager
 def alone() -> Iterator[None]:
     """Build nothing beside another process of this host; raise `BusyError` when one is at it."""
-    folder = conf.static_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "build.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError("another process is building the static file") from None
+    with files.locked("build") as mine:
+        if not mine:
+            raise BusyError("another process is building the static file")
         files.clear_abandoned()
         yield
 

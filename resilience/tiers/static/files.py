@@ -6,6 +6,7 @@ wins over one that began later. A file never changes once it has its name.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
@@ -174,6 +175,20 @@ def published(epoch: int) -> Iterator[Path]:
     finally:
         aside.unlink(missing_ok=True)
     _prune(folder)
+
+
+@contextmanager
+def locked(what: str) -> Iterator[bool]:
+    """Hold the folder's lock of this name; False, at once, when another process or thread has it."""
+    folder = conf.static_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{what}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def clear_abandoned() -> None:

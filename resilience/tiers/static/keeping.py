@@ -49,21 +49,25 @@ class Keeper:
         if epoch != self._epoch:
             self._forget()
             self._epoch = epoch
-        build_if_missing()
-        self._check()
+        if not build_if_missing() or not self._check():
+            return
         _tell()
         self._bring_up_to_date()
         _tell()
 
-    def _check(self) -> None:
-        """Read each file once as a whole: requests would meet damage only where they read."""
+    def _check(self) -> bool:
+        """Read each file once as a whole: requests would meet damage only where they read.
+
+        False while there is none in place of a damaged one.
+        """
         file = files.current()
         if file == self._checked:
-            return
+            return True
         self._checked = file
-        if not files.sound(file):
-            files.set_aside(file, "found by the steward")
-            build_if_missing()
+        if files.sound(file):
+            return True
+        files.set_aside(file, "found by the steward")
+        return build_if_missing()
 
     def _bring_up_to_date(self) -> None:
         now = registry.clock().monotonic()
@@ -102,12 +106,18 @@ def _prepare() -> None:
         logger.exception("no static file could be built at the start")
 
 
-def build_if_missing() -> None:
-    """Have a static file built from the fixtures where none opens; raise `RuntimeError` if that fails."""
+def build_if_missing() -> bool:
+    """Have a static file built from the fixtures where none opens; raise `RuntimeError` if that fails.
+
+    False when another process is at it, and there is none yet.
+    """
     try:
         files.current()
     except TierUnavailableError:
-        _child("build", "--if-missing")
+        # All workers start at once, and a child that finds another at it has loaded the project in vain.
+        with files.locked("start") as mine:
+            return mine and _child("build", "--if-missing")
+    return True
 
 
 def _child(*arguments: str) -> bool:

@@ -146,6 +146,17 @@ class TestKeeper:
         assert files.sound(files.current())
 
 
+class TestMissing:
+    def test_is_built_by_one_of_the_workers_that_start_together(self, children: Children) -> None:
+        with files.locked("start") as first:
+            assert first
+            keeping.build_if_missing()
+        assert children.since() == []
+        keeping.build_if_missing()
+        keeping.build_if_missing()
+        assert children.since() == ["build"]
+
+
 class TestRemoving:
     def test_deletes_what_is_no_longer_public_parents_too(self) -> None:
         catalogue()
