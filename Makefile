@@ -83,7 +83,7 @@ outages-partner: export OUTAGE_OPEN_FOR := 30
 outages-partner:
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
 
-# Writers with keys while PostgreSQL is killed twenty times and frozen ten times: no write lost, doubled or lied about.
+# Writers with keys while PostgreSQL is killed, frozen and not heard: no write lost, doubled or lied about.
 ledger: install
 	@mkdir -p benchmarks/results
 	OUTAGE_OPEN_FOR=1 $(BIN)/python -m tests.ledger > benchmarks/results/ledger.md

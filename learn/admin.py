@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.db import models, router, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -73,6 +73,12 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the address of the public answer, if there is one."""
         return self._address(obj) if obj.is_public() else None
 
+    def response_action(self, *args: Any, **options: Any) -> HttpResponse | None:
+        """Run an action as one transaction: Django's own logs a deletion before it deletes."""
+        with transaction.atomic(using=router.db_for_write(self.model)):
+            answer: HttpResponse | None = super().response_action(*args, **options)
+            return answer
+
     @admin.display(description="public answer")
     def public_answer(self, obj: Entry) -> str | None:
         """Link to what the API says."""
@@ -91,15 +97,14 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _set_published(self, request: HttpRequest, queryset: EntryQuerySet, published: bool) -> None:
         word = "published" if published else "unpublished"
-        with transaction.atomic(using=router.db_for_write(self.model)):
-            # Read once and locked: the log has to name exactly the rows that change. The list's own query
-            # counts, and PostgreSQL locks no groups, so it only says which rows.
-            chosen = self.model._default_manager.filter(pk__in=queryset.order_by().values("pk"))
-            entries = list(chosen.filter(published=not published).select_for_update())
-            rows = self.model._default_manager.filter(pk__in=[entry.pk for entry in entries])
-            changed = rows.publish() if published else rows.unpublish()
-            editor = cast("int", request.user.pk)  # The admin lets nobody else in.
-            LogEntry.objects.log_actions(editor, entries, CHANGE, change_message=word.capitalize() + ".")
+        # Read once and locked: the log has to name exactly the rows that change. The list's own query
+        # counts, and PostgreSQL locks no groups, so it only says which rows.
+        chosen = self.model._default_manager.filter(pk__in=queryset.order_by().values("pk"))
+        entries = list(chosen.filter(published=not published).select_for_update())
+        rows = self.model._default_manager.filter(pk__in=[entry.pk for entry in entries])
+        changed = rows.publish() if published else rows.unpublish()
+        editor = cast("int", request.user.pk)  # The admin lets nobody else in.
+        LogEntry.objects.log_actions(editor, entries, CHANGE, change_message=word.capitalize() + ".")
         self.message_user(request, f"{changed} {self.opts.verbose_name_plural} {word}.")
 
     def _address(self, obj: Entry) -> str:

@@ -10,6 +10,7 @@ pass     everything goes through
 refuse   no listener: connections are refused, open ones are reset
 latency  each chunk is held back by ``delay`` seconds, in both directions
 silent   connections are accepted, nothing is passed on, nothing is closed
+mute     the client's bytes go through, the server's replies are held back
 reset    connections are accepted, then reset; open ones at once
 cut      half of the server's next reply is passed on, then the connection is reset; with ``once``, the
          next connection finds ``pass``
@@ -28,7 +29,7 @@ from typing import Any, Literal, Self
 
 from tests.servers.process import free_port
 
-Mode = Literal["pass", "refuse", "latency", "silent", "reset", "cut", "flap"]
+Mode = Literal["pass", "refuse", "latency", "silent", "mute", "reset", "cut", "flap"]
 Writers = tuple[asyncio.StreamWriter, ...]
 
 
@@ -149,6 +150,8 @@ class FaultProxy:
     ) -> None:
         while chunk := await reader.read(65_536):
             await self._held()
+            while self._mode == "mute" and from_server:
+                await asyncio.sleep(0.02)
             if self._mode == "cut" and from_server:
                 writer.write(chunk[: len(chunk) // 2])
                 await writer.drain()

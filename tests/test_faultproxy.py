@@ -91,6 +91,17 @@ class TestModes:
         proxy.set("pass")
         assert client.recv(100) == b"question"
 
+    def test_mute_lets_the_question_through_and_holds_the_reply_back(
+        self, proxy: FaultProxy, client: socket.socket
+    ) -> None:
+        proxy.set("mute")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            ask(client)
+        assert proxy.chunks == 1
+        proxy.set("pass")
+        assert client.recv(100) == b"question"
+
     def test_reset_accepts_and_resets(self, proxy: FaultProxy) -> None:
         proxy.set("reset")
         with pytest.raises(ConnectionResetError), connected(proxy) as client:

@@ -13,6 +13,7 @@ from resilience import conf, registry
 from resilience.db import failures
 from resilience.db.connection import CutError, SpentError
 from resilience.primitives import Admission, Outcome
+from resilience.scope import note_commit
 
 if TYPE_CHECKING:
     from resilience.db.wrapper import GuardedWrapper
@@ -28,6 +29,11 @@ _OWN_LIMIT = ("connect", "health_check", "commit")
 def is_read(sql: object) -> bool:
     """Tell whether a statement is a SELECT. (It may still call a function that writes.)"""
     return isinstance(sql, str) and sql.lstrip("( \t\r\n")[:6].upper() == "SELECT"
+
+
+def begins(sql: object) -> bool:
+    """Tell whether a statement only begins a transaction: SQLite's BEGIN is a query like others."""
+    return isinstance(sql, str) and sql[:5].upper() == "BEGIN"
 
 
 class Measured:
@@ -68,12 +74,18 @@ class Measured:
             if told is not None:
                 raise told from failures.driver_error(error)
             return
+        if self._operation == "query" and self._stores_at_once():
+            note_commit()
         took = elapsed if self._timed else 0.0
         breaker = registry.breaker("database")
         if not self._counts and took <= (breaker.config.slow_after or inf):
             return
         self._wrapper.asked = True
         breaker.settle(self._admission, Outcome.SUCCESS, operation=self._operation, took=took)
+
+    def _stores_at_once(self) -> bool:
+        wrapper = self._wrapper
+        return wrapper.autocommit and not (is_read(self._sql) or begins(self._sql) or wrapper.preparing)
 
     def _failed(self, error: BaseException, elapsed: float) -> django.db.OperationalError | None:
         """Settle, throw a dead connection away, and return the error to raise instead, if any."""

@@ -125,6 +125,18 @@ class TestActions:
         course.refresh_from_db()
         assert course.published
 
+    def test_a_deletion_that_fails_is_not_in_the_log(
+        self, admin: Client, course: Course, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("the database went away")
+
+        monkeypatch.setattr("learn.admin.CourseAdmin.delete_queryset", broken)
+        data = {"action": "delete_selected", "_selected_action": [course.pk], "post": "yes"}
+        with pytest.raises(RuntimeError):
+            admin.post("/admin/learn/course/", data)
+        assert not LogEntry.objects.exists()
+
     def test_need_the_permission_to_change(self, course: Course) -> None:
         viewer = User.objects.create(username="viewer", is_staff=True)
         viewer.user_permissions.add(Permission.objects.get(codename="view_course"))

@@ -1,4 +1,4 @@
-"""`make ledger`: twenty kills and ten freezes; exits 1 if one write was lost, doubled or lied about."""
+"""`make ledger`: PostgreSQL killed, frozen, not heard; exits 1 if a write was lost, doubled or lied about."""
 
 import argparse
 import sys
@@ -11,16 +11,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--freezes", type=int, default=10)
+    parser.add_argument("--mutes", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     ledger, wrong = run(
         kills=options.kills,
         freezes=options.freezes,
+        mutes=options.mutes,
         seed=options.seed,
         tell=lambda line: print(line, file=sys.stderr, flush=True),
     )
     rows = [
-        ("kills, freezes", f"{options.kills}, {options.freezes}"),
+        ("kills, freezes, lost answers", f"{options.kills}, {options.freezes}, {options.mutes}"),
         ("acknowledged", len(ledger.stored)),
         ("of these unknown at first, settled by a repeat", len(ledger.settled)),
         ("repeats that found the first answer stored", ledger.replayed),

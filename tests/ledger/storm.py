@@ -1,4 +1,4 @@
-"""The faults: PostgreSQL killed and frozen while writers write; then what is stored is held to the ledger."""
+"""The faults: PostgreSQL killed, frozen and not heard while writers write; then the ledger is compared."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ SLOW_COMMIT = """
 """
 # Longer than any client waits, so that what was under way is decided by the thaw.
 FROZEN_FOR = 3.5
+# Longer than a COMMIT is waited for: it is carried out, and its answer never arrives.
+MUTE_FOR = 1.5
 
 
-def run(*, kills: int, freezes: int, seed: int, tell: Callable[[str], None]) -> tuple[Ledger, list[str]]:
+def run(
+    *, kills: int, freezes: int, mutes: int, seed: int, tell: Callable[[str], None]
+) -> tuple[Ledger, list[str]]:
     """Return the ledger and what in the database contradicts it."""
     chance = random.Random(seed)  # noqa: S311 - a storm, no secret
-    faults = ["kill"] * kills + ["freeze"] * freezes
+    faults = ["kill"] * kills + ["freeze"] * freezes + ["mute"] * mutes
     chance.shuffle(faults)
     ledger, lock = Ledger(), threading.Lock()
     with PostgresServer() as server, FaultProxy(server.port) as proxy:
@@ -53,6 +57,10 @@ def run(*, kills: int, freezes: int, seed: int, tell: Callable[[str], None]) -> 
                     server.kill()
                     time.sleep(chance.uniform(0.2, 1.0))
                     server.start()
+                elif fault == "mute":
+                    proxy.set("mute")
+                    time.sleep(MUTE_FOR)
+                    proxy.set("pass")
                 else:
                     server.freeze()
                     time.sleep(FROZEN_FOR)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import django.db
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import transaction
+from django.test import RequestFactory
 
 from resilience.db.failures import DatabaseDeadlineError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Outcome, deadline_scope
+from resilience.scope import has_committed, request_scope
 from tests.resilience.db.conftest import (
     Calls,
     counted,
@@ -22,6 +25,35 @@ from tests.resilience.db.conftest import (
 from tests.servers import PostgresServer
 
 SUCCESS, SLOW = Outcome.SUCCESS, Outcome.SLOW
+
+
+class TestWhatARequestHasStored:
+    @pytest.fixture(autouse=True)
+    def scope(self, breaker: object) -> Iterator[None]:
+        with request_scope(RequestFactory().post("/")):
+            yield
+
+    def test_is_a_change_outside_of_a_transaction(
+        self, guarded: GuardedWrapper, table: str, calls: Calls
+    ) -> None:
+        query(guarded, "SELECT 1")
+        assert not has_committed()  # neither connecting nor reading stores anything
+        query(guarded, "INSERT INTO kept VALUES (1)")
+        assert has_committed()
+
+    def test_is_a_change_inside_of_one_once_it_is_committed(
+        self, guarded: GuardedWrapper, table: str, calls: Calls
+    ) -> None:
+        with transaction.atomic("guarded"):
+            query(guarded, "INSERT INTO kept VALUES (1)")
+            assert not has_committed()
+        assert has_committed()
+
+    def test_is_nothing_after_sqlite_has_begun_and_gone_back(self, sqlite_alias: GuardedWrapper) -> None:
+        with transaction.atomic("guarded"):
+            query(sqlite_alias, "SELECT 1")
+            transaction.set_rollback(True, using="guarded")
+        assert not has_committed()
 
 
 class TestOtherWaysToAsk:
