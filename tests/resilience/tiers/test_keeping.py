@@ -1,7 +1,9 @@
 """What the steward does for the static file: which child it starts when, and what it finds damaged."""
 
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,30 @@ class TestAttacked:
                 building.from_live()
             assert not Path(str(connections[STATIC].settings_dict["NAME"])[7:].split("?")[0]).exists()
             assert [first.title, *(course.title for course in rows)] == ["Lasers", "Lenses", "Optics"]
+
+    def test_threads_read_whole_files_while_others_take_their_place(self) -> None:
+        building.from_fixtures()
+        ready = threading.Barrier(5)
+        done = threading.Event()
+
+        def read() -> int:
+            ready.wait()
+            entries = 0
+            try:
+                while not done.is_set() or entries == 0:
+                    with opened() as info:
+                        assert Course.objects.count() == info.rows["courses"]
+                    entries += 1
+            finally:
+                connections[STATIC].close()
+            return entries
+
+        with ThreadPoolExecutor(4) as pool:
+            readers = [pool.submit(read) for _ in range(4)]
+            ready.wait()
+            try:
+                for _ in range(3):
+                    building.from_fixtures()
+            finally:
+                done.set()
+        assert all(reader.result() > 0 for reader in readers)
