@@ -36,6 +36,7 @@ PROBLEM = {
     },
 }
 
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 DEGRADATION = {
     "type": "object",
@@ -63,6 +64,16 @@ WRITE_HEADERS = {
 }
 
 
+WRITE_PROBLEMS = {
+    "409": "What is stored does not allow it, or a request with this Idempotency-Key is under way.",
+    "412": "The entry is not what `If-Match` names, or that is the tag of a degraded answer.",
+    "422": "The Idempotency-Key was used for another body.",
+    "503": "An outage; `outcome` says whether it was surely not stored, or may have been.",
+}
+# 412 is about entries that are there, 422 about new ones.
+NOT_OF = {"post": "412", "put": "422", "patch": "422", "delete": "422"}
+
+
 def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Return the (path, regex, method, view) of each endpoint with its path shortened."""
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
@@ -71,10 +82,11 @@ def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
 def with_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Return the schema with the errors of each operation described: all are problems of one form."""
     result["components"]["schemas"]["Problem"] = PROBLEM
-    answer = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operations in result["paths"].values():
         for operation in operations.values():
-            operation["responses"].setdefault("default", {"description": "An error.", "content": answer})
+            operation["responses"].setdefault(
+                "default", {"description": "An error.", "content": PROBLEM_CONTENT}
+            )
     return result
 
 
@@ -102,6 +114,11 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
                 operation.setdefault("parameters", []).append(
                     {"in": "header", "name": name, "description": text, "schema": schema}
                 )
+                operation["responses"] |= {
+                    status: {"description": text, "content": PROBLEM_CONTENT}
+                    for status, text in WRITE_PROBLEMS.items()
+                    if status != NOT_OF[method]
+                }
     return result
 
 

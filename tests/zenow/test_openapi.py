@@ -39,6 +39,14 @@ class TestSchema:
             "category", "field", "level", "language", "search", "ordering", "page", "page_size",
         }  # fmt: skip
 
+    def test_says_how_a_write_may_be_refused(
+        self, schema: dict[str, dict[str, dict[str, dict[str, dict[str, object]]]]]
+    ) -> None:
+        course = schema["paths"]["/api/courses/{slug}"]
+        assert {"409", "422", "503"} <= set(schema["paths"]["/api/courses"]["post"]["responses"])
+        for method in ("put", "patch", "delete"):
+            assert {"409", "412", "503"} <= set(course[method]["responses"])
+
     def test_describes_errors_as_problems(
         self, schema: dict[str, dict[str, dict[str, dict[str, dict[str, dict[str, object]]]]]]
     ) -> None:
