@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
@@ -73,7 +73,8 @@ def key_of(request: HttpRequest, same_as_absent: Mapping[str, str]) -> str:
     The order of parameters does not count, nor does one that says what `same_as_absent` says anyhow; an empty
     one of those names means that too. Several of one name stay in their order.
     """
-    pairs = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
+    # As the view reads them: of raw bytes in an address `parse_qsl` would make other texts.
+    pairs = [(name, value) for name, values in request.GET.lists() for value in values]
     names = [name for name, _ in pairs]
     said = sorted(
         (
