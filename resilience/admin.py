@@ -79,6 +79,7 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(request.path)
         if "confirmed" not in request.POST:
             context |= {
+                "title": f"{WORDS[action]}: circuit breakers",
                 "names": names,
                 "action": action,
                 "word": WORDS[action],
