@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench
+.PHONY: install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -39,6 +39,10 @@ run: $(VENV)/.runtime
 	@echo '  Staff login  in another terminal: $(MANAGE) createsuperuser'
 	@echo
 	@exec $(BIN)/python -m zenow
+
+# A server with a database of its own, which is broken for half a minute; nothing is left running.
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m tests.demo
 
 # The production server. Its start needs neither database nor cache; a missing variable stops it with one message.
 serve: export DEBUG := $(or $(DEBUG),0)

@@ -23,6 +23,7 @@ DEFAULTS: Mapping[str, Any] = {
     * 1_048_576,  # bytes that wait for the database; beyond it events are dropped and counted
     "FALLBACK": None,  # dotted path of what those files hold (`resilience.tiers.static.Export`)
     "DRILLS": False,
+    "DRILL_PATHS": [],  # what `manage.py drill` reads; `{n}` stands for a number from 1 to 60
     "BREAKERS": {},
     "BULKHEADS": {},
     "DEADLINES": {},

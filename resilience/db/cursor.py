@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
@@ -39,6 +40,11 @@ class GuardedCursor(CursorWrapper):
             drills.inject()
             return super().callproc(procname, params, kparams)
 
+    def close(self) -> None:
+        """Close it, unless its connection was thrown away: SQLite would hide by that what went wrong."""
+        if self.db.connection is not None:
+            self.cursor.close()
+
     def _measured(self, sql: object, *, timed: bool = True) -> Measured:
         db = self.db
         self._admission = admission = db.admitted()
@@ -70,3 +76,21 @@ class GuardedCursor(CursorWrapper):
 
 class GuardedDebugCursor(GuardedCursor, CursorDebugWrapper):
     """The same, with Django's log of queries."""
+
+    @contextmanager
+    def debug_sql(
+        self, sql: Any = None, params: Any = None, use_last_executed_query: bool = False, many: bool = False
+    ) -> Iterator[None]:
+        failure: BaseException | None = None
+        try:
+            with super().debug_sql(sql, params, use_last_executed_query, many):
+                try:
+                    yield
+                except BaseException as error:
+                    failure = error
+                    raise
+        except AttributeError:
+            if failure is None:
+                raise
+            # Django lets the connection quote what it was asked, and a dead one is gone: the log lacks that.
+            raise failure from failure.__cause__

@@ -7,6 +7,15 @@ RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
     "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
     "FALLBACK": "learn.fallback.EXPORT",  # what the static tier holds
+    # What `manage.py drill` reads, in turn; {n} is a number from 1 to 60: much of it is not known yet.
+    "DRILL_PATHS": [
+        "/api/courses",
+        "/api/courses?page={n}",
+        "/api/courses?search=jazz",
+        "/api/courses?search=history&ordering=-title&page_size={n}",
+        "/api/fields",
+        "/api/categories",
+    ],
     # "classify" judges exceptions; "ping" asks all the time, "probe" once the open time is over, both by the
     # steward, off the way of requests. A probe that is not back within "permit_timeout" is given up.
     "BREAKERS": {

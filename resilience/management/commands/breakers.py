@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import re
 import time
 from argparse import ArgumentParser, ArgumentTypeError
@@ -14,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import registry
+from resilience.management.user import user
 from resilience.observe import history, steering
 from resilience.observe.steering import OrderError, StoreBusyError
 from resilience.primitives import BreakerSnapshot, StoreUnavailableError
@@ -78,7 +77,7 @@ def _done(action: str, names: list[str], reason: str, seconds: float | None) -> 
             if order in ("isolate", "disable") and not names:
                 raise OrderError(f"{order} needs the names of breakers: all at once is seldom meant")
             until = None if seconds is None else time.time() + seconds
-            return steering.steer(names, order, who=_user(), why=reason, until=until)
+            return steering.steer(names, order, who=user(), why=reason, until=until)
     return [breaker.snapshot() for breaker in steering.chosen(names)]
 
 
@@ -115,14 +114,6 @@ def _duration(text: str) -> float:
     if not 0 < seconds <= 366 * _UNITS["d"]:
         raise ArgumentTypeError(f"{text!r} is not between a second and a year")
     return seconds
-
-
-def _user() -> str:
-    """Return who runs this: a name, or the number of a user without one, as containers have them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # KeyError until Python 3.12
-        return str(os.geteuid())
 
 
 def _table(snapshots: list[BreakerSnapshot]) -> str:

@@ -45,6 +45,19 @@ class TestDrill:
             query(database, "SELECT 1")
         assert database.connection is None
 
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_that_refuses_is_told_by_the_orm_as_what_it_is(
+        self, database: GuardedWrapper, debug: bool
+    ) -> None:
+        query(database, "SELECT 1")
+        database.force_debug_cursor = debug
+        faults.start("database", "error", lasts=60)
+
+        cursor = database.cursor()
+        with pytest.raises(django.db.OperationalError, match="a drill"):
+            cursor.execute("SELECT %s", [1])
+        cursor.close()  # as the ORM does, whatever the error
+
     def test_that_hangs_ends_with_the_deadline(self, database: GuardedWrapper) -> None:
         query(database, "SELECT 1")
         faults.start("database", "hang", lasts=60)

@@ -1,0 +1,139 @@
+"""Steady reads at a fixed rate, whatever the answers take, and what each of them said."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+# Who waits longer than this has no answer, in seconds.
+PATIENCE = 15.0
+# Bytes of one answer that are read at most.
+_LONGEST = 16 * 1_048_576
+# Answers that may be outstanding; a request beyond that waits, and its wait counts.
+_AT_ONCE = 128
+# `{n}` in a path: from 1 to this, so that much of what is asked was not asked just before.
+_NUMBERS = 60
+
+_SOURCES = ("live", "cached", "static", "mock")
+_STAND_INS = ("static", "mock")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """One answer: when it was due and how long it took from then (seconds), and what it said."""
+
+    at: float
+    seconds: float
+    path: str
+    status: int
+    """0: none came."""
+    source: str
+    mislabelled: str = ""
+    """What is wrong with its label; empty when nothing is."""
+
+
+class Load:
+    """Ask for `paths` in turn, `rate` times a second, from entering the block until leaving it.
+
+    Time is measured from when a request was due, so that a slow server cannot hide its slowness by slowing
+    down those who ask it (Gil Tene's "coordinated omission").
+    """
+
+    def __init__(self, url: str, paths: Sequence[str], *, rate: float) -> None:
+        self._url = url
+        self._paths = paths
+        self._rate = rate
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._answers: list[Answer] = []  # Guarded by _lock.
+        self._thread = threading.Thread(target=self._run, name="drill-load", daemon=True)
+        self.began = 0.0
+
+    def __enter__(self) -> Self:
+        self.began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def elapsed(self) -> float:
+        """Return the seconds since the first request was due."""
+        return time.monotonic() - self.began
+
+    def answers(self) -> list[Answer]:
+        """Return what has been answered so far, in the order of arrival."""
+        with self._lock:
+            return list(self._answers)
+
+    def _run(self) -> None:
+        chance = random.Random(7)  # noqa: S311 (a load, no secret)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drill") as pool:
+            number = 0
+            while not self._stop.wait(max(0.0, self.began + number / self._rate - time.monotonic())):
+                path = self._paths[number % len(self._paths)]
+                pool.submit(
+                    self._ask, path.replace("{n}", str(chance.randint(1, _NUMBERS))), number / self._rate
+                )
+                number += 1
+
+    def _ask(self, path: str, due: float) -> None:
+        status, headers, body = get(self._url, path)
+        answer = Answer(
+            at=due,
+            seconds=self.elapsed() - due,
+            path=path,
+            status=status,
+            source=headers.get("x-data-source", "none") if status == 200 else str(status or "no answer"),
+            mislabelled=mislabelled(headers, body) if status == 200 else "",
+        )
+        with self._lock:
+            self._answers.append(answer)
+
+
+def get(url: str, path: str) -> tuple[int, dict[str, str], bytes]:
+    """Ask once, on a connection of its own; status 0, without headers, where no answer comes."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + path, headers={"User-Agent": "drill"})
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, response.read(_LONGEST)
+    except (OSError, http.client.HTTPException) as error:
+        return 0, {}, repr(error).encode()
+    finally:
+        connection.close()
+
+
+def mislabelled(headers: Mapping[str, str], body: bytes) -> str:
+    """Say what is wrong with the label of a 200: it names its source, and a stand-in says so everywhere."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return "its body is no JSON"
+    said: Any = parsed.get("degradation") if isinstance(parsed, dict) else None
+    source = headers.get("x-data-source", "none")
+    if said is None:
+        if source not in _SOURCES:
+            return f"its X-Data-Source is {source}"
+        return f"{source}, and its body does not say so" if source in _STAND_INS else ""
+    named = said.get("source") if isinstance(said, dict) else None
+    if source == "live" or named != source:
+        return f"X-Data-Source is {source}, its body says {named}"
+    if headers.get("x-system-degraded") != "true":
+        return f"{source}, and X-System-Degraded is not true"
+    return "" if source == "none" or "age" in headers else f"{source}, and its age is not said"

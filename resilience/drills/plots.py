@@ -1,0 +1,120 @@
+"""The three plots of a report, as SVG: plain marks over one axis of time, the fault shaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+
+from resilience.drills.run import Result
+
+_WIDTH, _HEIGHT = 900, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 110, 10, 24, 24
+_ROW = 26
+
+_COLOURS = {"live": "#1a7f37", "cached": "#2563eb", "static": "#d97706", "mock": "#9333ea", "none": "#6b7280"}
+_FAILED = "#b42318"
+_STATES = {"CLOSED": "#1a7f37", "HALF_OPEN": "#d97706", "OPEN": "#b42318"}
+
+
+def latencies(result: Result) -> str:
+    """Plot each answer's time, on a scale of 0 to the slowest."""
+    top = max((answer.seconds for answer in result.answers), default=0.0) or 1.0
+    dots = [
+        f'<circle cx="{_x(result, each.at)}" cy="{_y(each.seconds / top)}" r="2" '
+        f'fill="{_colour(each.source)}" fill-opacity=".6"/>'
+        for each in result.answers
+    ]
+    return _plot(result, _HEIGHT, [*_scale(top, "s"), *dots, *_legend(e.source for e in result.answers)])
+
+
+def rates(result: Result) -> str:
+    """Plot how many answers came from each source, second by second, one upon the other."""
+    seconds: dict[int, Counter[str]] = {}
+    for answer in result.answers:
+        seconds.setdefault(int(answer.at), Counter())[answer.source] += 1
+    top = max((found.total() for found in seconds.values()), default=1)
+    bars = []
+    for second, found in seconds.items():
+        below = 0
+        for source, count in sorted(found.items()):
+            low, high = _y(below / top), _y((below + count) / top)
+            width = max(1.0, round(_x(result, second + 1) - _x(result, second) - 1, 1))
+            bars.append(
+                f'<rect x="{_x(result, second)}" y="{high}" width="{width}" height="{round(low - high, 1)}" '
+                f'fill="{_colour(source)}"><title>{second} s: {escape(source)} {count}</title></rect>'
+            )
+            below += count
+    return _plot(result, _HEIGHT, [*_scale(top, ""), *bars, *_legend(e.source for e in result.answers)])
+
+
+def states(result: Result) -> str:
+    """Plot each breaker's state as a band."""
+    names = list(dict.fromkeys(name for _, name, _ in result.states))
+    marks = []
+    for row, name in enumerate(names):
+        y = _TOP + row * _ROW
+        marks.append(f'<text x="{_LEFT - 6}" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        changes = [(at, state) for at, which, state in result.states if which == name]
+        ends = [at for at, _ in changes[1:]] + [result.length]
+        for (at, state), end in zip(changes, ends, strict=True):
+            width = max(1.0, round(_x(result, end) - _x(result, at), 1))
+            marks.append(
+                f'<rect x="{_x(result, at)}" y="{y}" width="{width}" height="{_ROW - 6}" '
+                f'fill="{_STATES.get(state, _FAILED)}"><title>{escape(state)} from {at:.1f} s to {end:.1f} s'
+                f"</title></rect>"
+            )
+    legend = _keys(_STATES)
+    return _plot(result, _TOP + len(names) * _ROW + _BOTTOM, [*marks, *legend])
+
+
+def _plot(result: Result, height: int, marks: Iterable[str]) -> str:
+    begin, end = (_x(result, at) for at in result.fault)
+    bottom = height - _BOTTOM
+    shade = (
+        f'<rect x="{begin}" y="{_TOP}" width="{round(end - begin, 1)}" height="{bottom - _TOP}" '
+        'fill="#b42318" fill-opacity=".08"/>'
+    )
+    step = next(each for each in (1, 2, 5, 10, 20, 50, 100, 200, 500, 5_000) if result.length / each <= 12)
+    times = [
+        f'<text x="{_x(result, at)}" y="{height - 8}" text-anchor="middle">{at} s</text>'
+        for at in range(0, int(result.length) + 1, step)
+    ]
+    body = "\n".join([shade, *marks, *times])
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">{body}</svg>'
+
+
+def _scale(top: float, unit: str) -> list[str]:
+    marks = []
+    for part in (0.0, 0.5, 1.0):
+        y = _y(part)
+        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+        marks.append(
+            f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{f"{part * top:.3g} {unit}".strip()}</text>'
+        )
+    return marks
+
+
+def _legend(sources: Iterable[str]) -> list[str]:
+    return _keys({source: _colour(source) for source in sorted(set(sources))})
+
+
+def _keys(colours: dict[str, str]) -> list[str]:
+    marks = []
+    for number, (name, colour) in enumerate(colours.items()):
+        x = _LEFT + 90 * number
+        marks.append(f'<rect x="{x}" y="6" width="10" height="10" fill="{colour}"/>')
+        marks.append(f'<text x="{x + 14}" y="15">{escape(name)}</text>')
+    return marks
+
+
+def _x(result: Result, at: float) -> float:
+    return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * at / (result.length or 1.0), 1)
+
+
+def _y(part: float) -> float:
+    return round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - part), 1)
+
+
+def _colour(source: str) -> str:
+    return _COLOURS.get(source, _FAILED)

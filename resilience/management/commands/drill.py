@@ -1,0 +1,141 @@
+"""Break a dependency of the running server on purpose, under steady reads, and say whether it held."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from resilience import conf, faults, registry
+from resilience.drills import load, report, run
+from resilience.drills.run import Plan, Second
+from resilience.drills.verdict import judge
+from resilience.management.user import user
+from resilience.primitives import StoreUnavailableError
+
+REFUSED, NO_STORE, INTERRUPTED = 2, 3, 130
+"""Exit statuses beside 0, all objectives met, and 1, one was missed."""
+
+_MOST = {
+    "seconds": faults.LONGEST,
+    "share": 1.0,
+    "delay": faults.LONGEST,
+    "rate": 500.0,
+    "around": faults.LONGEST,
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Let a share of the calls of a dependency fail for some seconds, on this host's server, while reads "
+        "are sent at a steady rate before, during and after. Exit status: 0 all objectives were met, 1 one "
+        "was missed, 2 refused, 3 no server's store here, 130 interrupted: the fault has ended first."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("dependency", choices=[*conf.get("BREAKERS"), "all"])
+        parser.add_argument("--fault", choices=faults.KINDS, default="error")
+        parser.add_argument("--seconds", type=float, default=30.0, help="how long the fault lasts (30)")
+        parser.add_argument("--share", type=float, default=1.0, help="of the calls, above 0, at most 1 (1)")
+        parser.add_argument(
+            "--delay", type=float, default=1.0, help="seconds: of a latency; of each half of a flap (1)"
+        )
+        parser.add_argument("--rate", type=float, default=20.0, help="reads per second (20)")
+        parser.add_argument("--path", action="append", help="what is read; again for more (DRILL_PATHS)")
+        parser.add_argument("--url", help="of the server (http://127.0.0.1:PORT)")
+        parser.add_argument("--around", type=float, default=10.0, help="seconds of reads on each side (10)")
+        parser.add_argument("--report", type=Path, help="folder of the report (var/drills)")
+
+    def handle(self, **options: Any) -> None:
+        plan = self._plan(options)
+        folder = options["report"] or Path(settings.BASE_DIR) / "var" / "drills"
+        try:
+            result = run.run(plan, who=user(), tell=self._tell)
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; the fault has ended", returncode=INTERRUPTED) from None
+        except (ValueError, RuntimeError) as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
+        objectives = judge(result)
+        self.stdout.write("")
+        for name, answers in report.phases(result).items():
+            reads, *times, sources = report.shown(report.summary(answers))
+            self.stdout.write(f"{name:6}  {reads:>5} reads  p50, p99, slowest {', '.join(times)}  {sources}")
+        self.stdout.write("")
+        for objective in objectives:
+            self.stdout.write(
+                f"{'met   ' if objective.met else 'MISSED'}  {objective.name}: {objective.measured}"
+            )
+        try:
+            page, data = report.write(folder, result, objectives)
+        except OSError as error:
+            raise CommandError(f"the report cannot be written: {error}", returncode=1) from error
+        self.stdout.write(f"\nreport  {page}\n        {data}")
+        if not all(objective.met for objective in objectives):
+            raise CommandError("the drill was not passed", returncode=1)
+        self.stdout.write("passed")
+
+    def _plan(self, options: dict[str, Any]) -> Plan:
+        """Return what to do; refuse what cannot be done, before anything is broken."""
+        if not conf.drills():
+            raise CommandError(
+                'drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)',
+                returncode=REFUSED,
+            )
+        for name, most in _MOST.items():
+            if not 0 < options[name] <= most:
+                raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
+        try:
+            registry.host_store()
+        except StoreUnavailableError as error:
+            raise CommandError(str(error), returncode=NO_STORE) from error
+        chosen = options["dependency"]
+        names = list(conf.get("BREAKERS")) if chosen == "all" else [chosen]
+        unserved = [name for name in names if name not in registry.served()]
+        if unserved:
+            raise CommandError(
+                f"no server counts for {', '.join(unserved)} of these settings: start one, with the same",
+                returncode=NO_STORE,
+            )
+        taken = [name for name in names if faults.current(name) is not None]
+        if taken:
+            raise CommandError(f"a drill of {', '.join(taken)} is under way", returncode=REFUSED)
+        url = options["url"] or f"http://127.0.0.1:{getattr(settings, 'PORT', 8000)}"
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise CommandError(f"--url must be like http://127.0.0.1:8080, not {url!r}", returncode=REFUSED)
+        paths = options["path"] or conf.get("DRILL_PATHS")
+        if not paths:
+            raise CommandError(
+                'name what is read, by --path or in RESILIENCE["DRILL_PATHS"]', returncode=REFUSED
+            )
+        for path in paths:
+            status, _, body = load.get(url, path.replace("{n}", "1"))
+            if status != 200:
+                why = body.decode(errors="replace")[:200] if status == 0 else f"it answers {status}"
+                raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
+        return Plan(
+            names=names,
+            kind=options["fault"],
+            seconds=options["seconds"],
+            share=options["share"],
+            delay=options["delay"],
+            url=url,
+            paths=paths,
+            rate=options["rate"],
+            around=options["around"],
+        )
+
+    def _tell(self, second: Second) -> None:
+        """Write one line for a second; a terminal sees it as soon as it is over, a file keeps them all."""
+        said = report.summary(second.answers)
+        reads, _, _, slowest, sources = report.shown(said)
+        states = " ".join(f"{name}:{state}" for name, state in second.states.items() if state != "CLOSED")
+        self.stdout.write(
+            f"{second.number:4} s  {second.phase:6}  {reads:>4} reads  slowest {slowest:>7}  "
+            f"{sources:40}  {states or 'all closed'}"
+        )
+        self.stdout.flush()
