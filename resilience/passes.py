@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from resilience.observe.steering import PERMISSION
 
@@ -31,6 +32,8 @@ def presented(request: HttpRequest) -> Pass | None:
         found: dict[str, Any] = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=LASTS)
     except signing.BadSignature:
         return None
+    if found["by"] == "token" and not constant_time_compare(str(found.get("of")), _token()):
+        return None  # The OPS_TOKEN is another one now.
     return Pass(str(found["who"]), found["by"])
 
 
@@ -38,13 +41,18 @@ def give(response: HttpResponseBase, who: str, by: Literal["staff", "token"]) ->
     """Put a pass on the response."""
     response.set_cookie(
         COOKIE,
-        signing.dumps({"who": who, "by": by}, salt=_SALT),
+        signing.dumps({"who": who, "by": by, **({"of": _token()} if by == "token" else {})}, salt=_SALT),
         max_age=LASTS,
         path=reverse("resilience-board:board"),
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Strict",
     )
+
+
+def _token() -> str:
+    """Return what stands for the OPS_TOKEN in a pass: it ends with the token."""
+    return salted_hmac(_SALT, getattr(settings, "OPS_TOKEN", "")).hexdigest()
 
 
 def give_to_staff(request: HttpRequest, response: HttpResponseBase) -> None:
