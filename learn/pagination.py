@@ -1,9 +1,13 @@
 """Pages of a list: strict about what is asked for, an envelope of `count next previous results`."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 from typing import Any
 
-from django.core.paginator import InvalidPage
+from django.core.paginator import InvalidPage, Page, Paginator
+from django.db.models import QuerySet
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -12,6 +16,31 @@ from resilience.problems import ParameterError
 
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _LAST = 999_999_999  # No catalogue has more pages, and a longer number would only trouble the database.
+
+
+class EitherEnd(Paginator):  # type: ignore[type-arg]
+    """Read a page from the end of the rows that is nearer: a database walks past what it leaves out.
+
+    `shown` makes the rows what a page holds. Counting comes before, and so joins nothing to show.
+    """
+
+    def __init__(
+        self, rows: QuerySet[Any], size: int, shown: Callable[[QuerySet[Any]], QuerySet[Any]]
+    ) -> None:
+        super().__init__(rows, size)
+        self.rows = rows
+        self.shown = shown
+
+    def page(self, number: int | str) -> Page[Any]:
+        """Return the page; raise InvalidPage when there is none of this number."""
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        last = min(first + self.per_page, self.count)
+        behind = self.count - last
+        if first <= behind:
+            return Page(list(self.shown(self.rows[first:last])), number, self)
+        found = list(self.shown(self.rows.reverse()[behind : self.count - first]))
+        return Page(found[::-1], number, self)
 
 
 class CataloguePagination(PageNumberPagination):
@@ -24,13 +53,14 @@ class CataloguePagination(PageNumberPagination):
     page_size_query_description = "Rows on a page, 1 to 100."
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """Return one page's rows, in two queries.
+        """Return one page's rows as the view shows them, in two queries.
 
         Raises:
             ParameterError: 400 for what is no page or size, 404 for a page past the end.
         """
         self.request = request
-        paginator = self.django_paginator_class(queryset, self.get_page_size(request))
+        shown = view.shown  # type: ignore[union-attr]
+        paginator = EitherEnd(queryset, self.get_page_size(request), shown)
         number = _number(request, self.page_query_param, default=1, limit=_LAST)
         try:
             self.page = paginator.page(number)

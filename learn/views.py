@@ -67,12 +67,12 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
         refuse_unknown(request, allowed)
 
     def get_queryset(self) -> models.QuerySet[Any]:
-        """Return the public rows, each as the tuple that its serializer shows."""
-        return self._shown(self.model.objects.public())
+        """Return the public rows."""
+        return self.model.objects.public()
 
     def get_object(self) -> Any:
         """Return the public row of this slug."""
-        return self._one(self.get_queryset())
+        return self._one(self.shown(self.get_queryset()))
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Store a new entry and answer 201 with it and its address."""
@@ -108,7 +108,7 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
                 )
                 serializer.is_valid(raise_exception=True)
                 entry = serializer.save()
-                row = self._shown(self._all()).get(pk=entry.pk)
+                row = self.shown(self._all()).get(pk=entry.pk)
         except IntegrityError as error:
             raise ConflictError(
                 "Another write came in between and took this slug, code or parent."
@@ -142,7 +142,8 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     def _lockable(self) -> models.QuerySet[Any]:
         return self._all().select_for_update(of=("self",))
 
-    def _shown(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    def shown(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        """Return the rows each as the tuple that its serializer shows."""
         return rows.values_list(*self.serializer_class.columns())
 
     def _one(self, rows: models.QuerySet[Any]) -> Any:

@@ -6,7 +6,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -67,6 +70,8 @@ class TestNginx:
         assert first.headers["X-Data-Source"] == "live"
         assert second.headers["X-Data-Source"] == "live"  # The app's own second answer would be `cached`.
         assert second.body == first.body  # type: ignore[attr-defined]
+        assert first.headers["Cache-Status"] == "nginx; fwd=uri-miss"
+        assert second.headers["Cache-Status"] == "nginx; hit"
 
     def test_answers_what_was_asked_before_while_the_app_is_gone(
         self, nginx: NginxServer, site: SiteServer
@@ -79,3 +84,57 @@ class TestNginx:
             assert get(nginx, "/api/categories?page_size=5").status == 502
         finally:
             site.start()
+
+
+class QuickToAge(BaseHTTPRequestHandler):
+    """An app whose answers are as ours are, but stale after a second; once it fails, all are 503."""
+
+    fails = False
+
+    def do_GET(self) -> None:
+        body = b"" if self.fails else self.path.encode()
+        self.send_response(503 if self.fails else 200)
+        self.send_header("Cache-Control", "no-store" if self.fails else "s-maxage=1, stale-if-error=300")
+        self.send_header("X-Data-Source", "live")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+class TestStale:
+    @pytest.fixture
+    def app(self) -> Iterator[ThreadingHTTPServer]:
+        app = ThreadingHTTPServer(("127.0.0.1", 0), type("App", (QuickToAge,), {}))
+        thread = threading.Thread(target=app.serve_forever, args=(0.05,))
+        thread.start()
+        yield app
+        app.shutdown()
+        app.server_close()
+        thread.join()
+
+    @pytest.fixture
+    def nginx(self, app: ThreadingHTTPServer) -> Iterator[NginxServer]:
+        with NginxServer(app.server_port) as server:
+            assert get(server, "/known").headers["Cache-Status"] == "nginx; fwd=uri-miss"
+            time.sleep(2.1)  # It counts whole seconds.
+            yield server
+
+    def test_answer_is_given_while_the_app_is_gone(
+        self, app: ThreadingHTTPServer, nginx: NginxServer
+    ) -> None:
+        app.shutdown()
+        app.server_close()
+        stale = get(nginx, "/known")
+        assert (stale.status, stale.headers["X-Data-Source"]) == (200, "live")
+        assert stale.headers["Cache-Status"] == "nginx; hit; detail=stale"
+        assert stale.body == b"/known"  # type: ignore[attr-defined]
+        assert get(nginx, "/unknown").status == 502
+
+    def test_answer_gives_way_to_the_app_s_own_refusal(
+        self, app: ThreadingHTTPServer, nginx: NginxServer
+    ) -> None:
+        app.RequestHandlerClass.fails = True  # type: ignore[attr-defined]
+        assert get(nginx, "/known").status == 503
