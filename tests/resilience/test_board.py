@@ -84,6 +84,14 @@ class TestWhoGetsIn:
         tried = [client.post(enter, {"token": "wrong"}).status_code for _ in range(6)]
         assert tried == [403] * 5 + [429]
 
+    def test_a_typed_token_lets_in_until_it_is_changed(
+        self, client: Client, board: str, settings: Any
+    ) -> None:
+        client.post(reverse("resilience-board:enter"), {"token": TOKEN})
+        assert client.get(board).status_code == 200
+        settings.OPS_TOKEN = TOKEN[::-1]
+        assert client.get(board).status_code == 403
+
 
 class TestAnswers:
     @pytest.mark.parametrize("name", ["board", "state"])
