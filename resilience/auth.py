@@ -140,4 +140,5 @@ def explained() -> Iterator[None]:
 
 def probe() -> None:
     """Read one row of the table of users, as a sign-in would; raise what that raises."""
+    faults.inject("auth", limit=conf.deadline("probe"))
     get_user_model()._default_manager.values_list("pk").first()

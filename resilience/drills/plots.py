@@ -39,7 +39,7 @@ def rates(result: Result) -> str:
         below = 0
         for source, count in sorted(found.items()):
             low, high = _y(below / top), _y((below + count) / top)
-            width = max(1.0, round(_x(result, second + 1) - _x(result, second) - 1, 1))
+            width = max(1.0, round(_x(result, min(second + 1, result.length)) - _x(result, second) - 1, 1))
             bars.append(
                 f'<rect x="{_x(result, second)}" y="{high}" width="{width}" height="{round(low - high, 1)}" '
                 f'fill="{_colour(source)}"><title>{second} s: {escape(source)} {count}</title></rect>'

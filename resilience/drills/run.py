@@ -57,8 +57,8 @@ class Result:
     """Each change of a breaker, and what it was at first: time, name, state."""
     recovered: float | None = None
     """Seconds from the fault's end until all broken breakers were closed; None: they were not in time."""
-    met: int = 0
-    """Calls that failed, were slow or were refused during the fault."""
+    met: dict[str, int] = field(default_factory=dict)
+    """Calls of each broken dependency that failed, were slow or were refused during the fault."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def run(plan: Plan, *, who: str, tell: Callable[[Second], None]) -> Result:
     with Load(plan.url, plan.paths, rate=plan.rate) as load:
         eye = _Eye(result, load, tell)
         eye.watch("before", lambda: load.elapsed() >= plan.around)
-        before = _troubles(plan.names)
+        before = {name: _troubles(name) for name in plan.names}
         with broken(plan, who=who):
             began = load.elapsed()
             eye.watch("fault", lambda: load.elapsed() >= began + plan.seconds)
         ended = load.elapsed()
         result.fault = began, ended
-        result.met = _troubles(plan.names) - before
+        result.met = {name: _troubles(name) - before[name] for name in plan.names}
         longest = interval(plan.names) + GRACE
         eye.watch("after", lambda: _closed(plan.names) or load.elapsed() > ended + longest)
         if _closed(plan.names):
@@ -151,14 +151,11 @@ def _closed(names: Sequence[str]) -> bool:
     return all(registry.breaker(name).shown() is State.CLOSED for name in names)
 
 
-def _troubles(names: Sequence[str]) -> int:
-    """Return how many calls of these dependencies failed, were slow or were refused, ever."""
-    found = 0
-    for name in names:
-        breaker = registry.breaker(name)
-        found += breaker.snapshot().rejected
-        found += sum(total for (_, outcome), total in breaker.calls().items() if outcome in _TROUBLES)
-    return found
+def _troubles(name: str) -> int:
+    """Return how many calls of this dependency failed, were slow or were refused, ever."""
+    breaker = registry.breaker(name)
+    calls = sum(total for (_, outcome), total in breaker.calls().items() if outcome in _TROUBLES)
+    return calls + breaker.snapshot().rejected
 
 
 class _Eye:

@@ -51,7 +51,8 @@ def judge(result: Result) -> list[Objective]:
         ),
         Objective(
             name="the fault was met, so that the drill says something",
-            measured=f"{result.met} calls failed, were slow or were refused",
-            met=result.met > 0,
+            measured="calls that failed, were slow or were refused: "
+            + ", ".join(f"{count} of {name}" for name, count in result.met.items()),
+            met=any(result.met.values()),
         ),
     ]

@@ -12,7 +12,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, Programm
 from django.http import HttpRequest
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from resilience import conf, registry
+from resilience import conf, faults, registry
 from resilience.auth import (
     GuardedBackend,
     NotAcceptedError,
@@ -194,6 +194,13 @@ class TestProbe:
             probe()
         assert "auth_user" in queries.captured_queries[0]["sql"]
         assert "LIMIT 1" in queries.captured_queries[0]["sql"]
+
+    def test_meets_a_drill_as_a_sign_in_does(self, settings: Settings) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": True}
+        with server_role():
+            faults.start("auth", "error", lasts=60)
+            with pytest.raises(ConnectionError, match="a drill"):
+                probe()
 
 
 class TestSettings:

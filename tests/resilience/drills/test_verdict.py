@@ -34,7 +34,7 @@ def result(*answers: Answer, recovered: float | None = 14.0, met: int = 3) -> Re
         answers=[answer(0.5), answer(2.0, source="static"), *answers],
         states=[(0.0, "database", "CLOSED"), (1.5, "database", "OPEN"), (18.0, "database", "CLOSED")],
         recovered=recovered,
-        met=met,
+        met={"database": met},
     )
 
 
