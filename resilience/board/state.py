@@ -41,13 +41,16 @@ def _from_journal() -> dict[str, Any]:
 
 def _shown(event: dict[str, Any]) -> dict[str, Any]:
     data = event.get("data") or {}
-    change = f"{data['before']} → {data['after']}" if "before" in data and "after" in data else ""
+    before, after = str(data.get("before", "")), str(data.get("after", ""))
+    change = f"{before} → {after}" if before != after else ""
+    # The reason of an order only says again who gave it.
+    told = event.get("why") or ("" if event.get("who") else data.get("reason", ""))
     return {
         "at": history.iso(float(event["at"])),
         "kind": event["kind"].replace("_", " "),
         "breaker": event.get("breaker", ""),
-        "before": data.get("before", ""),
-        "after": data.get("after", ""),
+        "before": before,
+        "after": after,
         "who": event.get("who", ""),
-        "what": ": ".join(filter(None, (change, str(data.get("reason") or event.get("why") or "")))),
+        "what": ": ".join(filter(None, (change, str(told)))),
     }

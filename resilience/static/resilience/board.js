@@ -6,8 +6,8 @@ const POINTS = 60;
 const TIERS = {
   // Told apart by the colour-blind too (after Okabe and Ito); the legend says them in the same order.
   live: "#009e73", fresh: "#56b4e9", cached: "#f0e442", static: "#e69f00", mock: "#cc79a7",
-  other: "#9aa3ab", refused: "#d55e00", failed: "#5b2a86",
-};
+  refused: "#d55e00", failed: "#5b2a86",
+}; // What is no read ("other") would only hide these.
 const rates = new Map();
 
 // The admin keeps the chosen theme here; "auto" is the system's.
@@ -36,7 +36,7 @@ const ago = (moment) => lasting(Math.max(0, (Date.now() - Date.parse(moment)) / 
 const clock = (moment) => {
   const at = new Date(moment);
   const today = at.toDateString() === new Date().toDateString();
-  return today ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
+  return today ? at.toLocaleTimeString([], { hourCycle: "h23" }) : at.toLocaleString([], { dateStyle: "short", timeStyle: "short" });
 };
 const said = (one) => {
   const order = one.override;
@@ -62,11 +62,12 @@ function showBreaker(one) {
   const first = POINTS - rates.get(one.name).length;
   const points = rates.get(one.name).map((rate, at) => `${((first + at) * step).toFixed(1)},${(46 - rate * 0.44).toFixed(1)}`);
   card.querySelector("polyline").setAttribute("points", points.join(" "));
+  card.querySelector("polygon").setAttribute("points", `${(first * step).toFixed(1)},48 ${points.join(" ")} 240,48`);
 }
 
 function showAnswers(minutes) {
   const plot = document.getElementById("answers");
-  const most = Math.max(1, ...minutes.map((one) => Object.values(one.answers).reduce((a, b) => a + b, 0)));
+  const most = Math.max(1, ...minutes.map((one) => Object.keys(TIERS).reduce((sum, tier) => sum + (one.answers[tier] || 0), 0)));
   const width = 600 / Math.max(1, minutes.length);
   const bars = [];
   const totals = {};
@@ -91,7 +92,7 @@ function showAnswers(minutes) {
     item.append(swatch, `${tier}: ${count}`);
     return item;
   });
-  document.getElementById("legend").replaceChildren(...(items.length ? items : [element("li", "Nothing was counted yet; a minute has to end first.")]));
+  document.getElementById("legend").replaceChildren(...(items.length ? items : [element("li", "No read was counted yet: a minute has to end first.", "quiet")]));
 }
 
 function showPools(pools) {
@@ -100,10 +101,10 @@ function showPools(pools) {
     const meter = element("meter");
     Object.assign(meter, { min: 0, max: Math.max(1, pool.limit), value: pool.inUse });
     meter.setAttribute("aria-label", `${name}: ${pool.inUse} of ${pool.limit} in use`);
-    item.append(element("span", name), meter, element("span", `${pool.inUse}/${pool.limit}, ${pool.rejected} rejected`));
+    item.append(element("span", name), meter, element("span", `${pool.inUse} of ${pool.limit}`), element("span", `${pool.rejected} rejected`, pool.rejected ? "bad" : "quiet"));
     return item;
   });
-  document.getElementById("pools").replaceChildren(...(items.length ? items : [element("li", "No pool was used yet.")]));
+  document.getElementById("pools").replaceChildren(...(items.length ? items : [element("li", "No pool was used yet.", "quiet")]));
 }
 
 // An outage is one line, however often it was probed: newest first, so what follows in the list came before.
@@ -133,7 +134,7 @@ function showEvents(events) {
     item.append(time, element("strong", one.breaker || one.kind), what);
     return item;
   });
-  document.getElementById("events").replaceChildren(...(items.length ? items : [element("li", "Nothing yet.")]));
+  document.getElementById("events").replaceChildren(...(items.length ? items : [element("li", "Nothing yet.", "quiet")]));
 }
 
 async function update() {
@@ -149,7 +150,7 @@ async function update() {
     showAnswers(state.answers);
     showPools(state.health.pools);
     showEvents(state.events);
-    text(note, "Updated every 2 s.");
+    text(note, `Updated ${clock(new Date())}`);
   } catch {
     text(note, "The server does not answer; trying again.");
   }

@@ -1,0 +1,145 @@
+"""The board in a browser: alive, from the keyboard, and with everything down."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BOARD, DESKTOP, PHONE, TOKEN, Open, Running, violations
+
+# The page asks every two seconds.
+SEEN_WITHIN = 5_000
+
+
+def card(page: Page, name: str) -> Any:
+    return page.locator(f'[data-breaker="{name}"]')
+
+
+def overrides(site: Running) -> dict[str, Any]:
+    """Return the orders in force as the command beside the server tells them."""
+    rows = json.loads(site.site.manage("breakers", "list", "--json").stdout)
+    return {row["name"]: row["override"] for row in rows if row["override"]}
+
+
+def order(page: Page, name: str, action: str, reason: str) -> None:
+    card(page, name).get_by_role("checkbox").check()
+    page.locator("select[name=action]").select_option(action)
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name="Do it").click()
+    page.wait_for_url(f"**{BOARD}?done={action}")
+
+
+def wait_until_refused(site: Running) -> None:
+    """Ask for what only the database knows until its breaker is open."""
+    deadline = time.monotonic() + 20
+    while site.site.get("/api/health/live").headers["X-Circuit-Breaker-DB"] != "OPEN":
+        assert time.monotonic() < deadline
+        site.site.get(f"/api/courses?search={time.monotonic_ns()}")
+
+
+class TestLive:
+    def test_shows_what_a_command_ordered_without_reload(self, sign_in: Open, site: Running) -> None:
+        page = sign_in("grace", BOARD)
+        page.evaluate("window.loadedOnce = true")
+        expect(card(page, "external_api").locator(".state")).to_have_text("CLOSED")
+        site.site.manage("breakers", "isolate", "external_api", "--reason", "a drill", "--for", "10m")
+        state = card(page, "external_api").locator(".state")
+        expect(state).to_have_text("OPEN, isolated", timeout=SEEN_WITHIN)
+        expect(card(page, "external_api")).to_contain_text("a drill")
+        expect(page.locator("#events")).to_contain_text("a drill", timeout=10_000)
+        assert page.evaluate("window.loadedOnce")
+
+    def test_says_so_when_the_server_does_not_answer_and_goes_on(self, sign_in: Open) -> None:
+        page = sign_in("ada", BOARD)
+        page.context.set_offline(True)
+        expect(page.locator("#updated")).to_contain_text("does not answer", timeout=SEEN_WITHIN)
+        page.context.set_offline(False)
+        expect(page.locator("#updated")).to_contain_text("Updated", timeout=SEEN_WITHIN)
+
+
+class TestKeyboard:
+    def test_ticks_and_orders_while_updates_leave_everything_in_place(
+        self, sign_in: Open, site: Running
+    ) -> None:
+        page = sign_in("grace", BOARD)
+        box = card(page, "cache").get_by_role("checkbox")
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            if box.evaluate("box => box === document.activeElement"):
+                break
+        page.keyboard.press("Space")
+        expect(box).to_be_checked()
+        while page.evaluate("document.activeElement.name") != "action":
+            page.keyboard.press("Tab")
+        page.keyboard.type("Isol")
+        page.keyboard.press("Tab")
+        page.keyboard.type("by ha")
+        with page.expect_response("**/state.json"):
+            pass
+        page.keyboard.type("nd")
+        expect(box).to_be_checked()
+        expect(page.get_by_label("Reason")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**?done=isolate")
+        order = overrides(site)["cache"]
+        assert (order["kind"], order["who"], order["why"]) == ("isolated", "grace", "by hand")
+
+
+class TestDeadDatabase:
+    def test_leaves_staff_the_board_and_its_orders_by_pass(self, sign_in: Open, site: Running) -> None:
+        page = sign_in("grace", BOARD)  # which gives the pass
+        site.postgres.kill()
+        wait_until_refused(site)
+        page.reload()
+        expect(page.locator(".message.by")).to_contain_text("by pass")
+        expect(card(page, "database").locator(".state")).to_have_text("OPEN", timeout=SEEN_WITHIN)
+        assert violations(page) == []
+        order(page, "external_api", "isolate", "nobody can look after it")
+        assert overrides(site)["external_api"]["who"] == "grace (by pass)"
+        order(page, "external_api", "auto", "")
+        order(page, "cache", "disable", "a drill")
+        assert list(overrides(site)) == ["cache"]
+
+    def test_leaves_others_the_token_with_five_attempts_a_minute(
+        self, open_page: Open, site: Running
+    ) -> None:
+        site.postgres.kill()
+        wait_until_refused(site)
+        page = open_page(BOARD)
+        expect(page.locator("main")).to_contain_text("nobody can sign in")
+        assert violations(page) == []
+
+        def enter(token: str) -> int:
+            page.get_by_label("OPS_TOKEN").fill(token)
+            with page.expect_navigation() as navigated:
+                page.get_by_role("button", name="Enter").click()
+            response = navigated.value
+            assert response is not None
+            return response.status
+
+        assert enter(TOKEN[:-1]) == 403
+        expect(page.get_by_role("alert")).to_contain_text("not the OPS_TOKEN")
+        assert enter(TOKEN) == 200
+        order(page, "database", "reset", "")
+        page.get_by_role("button", name="Leave").click()
+        assert [enter("wrong") for _ in range(4)] == [403, 403, 403, 429]
+        expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
+
+
+class TestLooks:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+    def test_is_accessible_and_fits(self, sign_in: Open, site: Running, viewport: Any, scheme: Any) -> None:
+        site.site.manage("breakers", "isolate", "cache", "--reason", "a drill")
+        page = sign_in("ada", BOARD, viewport=viewport, color_scheme=scheme)
+        expect(card(page, "cache").locator(".state")).to_have_text("OPEN, isolated")
+        expect(page.locator("#events li").first).to_be_visible(timeout=SEEN_WITHIN)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_its_entry_is_accessible(self, open_page: Open, scheme: Any) -> None:
+        page = open_page(BOARD, viewport=PHONE, color_scheme=scheme)
+        assert violations(page) == []
