@@ -55,7 +55,7 @@ staticfiles/staticfiles.json: $(VENV)/.runtime $(STATIC)
 	$(MANAGE) collectstatic --noinput --verbosity 0
 	@touch $@
 
-# All that must hold. Servers are taken from the system where it has them; the last step proves the wheels' suffice.
+# All that must hold, in three processes: most of it waits for servers that recover. Servers are taken from the system where it has them; the last step proves the wheels' suffice.
 test: export DJANGO_SETTINGS_MODULE := zenow.settings.test
 test: install
 	$(BIN)/ruff format --check .
@@ -64,7 +64,7 @@ test: install
 	$(BIN)/mypy
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
