@@ -44,14 +44,9 @@ def answer(request: HttpRequest) -> HttpResponse | None:
     stored, headers = found
     if not stored.is_fresh(generation.current()):
         return None
-    given = request.META.get("HTTP_IF_NONE_MATCH")
-    if given is not None and labels.is_same(given, headers.get("ETag", "")):
-        response = HttpResponse(status=304, headers=headers)
-        del response["Content-Type"]
-    else:
-        response = HttpResponse(stored.body, headers=headers)
+    response = HttpResponse(stored.body, headers=headers)
     label(response, stored)
-    return response
+    return labels.conditional(request, response)
 
 
 def label(response: HttpResponse, stored: Stored) -> None:
