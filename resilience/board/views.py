@@ -22,6 +22,7 @@ from resilience.board.state import state
 from resilience.observe import events
 from resilience.observe.steering import ACTIONS, OrderError, StoreBusyError, steer
 from resilience.permissions import Steerer, may_steer
+from resilience.places import place_of
 from resilience.primitives import Limits, RejectedError
 from resilience.scope import pool
 
@@ -71,9 +72,13 @@ def board_state(request: HttpRequest) -> HttpResponse:
 @require_POST
 def enter(request: HttpRequest) -> HttpResponse:
     """Let in whoever types the OPS_TOKEN, at most five times a minute from one address."""
-    place = request.META.get("REMOTE_ADDR", "")
-    decision = Limits(registry.store()).hit(f"board {place}", _ATTEMPTS, 60.0)
+    store = registry.store()
+    decision = Limits(store).hit(f"board {place_of(request)}", _ATTEMPTS, 60.0)
+    if not decision.counted:
+        store.counters.add("limits", "board", "uncounted")
+        logger.warning("an attempt at the board's form could not be counted and was let through")
     if not decision.allowed:
+        store.counters.add("limits", "board", "refused")
         wait = f"Too many attempts. Try again in {max(1, round(decision.retry_after))} s."
         return _entry(request, wait, status=429)
     expected = getattr(settings, "OPS_TOKEN", "")

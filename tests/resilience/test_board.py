@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from resilience import passes, registry
-from resilience.primitives import State
+from resilience.primitives import Decision, Limits, State
 from resilience.testing import server_role
 
 TOKEN = "0123456789abcdef" * 2
@@ -83,6 +83,27 @@ class TestWhoGetsIn:
         enter = reverse("resilience-board:enter")
         tried = [client.post(enter, {"token": "wrong"}).status_code for _ in range(6)]
         assert tried == [403] * 5 + [429]
+
+    def test_the_form_tells_apart_who_comes_by_one_proxy(self, client: Client, settings: Any) -> None:
+        settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+
+        def enter(place: str, remote: str = "10.0.0.1") -> int:
+            headers = {"X-Forwarded-For": place}
+            address = reverse("resilience-board:enter")
+            return client.post(address, {"token": "wrong"}, headers=headers, REMOTE_ADDR=remote).status_code
+
+        assert [enter("203.0.113.9") for _ in range(6)] == [403] * 5 + [429]
+        assert enter("203.0.113.10") == 403
+        # What is no proxy of ours says nothing about where it comes from.
+        assert [enter(f"203.0.113.{n}", "198.51.100.1") for n in range(6)] == [403] * 5 + [429]
+
+    def test_a_token_that_cannot_be_counted_is_tried_and_said_so(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(Limits, "hit", lambda *_: Decision(allowed=True, retry_after=0.0, counted=False))
+        assert client.post(reverse("resilience-board:enter"), {"token": TOKEN}).status_code == 302
+        assert registry.store().counters.totals()["limits", "board", "uncounted"] == 1
+        assert "could not be counted" in caplog.text
 
     def test_a_typed_token_lets_in_until_it_is_changed(
         self, client: Client, board: str, settings: Any

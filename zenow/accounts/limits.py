@@ -11,9 +11,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from resilience import registry
+from resilience.places import place_of
 from resilience.primitives import Limits, RejectedError
 from zenow.accounts import known_addresses
-from zenow.accounts.addresses import place_of
 
 FROM_ONE_ADDRESS = 5
 FROM_ALL_ADDRESSES = 50

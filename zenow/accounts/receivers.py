@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from resilience import registry
+from resilience.places import place_of
 from zenow.accounts import known_addresses
-from zenow.accounts.addresses import place_of
 
 logger = logging.getLogger(__name__)
 

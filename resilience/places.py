@@ -48,7 +48,7 @@ def place_of(request: HttpRequest | None) -> str:
     address = client_address(
         request.META.get("REMOTE_ADDR", ""),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),
-        _networks(tuple(settings.TRUSTED_PROXIES)),
+        _networks(tuple(getattr(settings, "TRUSTED_PROXIES", ()))),
     )
     return "" if address is None else neighbourhood(address)
 
