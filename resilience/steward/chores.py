@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from resilience.conf import ChoreConfig
+from resilience.outages import is_outage
 from resilience.primitives import Clock, Store, deadline_scope
 
 logger = logging.getLogger("resilience.steward")
@@ -15,7 +16,8 @@ class Chore:
     """Run one job, start to start `every` seconds, each run within its `limit`; `step` is one run.
 
     The job gets the epoch of the lease, to fence what it leaves behind. One that fails is counted as
-    ("chores", name, "failure") each time, but told to the log once until it succeeds again.
+    ("chores", name, "failure") each time, but told to the log once until it succeeds again: an outage in a
+    line, what may be a bug with its traceback.
     """
 
     def __init__(
@@ -27,22 +29,25 @@ class Chore:
         self._epoch = epoch
         self._store = store
         self._clock = clock
-        self._failing = False
+        self._told = ""  # What the log knows: nothing is wrong, "outage" or "error".
 
     def step(self) -> float:
         """Run the job once, and return the seconds until it is due again."""
         began = self._clock.monotonic()
-        outcome = "success"
+        outcome, wrong = "success", ""
         try:
             with deadline_scope(self._config.limit, clock=self._clock):
                 self._run(self._epoch)
-        except Exception:  # whatever it is, the next run may do better
-            outcome = "failure"
-            if not self._failing:
+        except Exception as error:  # whatever it is, the next run may do better
+            outcome, wrong = "failure", "outage" if is_outage(error) else "error"
+            if wrong != self._told and wrong == "outage":  # Its breaker says the rest.
+                kind = type(error).__name__
+                logger.warning("the chore %s waits for the end of an outage: %s", self.name, kind)
+            elif wrong != self._told:
                 logger.exception("the chore %s failed; it is tried again", self.name)
         else:
-            if self._failing:
+            if self._told:
                 logger.info("the chore %s succeeds again", self.name)
-        self._failing = outcome == "failure"
+        self._told = wrong
         self._store.counters.add("chores", self.name, outcome)
         return max(began + self._config.every - self._clock.monotonic(), 0.0)

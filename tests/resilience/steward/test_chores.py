@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from pytest_django import Settings
 
 from resilience import conf
 from resilience.conf import ChoreConfig
-from resilience.primitives import LocalStore, ManualClock, current_deadline
+from resilience.primitives import (
+    BulkheadFullError,
+    DeadlineExceededError,
+    LocalStore,
+    ManualClock,
+    current_deadline,
+)
 from resilience.steward.chores import Chore
 
 
@@ -19,7 +26,7 @@ class Job:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.takes = 0.0
-        self.fails = False
+        self.error: Exception | None = None
         self.epochs: list[int] = []
         self.left: list[float] = []
 
@@ -29,8 +36,8 @@ class Job:
         assert deadline is not None
         self.left.append(deadline.remaining())
         self.clock.advance(self.takes)
-        if self.fails:
-            raise RuntimeError("nothing to prune with")
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.fixture
@@ -73,9 +80,9 @@ class TestChore:
         self, chore: Chore, job: Job, store: LocalStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
-        job.fails = True
+        job.error = RuntimeError("nothing to prune with")
         assert [chore.step() for _ in range(3)] == [60.0] * 3
-        job.fails = False
+        job.error = None
         chore.step()
         assert store.counters.totals() == {
             ("chores", "prune", "failure"): 3,
@@ -85,6 +92,40 @@ class TestChore:
             "the chore prune failed; it is tried again",
             "the chore prune succeeds again",
         ]
+        assert caplog.records[0].exc_info  # Whoever mends it wants to know where.
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            BulkheadFullError("read", retry_after=9.0, reason="full"),
+            OperationalError("server closed the connection: host=db password=secret"),
+            DeadlineExceededError("the budget is spent", before_call=True),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_has_one_line_for_an_outage_which_is_no_bug(
+        self,
+        chore: Chore,
+        job: Job,
+        store: LocalStore,
+        caplog: pytest.LogCaptureFixture,
+        error: Exception,
+    ) -> None:
+        job.error = error
+        chore.step()
+        chore.step()
+        assert store.counters.totals() == {("chores", "prune", "failure"): 2}
+        (record,) = caplog.records
+        assert (record.levelname, record.exc_info) == ("WARNING", None)
+        assert record.message == f"the chore prune waits for the end of an outage: {type(error).__name__}"
+
+    def test_tells_of_a_bug_that_shows_when_an_outage_is_over(
+        self, chore: Chore, job: Job, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for error in (OperationalError("gone"), RuntimeError("a bug"), RuntimeError("a bug")):
+            job.error = error
+            chore.step()
+        assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
 
 class TestSettings:
