@@ -102,12 +102,18 @@ class FaultProxy:
             self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def _close_listener(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        # Nobody else is accepted. Who just was must not find the server closed: his socket would stay open.
+        for each in listener.sockets:
+            self._loop.remove_reader(each.fileno())
+        await _turns()
+        listener.close()
 
     async def _stop(self) -> None:
         await self._set("refuse", 0.0, 0.0)
+        await _turns()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -120,7 +126,7 @@ class FaultProxy:
         writers: Writers = (writer,)
         self._open.add(writers)
         try:
-            if self._mode == "reset":
+            if self._mode in ("refuse", "reset"):
                 return
             await self._held()
             upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self.target)
@@ -168,6 +174,12 @@ class FaultProxy:
         for writers in tuple(self._open):
             for writer in writers:
                 _reset(writer)
+
+
+async def _turns() -> None:
+    """Let what the loop has taken on begin: a connection is accepted, made and handed over in turns."""
+    for _ in range(4):
+        await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,8 @@
 """The proxy breaks the wire as its modes say, for open connections and for new ones."""
 
+import asyncio
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faultproxy import FaultProxy
+from tests.patience import ROOM
 
 
 @pytest.fixture
@@ -69,11 +72,26 @@ class TestModes:
         with pytest.raises(ConnectionRefusedError):
             connected(proxy)
 
+    @pytest.mark.parametrize("turns", range(6))
+    def test_refuse_resets_who_is_being_accepted_at_that_moment(self, proxy: FaultProxy, turns: int) -> None:
+        clients = []
+
+        async def refuse_meanwhile() -> None:
+            clients.append(connected(proxy))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await proxy._set("refuse", 0.0, 0.0)
+
+        proxy._run(refuse_meanwhile())
+        with clients[0] as client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+        gc.collect()  # a socket that was left open would be told of now
+
     def test_latency_holds_each_direction_back(self, proxy: FaultProxy, client: socket.socket) -> None:
         proxy.set("latency", delay=0.1)
         started = time.monotonic()
         assert ask(client) == b"question"
-        assert 0.2 <= time.monotonic() - started < 1
+        assert 0.2 <= time.monotonic() - started < 1 + ROOM
 
     def test_silent_accepts_and_says_nothing(self, proxy: FaultProxy, client: socket.socket) -> None:
         proxy.set("silent")
