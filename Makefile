@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -67,6 +67,11 @@ test: install
 	$(BIN)/pytest --numprocesses 3 --dist loadfile
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
+# Each test that bounds a time, one after the other and without the room that `make test` gives: for a quiet machine.
+timings: export STRICT_TIMES := 1
+timings: install
+	$(BIN)/pytest $$(grep -lrE 'ROOM|takes\(|taking_at_most\(|deadline_kept\(' tests --include='test_*.py' | grep -v outages)
+
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
 django-suites: install
 	nice $(BIN)/python -m tests.django_suites
@@ -76,14 +81,17 @@ outages: install
 	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target outages-database outages-cache outages-partner
 
 outages-database: export OUTAGE_OPEN_FOR := 15
+outages-database: export STRICT_TIMES := 1
 outages-database:
 	$(BIN)/pytest -q tests/functional/test_database_*.py tests/functional/test_steward_lost.py
 
 outages-cache: export OUTAGE_OPEN_FOR := 10
+outages-cache: export STRICT_TIMES := 1
 outages-cache:
 	$(BIN)/pytest -q tests/functional/test_cache_outages.py
 
 outages-partner: export OUTAGE_OPEN_FOR := 30
+outages-partner: export STRICT_TIMES := 1
 outages-partner:
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
 
@@ -111,6 +119,7 @@ coverage: install
 chaos: install
 	$(BIN)/python -m tests.chaos --deaths 1000
 
+mutation: export STRICT_TIMES := 1
 mutation: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	nice $(BIN)/mutmut run --max-children 2

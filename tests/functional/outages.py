@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple, Self
 import psycopg
 
 from tests.faultproxy import FaultProxy
+from tests.patience import ROOM
 from tests.servers import PostgresServer
 from tests.servers.site import SiteServer
 
@@ -33,6 +34,7 @@ CLIENTS = 4
 PAUSE = 0.1
 BUDGET = 2.0
 SLACK = 0.5
+REACHED = 30  # connects and sends that a dead server may see in an outage, the probes' among them
 COMMIT = 1.0  # more than a read, for a write
 MINT = """
 from django.contrib.auth.models import User
@@ -217,7 +219,7 @@ class Outage:
         assert {status for status, _ in self.alive} == {200}
         assert {seen.status for seen in self.seen} == {200}
         assert all(seen.is_clean for seen in self.seen)
-        assert slowest <= BUDGET + SLACK
+        assert slowest <= BUDGET + SLACK + ROOM
         if opens_by != "nothing":
             failures, slow = self.openings()[0]
             least = self.site.threshold
@@ -225,20 +227,22 @@ class Outage:
                 # Workers count without a lock: whoever writes the opening sees what others counted meanwhile.
                 assert least <= failures < least + CLIENTS
                 assert slow == 0
+                # Counted, not timed: with four clients and a writer some hundred calls would have been made.
+                assert self.reached <= REACHED
             else:
                 assert failures == 0
                 assert slow >= least
             # The median, and beyond what liveness takes, which does nothing: clients, servers and whatever
             # else this machine does share its processors. The table shows all of it, and the slowest.
-            assert median(refused) - median(seconds for _, seconds in self.alive) <= 0.05
+            assert median(refused) - median(seconds for _, seconds in self.alive) <= 0.05 + ROOM / 5
         assert self.recovered is not None
-        assert self.recovered <= open_for() + 1.0
+        assert self.recovered <= open_for() + 1.0 + ROOM
         if self.writes:
             self._check_writes()
 
     def _check_writes(self) -> None:
         assert {status for _, status, _ in self.written} <= {201, 503}
-        assert max(seconds for _, _, seconds in self.written) <= BUDGET + COMMIT + SLACK
+        assert max(seconds for _, _, seconds in self.written) <= BUDGET + COMMIT + SLACK + ROOM
         acknowledged = {title for title, status, _ in self.written if status == 201}
         assert acknowledged
         assert acknowledged <= self.site.stored()

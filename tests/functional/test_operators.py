@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.patience import ROOM
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.site import Answer, SiteServer
 
@@ -54,12 +55,12 @@ class TestWithEverythingFrozen:
     def test_health_answers_at_once(self, frozen: SiteServer, record_property: Callable[..., None]) -> None:
         took = slowest(lambda: frozen.get("/api/health"))
         record_property("slowest", took)
-        assert took < 0.5, took
+        assert took < 0.5 + ROOM, took
 
     def test_a_reset_is_done_at_once(self, frozen: SiteServer, record_property: Callable[..., None]) -> None:
         took = slowest(lambda: frozen.post(RESET, Authorization=OPERATOR))
         record_property("slowest", took)
-        assert took < 0.5, took
+        assert took < 0.5 + ROOM, took
 
     def test_the_board_answers_at_once(
         self, frozen: SiteServer, record_property: Callable[..., None]
@@ -67,7 +68,7 @@ class TestWithEverythingFrozen:
         state = "/admin/resilience/board/state.json"
         took = slowest(lambda: frozen.get(state, Authorization=OPERATOR))
         record_property("slowest", took)
-        assert took < 0.5, took
+        assert took < 0.5 + ROOM, took
 
     def test_metrics_and_readiness_answer(self, frozen: SiteServer) -> None:
         assert frozen.get("/metrics").status == 401
@@ -80,7 +81,7 @@ class TestWithEverythingFrozen:
         ran = frozen.manage("health", "--json")
         took = time.monotonic() - began
         found = json.loads(ran.stdout)
-        assert took < 5
+        assert took < 5 + 5 * ROOM
         assert (ran.returncode, found["server"]) == (1, True)
         assert not found["pings"]["database"]["ok"]
         assert not found["pings"]["cache"]["ok"]
@@ -90,14 +91,14 @@ class TestWithEverythingFrozen:
         began = time.monotonic()
         url = "postgres://x:y@database.invalid:5432/z"
         ran = frozen.manage("health", "--json", DATABASE_URL=url, RES_OPTIONS="timeout:30 attempts:5")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 + 5 * ROOM
         assert ran.returncode in (1, 2)
         assert "no server guards the database of these settings" in ran.stdout
 
     def test_the_history_is_told(self, frozen: SiteServer) -> None:
         began = time.monotonic()
         ran = frozen.manage("breakers", "history", "--for", "1h", "--json")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 + 5 * ROOM
         assert json.loads(ran.stdout)["from"] == "journal"
 
     def test_orders_are_seen_by_all_workers_when_the_command_returns(self, frozen: SiteServer) -> None:

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import time
 
+from tests.patience import ROOM
 from tests.servers.process import free_port
 from tests.servers.site import SiteServer
 
 # From the first moment at which the server listens.
-LIMIT = 5.0
+LIMIT = 5.0 + 15 * ROOM
 _number = itertools.count()
 
 

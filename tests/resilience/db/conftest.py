@@ -19,6 +19,7 @@ from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, LocalStore, ManualClock, Outcome
 from resilience.testing import server_role
 from tests.faultproxy import FaultProxy
+from tests.patience import ROOM
 from tests.servers import PostgresServer
 from zenow.settings.base import database_settings
 from zenow.settings.resilience import RESILIENCE
@@ -143,7 +144,7 @@ def frozen(server: PostgresServer, *, from_start: bool = True) -> Iterator[None]
 def takes(at_least: float, at_most: float) -> Iterator[None]:
     started = time.monotonic()
     yield
-    assert at_least <= time.monotonic() - started <= at_most
+    assert at_least <= time.monotonic() - started <= at_most + ROOM
 
 
 def query(wrapper: GuardedWrapper, sql: str, params: Any = None) -> Any:
