@@ -13,8 +13,11 @@ from resilience.primitives import current_deadline
 from resilience.primitives.store import Fault
 
 KINDS = ("error", "latency", "hang", "flap")
+# Done to the server itself, by whoever says so here; the hooks let calls pass to it.
+REAL = ("kill", "freeze")
 # A drill that someone forgot is over by then, in seconds.
 LONGEST = 3_600.0
+_WHO = 64
 # How often a call that waits looks whether the drill was ended, in seconds.
 _STEP = 0.25
 
@@ -35,7 +38,7 @@ def inject(
     if not conf.drills():
         return
     fault = current(name)
-    if fault is None or random.random() >= fault.share:  # noqa: S311 (which calls are hit is no secret)
+    if fault is None or fault.kind in REAL or random.random() >= fault.share:  # noqa: S311 (which calls are hit is no secret)
         return
     if fault.kind == "latency":
         _wait(name, fault.seconds, limit, timeout)
@@ -61,17 +64,20 @@ def _wait(name: str, seconds: float, limit: float | None, timeout: Callable[[str
         raise timeout(f"a drill lets {name} wait")
 
 
-def start(name: str, kind: str, *, lasts: float, share: float = 1.0, seconds: float = 1.0) -> Fault:
+def start(
+    name: str, kind: str, *, lasts: float, share: float = 1.0, seconds: float = 1.0, who: str = ""
+) -> Fault:
     """Let a share of all calls of the dependency `name` meet a fault, for `lasts` seconds.
 
-    `seconds` is how much later an answer comes (latency), or how long it is down and up in turn (flap).
+    `seconds` is how much later an answer comes (latency), or how long it is down and up in turn (flap);
+    `who` is shown to operators. A fault of a kind in `REAL` is only made known.
     Raises PermissionError without `RESILIENCE["DRILLS"]`, ValueError for what makes no sense, and
     RuntimeError when the store cannot be had.
     """
     if not conf.drills():
         raise PermissionError('drills are off: RESILIENCE["DRILLS"] is not true')
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind not in KINDS + REAL:
+        raise ValueError(f"kind must be one of {', '.join(KINDS + REAL)}, not {kind!r}")
     for field, value, most in (
         ("lasts", lasts, LONGEST),
         ("share", share, 1.0),
@@ -80,7 +86,7 @@ def start(name: str, kind: str, *, lasts: float, share: float = 1.0, seconds: fl
         if not 0 < value <= most:
             raise ValueError(f"{field} must be above 0 and at most {most:g}, not {value!r}")
     now = monotonic()
-    fault = Fault(kind=kind, until=now + lasts, share=share, seconds=seconds)
+    fault = Fault(kind=kind, until=now + lasts, share=share, seconds=seconds, who=who[:_WHO])
     if not registry.store().faults.put(name, fault, now):
         raise RuntimeError("the host store is busy: try again")
     return fault
@@ -95,3 +101,8 @@ def stop(name: str | None = None) -> None:
 def current(name: str) -> Fault | None:
     """Return the fault of a dependency, if there is one that has not ended."""
     return registry.store().faults.get(name, monotonic())
+
+
+def active() -> dict[str, Fault]:
+    """Return the faults of the moment by dependency; none where drills are off."""
+    return registry.store().faults.active(monotonic()) if conf.drills() else {}

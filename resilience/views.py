@@ -78,6 +78,7 @@ class HealthView(UncachedView):
                     "steward": serializers.BooleanField(),
                     "staticTier": serializers.DictField(allow_null=True),
                     "pools": serializers.DictField(child=serializers.DictField()),
+                    "drills": serializers.DictField(child=serializers.DictField()),
                 },
             )
         },

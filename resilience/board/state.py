@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from resilience import registry
+from resilience import faults, registry
 from resilience.observe import health, history
 from resilience.observe.reading import FromJournal
+from resilience.primitives.store import Fault
 
 _EVENTS = 60
 # The journal is read at most so often, in seconds, however many look at the board.
 _READ_EVERY = 5.0
+
+# What a drill does to the calls of a dependency, in words.
+_DRILLS = {
+    "error": "fail",
+    "latency": "take {seconds:g} s longer",
+    "hang": "hang",
+    "flap": "fail and go through in turn, {seconds:g} s each",
+}
+_REAL_DRILLS = {"kill": "its server was killed", "freeze": "its server is frozen"}
 
 _read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # Replaced as a whole; two threads may read at once.
 
@@ -21,8 +31,30 @@ def state() -> dict[str, Any]:
     return {
         "health": health.report(),
         "breakers": [health.breaker(each.snapshot()) for each in registry.breakers().values()],
+        "drills": drills(),
         **_from_journal(),
     }
+
+
+def drills() -> list[dict[str, Any]]:
+    """Return what is broken on purpose at the moment, in words, and for how many seconds still."""
+    now = time.monotonic()
+    return [
+        {
+            "breaker": name,
+            "what": _told(fault),
+            "who": fault.who,
+            "secondsLeft": max(0, round(fault.until - now)),
+        }
+        for name, fault in faults.active().items()
+    ]
+
+
+def _told(fault: Fault) -> str:
+    if fault.kind in _REAL_DRILLS:
+        return _REAL_DRILLS[fault.kind]
+    calls = "all calls" if fault.share == 1 else f"{100 * fault.share:g} % of the calls"
+    return f"{calls} {_DRILLS[fault.kind].format(seconds=fault.seconds)}"
 
 
 def _from_journal() -> dict[str, Any]:

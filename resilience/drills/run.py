@@ -116,6 +116,7 @@ def broken(plan: Plan, *, who: str) -> Iterator[None]:
                 lasts=min(plan.seconds + _LATE, faults.LONGEST),
                 share=plan.share,
                 seconds=plan.delay,
+                who=who,
             )
             _record(plan, name, who, "begins")
         yield

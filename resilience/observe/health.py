@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
-from resilience import conf, registry
+from resilience import conf, faults, registry
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.tiers import stored
 from resilience.tiers.static import StaticInfo, files
@@ -37,6 +38,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         "steward": has_steward(),
         "staticTier": None if copy is None else described(copy),
         "pools": pools(),
+        "drills": drills(),
     }
 
 
@@ -88,6 +90,19 @@ def pools() -> dict[str, dict[str, int]]:
             "rejected": gauge.rejected,
         }
         for name, gauge in registry.store().pools.totals().items()
+    }
+
+
+def drills() -> dict[str, dict[str, Any]]:
+    """Return what is broken on purpose at the moment: by which fault, and how long still."""
+    now = monotonic()
+    return {
+        name: {
+            "fault": fault.kind,
+            "share": fault.share,
+            "secondsLeft": round(max(0.0, fault.until - now), 1),
+        }
+        for name, fault in faults.active().items()
     }
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from resilience import conf, registry
+from resilience import conf, faults, registry
 from resilience.observe import health
 from resilience.primitives import BreakerSnapshot, State
 
@@ -36,6 +36,7 @@ class HostCollector:
         yield from _counters()
         yield from _pools()
         yield from _static_copy()
+        yield _drills()
         yield _single(
             "steward_present", "Whether a process of the host watches the dependencies.", health.has_steward()
         )
@@ -108,6 +109,14 @@ def _pools() -> Iterator[Metric]:
         limit.add_metric([name], gauge.limit)
         rejected.add_metric([name], gauge.rejected)
     yield from (in_use, waiting, limit, rejected)
+
+
+def _drills() -> Metric:
+    active = _gauge("drill_active", "1 while a drill breaks the dependency on purpose.", "breaker")
+    broken = faults.active()
+    for name in conf.get("BREAKERS"):
+        active.add_metric([name], name in broken)
+    return active
 
 
 def _static_copy() -> Iterator[Metric]:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from resilience import passes, registry
+from resilience import faults, passes, registry
 from resilience.primitives import Decision, Limits, State
 from resilience.testing import server_role
 
@@ -140,7 +140,37 @@ class TestAnswers:
         found = by_ada.get(state).json()
         assert [one["name"] for one in found["breakers"]] == list(registry.breakers())
         assert len(found["answers"]) == 60
-        assert {"health", "breakers", "answers", "events"} == found.keys()
+        assert {"health", "breakers", "drills", "answers", "events"} == found.keys()
+
+
+class TestDrills:
+    @pytest.fixture(autouse=True)
+    def drills(self, settings: Any) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": True}
+
+    @pytest.mark.parametrize(
+        ("fault", "what"),
+        [
+            ({"kind": "error"}, "all calls fail"),
+            ({"kind": "hang", "share": 0.25}, "25 % of the calls hang"),
+            ({"kind": "latency", "seconds": 1.5}, "all calls take 1.5 s longer"),
+            ({"kind": "flap", "seconds": 2}, "all calls fail and go through in turn, 2 s each"),
+            ({"kind": "kill"}, "its server was killed"),
+            ({"kind": "freeze"}, "its server is frozen"),
+        ],
+    )
+    def test_are_told_in_words_until_they_end(
+        self, by_ada: Client, board: str, state: str, fault: dict[str, Any], what: str
+    ) -> None:
+        faults.start("cache", lasts=60, who="<grace>", **fault)
+        (told,) = by_ada.get(state).json()["drills"]
+        assert told.pop("secondsLeft") in (59, 60)
+        assert told == {"breaker": "cache", "what": what, "who": "<grace>"}
+        page = by_ada.get(board).content.decode()
+        assert f"{what}, by &lt;grace&gt;" in page
+        faults.stop("cache")
+        assert by_ada.get(state).json()["drills"] == []
+        assert what not in by_ada.get(board).content.decode()
 
 
 class TestOrders:

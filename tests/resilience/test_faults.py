@@ -61,6 +61,12 @@ class TestInject:
         with pytest.raises(ConnectionError):
             faults.inject("database")
 
+    @pytest.mark.parametrize("kind", faults.REAL)
+    def test_lets_calls_pass_to_a_server_that_is_broken_itself(self, kind: str) -> None:
+        faults.start("database", kind, lasts=60)
+
+        inject()
+
     def test_hits_its_share_of_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
         faults.start("database", "error", lasts=60, share=0.25)
         draws = iter([0.9, 0.24, 0.25])

@@ -132,6 +132,10 @@ def _table(found: dict[str, Any]) -> str:
     copy = found["staticTier"]
     held = copy and ", ".join(f"{count} {name}" for name, count in copy["rows"].items())
     lines.append(f"static copy: {copy['source']} of {copy['asOf']}, {held}" if copy else "static copy: none")
+    lines += [
+        f"drill: {name}, fault {one['fault']}, {one['secondsLeft']:.0f} s left"
+        for name, one in found["drills"].items()
+    ]
     return "\n".join([f"{found['status']}: {found['message']}", *lines])
 
 

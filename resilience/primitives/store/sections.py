@@ -95,6 +95,7 @@ class Fault:
     until: float
     share: float = 1.0
     seconds: float = 0.0
+    who: str = ""
 
 
 class Faults:

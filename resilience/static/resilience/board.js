@@ -107,6 +107,24 @@ function showPools(pools) {
   document.getElementById("pools").replaceChildren(...(items.length ? items : [element("li", "No pool was used yet.", "quiet")]));
 }
 
+// Written anew only when something but the seconds has changed: a screen reader tells each change of it.
+function showDrills(drills) {
+  const list = document.getElementById("drills");
+  const lines = drills.map((one) => ` ${one.what}${one.who ? `, by ${one.who}` : ""} `);
+  const known = drills.map((one, at) => one.breaker + lines[at]).join("|");
+  if (list.dataset.known !== known) {
+    list.dataset.known = known;
+    list.replaceChildren(...drills.map((one, at) => {
+      const item = element("li");
+      const left = element("span", "", "left");
+      left.setAttribute("aria-live", "off");
+      item.append(element("strong", `Drill: ${one.breaker}`), lines[at], left);
+      return item;
+    }));
+  }
+  drills.forEach((one, at) => text(list.children[at].querySelector(".left"), `${one.secondsLeft} s left`));
+}
+
 // An outage is one line, however often it was probed: newest first, so what follows in the list came before.
 function folded(events) {
   const kept = [];
@@ -146,6 +164,7 @@ async function update() {
     const overall = document.querySelector(".overall");
     overall.dataset.overall = state.health.status;
     text(overall.querySelector('[data-field="message"]'), state.health.message);
+    showDrills(state.drills);
     state.breakers.forEach(showBreaker);
     showAnswers(state.answers);
     showPools(state.health.pools);

@@ -91,7 +91,7 @@ class TestMarks:
 
 class TestFaults:
     def test_are_seen_by_all_and_end_by_themselves(self, one: HostStore, two: HostStore) -> None:
-        fault = Fault(kind="latency", until=110.0, share=0.5, seconds=5.0)
+        fault = Fault(kind="latency", until=110.0, share=0.5, seconds=5.0, who="ada")
         assert one.faults.get("database", 100.0) is None
         assert one.faults.active(100.0) == {}
         assert one.faults.put("database", fault, 100.0)

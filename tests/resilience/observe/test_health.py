@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import Client
 
-from resilience import conf, registry
+from resilience import conf, faults, registry
 from resilience.primitives import Mark, Outcome
 from resilience.testing import server_role
 from resilience.tiers import stored
@@ -92,6 +92,18 @@ class TestReport:
         assert client.head(HEALTH).status_code == 200
         response = client.get(f"{HEALTH}/", headers={"authorization": "Bearer nonsense"})
         assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+
+    def test_says_what_is_broken_on_purpose_but_not_by_whom(self, client: Client, settings: Any) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": True}
+        assert client.get(HEALTH).json()["drills"] == {}
+        faults.start("cache", "latency", lasts=60, share=0.5, who="grace")
+        response = client.get(HEALTH)
+        drill = response.json()["drills"]["cache"]
+        assert 55 < drill.pop("secondsLeft") <= 60
+        assert drill == {"fault": "latency", "share": 0.5}
+        assert b"grace" not in response.content
+        settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": False}  # then nothing is broken
+        assert client.get(HEALTH).json()["drills"] == {}
 
     def test_answers_while_every_pool_is_full(self, client: Client) -> None:
         with registry.bulkhead("other").enter(), registry.bulkhead("other").enter():

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from resilience import registry
+from resilience import faults, registry
 from resilience.observe import metrics
 from resilience.primitives import Outcome
 from resilience.testing import host_store, server_role
@@ -55,6 +55,11 @@ class TestFigures:
         registry.breaker("auth").isolate(who="ada", why="a drill")
         assert value("breaker_override", breaker="auth", kind="isolated") == 1
         assert value("breaker_override", breaker="auth", kind="disabled") == 0
+
+    def test_of_a_drill(self, settings: Any) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": True}
+        faults.start("cache", "freeze", lasts=60)
+        assert [value("drill_active", breaker=name) for name in ("cache", "database")] == [1, 0]
 
     def test_of_pools(self) -> None:
         with registry.bulkhead("auth").enter():
