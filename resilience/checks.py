@@ -14,6 +14,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from resilience import conf
+from resilience.defaults import BREAKERS
 from resilience.primitives import BulkheadConfig
 
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
@@ -37,7 +38,7 @@ ORDER = (
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """E001 to E004: what `RESILIENCE` says is known, complete, possible, and can be imported."""
+    """E001 to E004, W005: what `RESILIENCE` says is known, complete, possible, and can be imported."""
     for key in conf.unknown_keys():
         yield Error(
             f"RESILIENCE has a key that nothing reads: {key}.",
@@ -64,6 +65,16 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
                         hint="Name a function by its dotted path.",
                         id="resilience.E004",
                     )
+
+    for name, entry in conf.get("BREAKERS").items():
+        usual = BREAKERS.get(name, {})
+        if lacks := [key for key in ("classify", "ping", "probe") if key in usual and key not in entry]:
+            yield Warning(
+                f"RESILIENCE['BREAKERS']['{name}'] names no {' and no '.join(lacks)}: "
+                "every exception counts, or a request has to try whether it is back.",
+                hint=f"Begin with the usual entry: BREAKERS['{name}'] | {{…}} of resilience.defaults.",
+                id="resilience.W005",
+            )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
@@ -122,9 +133,9 @@ def check_middleware(**_: Any) -> Iterator[CheckMessage]:
 
 def check_deadlines(**_: Any) -> Iterator[CheckMessage]:
     """E040: no time-out outlasts the one around it."""
-    deadlines = conf.get("DEADLINES")
+    deadlines = conf.deadlines()
     for inner, outer in ORDER:
-        if inner in deadlines and outer in deadlines and deadlines[inner] >= deadlines[outer]:
+        if deadlines[inner] >= deadlines[outer]:
             yield Error(
                 f"RESILIENCE['DEADLINES']: {inner} ({deadlines[inner]} s) does not end before "
                 f"{outer} ({deadlines[outer]} s).",

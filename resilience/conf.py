@@ -11,27 +11,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from resilience.defaults import DEADLINES, SETTINGS
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 
-# Every key that there is, with what it is when the project does not say.
-DEFAULTS: Mapping[str, Any] = {
-    "NAMESPACE": None,  # names the host store: one for each project on a host; demanded by a check
-    "DIR": None,  # of the host store; None: /dev/shm where there is one, else under var/
-    "STATIC_DIR": None,  # of the static tier's files; None: under var/
-    "EVENTS_DIR": None,  # of the journal; None: RESILIENCE_EVENTS_DIR in the environment, else under var/
-    "EVENTS_LIMIT": 16
-    * 1_048_576,  # bytes that wait for the database; beyond it events are dropped and counted
-    "FALLBACK": None,  # dotted path of what those files hold (`resilience.tiers.static.Export`)
-    "DRILLS": False,
-    "DRILL_PATHS": [],  # what `manage.py drill` reads; `{n}` stands for a number from 1 to 60
-    "BREAKERS": {},
-    "BULKHEADS": {},
-    "DEADLINES": {},
-    "CHORES": {},  # what the steward does: {"prune": {"run": "shop.sales.prune", "every": 60.0}}
-    "ALERTS": {},  # see `AlertConfig`
-    "LIVENESS_PATH": "/api/health/live",
-    "READINESS_PATH": "/api/health/ready",
-}
 # What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
 # and the dotted paths of what judges its exceptions, and of what asks the dependency once: `ping` all the
 # time, `probe` only when its open time is over.
@@ -94,7 +76,7 @@ class AlertConfig:
 
 def get(key: str) -> Any:
     """Return one setting; raise `KeyError` for one that there is not."""
-    return getattr(settings, "RESILIENCE", {}).get(key, DEFAULTS[key])
+    return getattr(settings, "RESILIENCE", {}).get(key, SETTINGS[key].default)
 
 
 def namespace() -> str:
@@ -171,10 +153,14 @@ def alerts() -> AlertConfig:
         raise ImproperlyConfigured(f"RESILIENCE['ALERTS']: {error}") from error
 
 
-def deadline(name: str, default: float | None = None) -> float:
-    """Return a deadline in seconds; raise `KeyError` for one that has neither value nor default."""
-    deadlines = get("DEADLINES")
-    return float(deadlines[name] if default is None else deadlines.get(name, default))
+def deadline(name: str) -> float:
+    """Return a deadline in seconds; raise `KeyError` for one that there is not."""
+    return float(get("DEADLINES").get(name, DEADLINES[name].default))
+
+
+def deadlines() -> dict[str, float]:
+    """Return all deadlines, in seconds."""
+    return {name: deadline(name) for name in DEADLINES}
 
 
 def endpoint(name: str) -> str:
@@ -220,12 +206,13 @@ def readiness_path() -> str:
 def unknown_keys() -> list[str]:
     """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
     given = getattr(settings, "RESILIENCE", {})
-    unknown = [key for key in given if key not in DEFAULTS]
+    unknown = [key for key in given if key not in SETTINGS]
     kinds = (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig), ("CHORES", ChoreConfig))
     for section, kind in kinds:
         known = {each.name for each in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
         for name, values in given.get(section, {}).items():
             unknown += [f"{section}.{name}.{key}" for key in values if key not in known]
+    unknown += [f"DEADLINES.{key}" for key in given.get("DEADLINES", {}) if key not in DEADLINES]
     known = {each.name for each in fields(AlertConfig)}
     unknown += [f"ALERTS.{key}" for key in given.get("ALERTS", {}) if key not in known]
     return unknown

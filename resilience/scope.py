@@ -12,9 +12,6 @@ from django.http import HttpRequest
 from resilience import conf, registry
 from resilience.primitives import Deadline, deadline_scope
 
-# What a request may spend on its dependencies, in seconds, where the project does not say.
-BUDGET = 2.0
-
 View = TypeVar("View", bound=Callable[..., Any])
 
 _current: ContextVar[RequestScope | None] = ContextVar("resilience_scope", default=None)
@@ -66,7 +63,7 @@ def request_scope(request: HttpRequest) -> Iterator[RequestScope]:
         deadline = None
         if registry.role() == "server":
             kind = "read" if is_read(request) else "write"
-            deadline = stack.enter_context(deadline_scope(conf.deadline(kind, BUDGET)))
+            deadline = stack.enter_context(deadline_scope(conf.deadline(kind)))
         scope = RequestScope(deadline)
         token = _current.set(scope)
         stack.callback(_current.reset, token)

@@ -20,7 +20,7 @@ class Calls:
 
     def __init__(self, breaker: str) -> None:
         self._breaker = breaker
-        self._limit = conf.deadline("cache", 0.25)
+        self._limit = conf.deadline("cache")
 
     def make(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
         """Return what `call` returns, or `otherwise` when the cache is away: refused, failing or given up.

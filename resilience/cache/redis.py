@@ -32,7 +32,7 @@ def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
                 f"CACHES: the option {name} must be left out inside ResilientCache, which needs {needed!r}, "
                 f"not {options[name]!r}"
             )
-    limit = conf.deadline("cache", 0.25)
+    limit = conf.deadline("cache")
     return {"SOCKET_CONNECT_TIMEOUT": limit, "SOCKET_TIMEOUT": limit, **options, **_NEEDED}
 
 

@@ -46,8 +46,8 @@ class GuardedSession:
     ) -> None:
         self.name = name
         self._pool = pool
-        self._connect = conf.deadline("http_connect", 1.0) if connect is None else connect
-        self._total = conf.deadline("http_total", 3.0) if total is None else total
+        self._connect = conf.deadline("http_connect") if connect is None else connect
+        self._total = conf.deadline("http_total") if total is None else total
         self._most_bytes = most_bytes
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:

@@ -11,9 +11,6 @@ from resilience.steward.chores import Chore
 from resilience.steward.runner import Duty, Steward
 from resilience.steward.watch import Watch
 
-# What a ping or probe may take, in seconds, where the project does not say.
-PROBE_LIMIT = 0.5
-
 _lock = threading.Lock()
 _started: Steward | None = None  # Guarded by _lock.
 
@@ -47,7 +44,7 @@ def duties(epoch: int) -> list[Duty]:
 
 def watches() -> list[Watch]:
     """Make the watch of each breaker whose entry in `RESILIENCE` names a `ping` or a `probe`."""
-    limit = conf.deadline("probe", PROBE_LIMIT)
+    limit = conf.deadline("probe")
     return [
         Watch(registry.breaker(name), ask, limit=limit, clock=SYSTEM_CLOCK, pinged=kind == "ping")
         for kind in ("ping", "probe")

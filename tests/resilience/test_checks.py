@@ -67,6 +67,15 @@ class TestSettings:
         assert ids(messages) == ["resilience.E003"]
         assert field in messages[0].msg
 
+    def test_a_usual_breaker_without_its_judge_is_a_warning(self, settings: Any, resilience: Any) -> None:
+        resilience["BREAKERS"]["cache"] = {"failure_threshold": 4}
+        (message,) = found(settings, RESILIENCE=resilience)
+        assert message.id == "resilience.W005"
+        assert "names no classify and no ping" in message.msg
+
+    def test_a_project_that_names_none_of_it_is_right(self, settings: Any) -> None:
+        assert found(settings, RESILIENCE={"NAMESPACE": "shop"}) == []
+
     @pytest.mark.parametrize("key", ["classify", "ping", "probe"])
     def test_a_path_that_leads_nowhere_is_an_error(self, settings: Any, resilience: Any, key: str) -> None:
         resilience["BREAKERS"]["cache"][key] = "resilience.nowhere.at_all"

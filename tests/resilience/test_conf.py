@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from resilience import conf
+from resilience.defaults import SETTINGS
 from resilience.primitives import BreakerConfig, BulkheadConfig
 
 
@@ -19,8 +20,8 @@ def only_a_namespace(settings: Settings) -> None:
 
 class TestDefaults:
     def test_a_project_says_only_what_it_wants_otherwise(self, settings: Settings) -> None:
-        assert conf.breakers() == {}
-        assert conf.bulkheads() == {}
+        assert list(conf.breakers()) == ["database", "cache", "auth", "external_api"]
+        assert list(conf.bulkheads()) == ["read", "write", "auth", "external", "other"]
         assert conf.drills() is False
         settings.RESILIENCE = {"NAMESPACE": "shop", "DRILLS": True}
         assert conf.drills() is True
@@ -37,7 +38,7 @@ class TestDefaults:
     def test_a_project_without_any_settings_is_read_too(self, settings: Settings) -> None:
         del settings.RESILIENCE
         assert conf.unknown_keys() == []
-        assert conf.breakers() == {}
+        assert conf.deadline("read") == 2.0
 
 
 class TestDirectory:
@@ -66,15 +67,14 @@ class TestGuards:
         settings.RESILIENCE = {
             "BREAKERS": {"partner": {"failure_threshold": 2, "endpoint": "https://partner.test/"}},
             "BULKHEADS": {"read": {"running": 5}},
-            "DEADLINES": {"read": 2},
+            "DEADLINES": {"read": 1.8},
         }
         assert conf.breakers() == {"partner": BreakerConfig(failure_threshold=2)}
         assert conf.bulkheads() == {"read": BulkheadConfig(running=5)}
-        assert conf.deadline("read") == 2.0
-        assert conf.deadline("write", 3) == 3.0
-        assert conf.deadline("read", 3) == 2.0
+        assert conf.deadline("read") == 1.8
+        assert conf.deadline("write") == 2.0
         with pytest.raises(KeyError):
-            conf.deadline("write")
+            conf.deadline("reed")
 
     @pytest.mark.parametrize(
         ("section", "values", "says"),
@@ -98,13 +98,19 @@ class TestGuards:
             "NAMESPACES": "x",
             "BREAKERS": {"database": {"window": 1, "endpoint": "e", "windw": 2}},
             "BULKHEADS": {"read": {"running": 1, "endpoint": "e"}},
+            "DEADLINES": {"reed": 1.0},
         }
-        assert conf.unknown_keys() == ["NAMESPACES", "BREAKERS.database.windw", "BULKHEADS.read.endpoint"]
+        assert conf.unknown_keys() == [
+            "NAMESPACES",
+            "BREAKERS.database.windw",
+            "BULKHEADS.read.endpoint",
+            "DEADLINES.reed",
+        ]
 
     def test_the_projects_own_settings_have_none(self) -> None:
         from zenow.settings.resilience import RESILIENCE
 
-        assert [key for key in RESILIENCE if key not in conf.DEFAULTS] == []
+        assert [key for key in RESILIENCE if key not in SETTINGS] == []
 
 
 class TestEndpoint:

@@ -80,7 +80,7 @@ def look() -> dict[str, Any]:
         if one["state"] != State.CLOSED
     ]
     problems += [f"{name} was asked: {ping.error}" for name, ping in pings.items() if ping.error]
-    if not any(report["fallbackData"].values()):
+    if conf.get("FALLBACK") is not None and not any(report["fallbackData"].values()):
         problems.append("there is no static copy to answer from")
     if health.draining():
         problems.append("the host is being drained")

@@ -14,6 +14,7 @@ from django.conf import settings
 from resilience import conf, registry
 from resilience.primitives import TierUnavailableError
 from resilience.tiers.static import files
+from resilience.tiers.static.declared import declared
 from resilience.tiers.static.files import StaticFile
 
 logger = logging.getLogger("resilience.static")
@@ -46,6 +47,8 @@ class Keeper:
 
         Raises `RuntimeError` when a child failed: it has said why in the log.
         """
+        if conf.get("FALLBACK") is None:
+            return
         if epoch != self._epoch:
             self._forget()
             self._epoch = epoch
@@ -95,7 +98,7 @@ def _tell() -> None:
 
 def prepare() -> None:
     """See to it, beside what is going on, that there is a file; called where a server loads the project."""
-    if registry.role() == "server":
+    if registry.role() == "server" and conf.get("FALLBACK") is not None:
         threading.Thread(target=_prepare, name="resilience-static", daemon=True).start()
 
 
@@ -109,14 +112,18 @@ def _prepare() -> None:
 def build_if_missing() -> bool:
     """Have a static file built from the fixtures where none opens; raise `RuntimeError` if that fails.
 
-    False when another process is at it, and there is none yet.
+    False when another process is at it, or there is nothing to make it of, and there is none yet.
     """
     try:
         files.current()
     except TierUnavailableError:
+        # Without fixtures it is made of the live database: an empty one would say that there is nothing.
+        build = ("build", "--if-missing") if declared().fixtures else ("export",)
+        if build == ("export",) and registry.breaker("database").refuses():
+            return False
         # All workers start at once, and a child that finds another at it has loaded the project in vain.
         with files.locked("start") as mine:
-            return mine and _child("build", "--if-missing")
+            return mine and _child(*build)
     return True
 
 

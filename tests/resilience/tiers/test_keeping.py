@@ -15,7 +15,7 @@ from resilience import registry
 from resilience.db.router import STATIC
 from resilience.primitives import ManualClock, TierUnavailableError
 from resilience.testing import server_role
-from resilience.tiers.static import building, files, keeping, opened, removing
+from resilience.tiers.static import Export, Resource, building, files, keeping, opened, removing
 from resilience.tiers.static.declared import schema
 from resilience.tiers.static.keeping import Keeper
 
@@ -26,6 +26,9 @@ pytestmark = pytest.mark.django_db
 def folder(tmp_path: Path, settings: Settings) -> Path:
     settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path / "tier")}
     return tmp_path / "tier"
+
+
+WITHOUT_FIXTURES = Export(resources=[Resource(name="fields", rows=Field.objects.public)])
 
 
 def catalogue() -> None:
@@ -61,6 +64,11 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Children:
     stand_in = Children()
     monkeypatch.setattr(keeping, "_child", stand_in)
     return stand_in
+
+
+@pytest.fixture
+def without_fixtures(settings: Settings) -> None:
+    settings.RESILIENCE = {**settings.RESILIENCE, "FALLBACK": f"{__name__}.WITHOUT_FIXTURES"}
 
 
 @pytest.fixture
@@ -127,6 +135,22 @@ class TestKeeper:
         clock.advance(5)
         keeper.run(1)
         assert children.since() == ["remove", "export"]
+
+    @pytest.mark.usefixtures("without_fixtures", "clock")
+    def test_without_fixtures_makes_the_first_of_the_live_database(self, children: Children) -> None:
+        children.busy.add("export")
+        Keeper().run(1)
+        assert children.since() == ["export"]
+        registry.breaker("database").isolate(who="test", why="maintenance")
+        Keeper().run(1)
+        assert children.since() == []
+
+    def test_without_a_declared_export_has_nothing_to_do(
+        self, children: Children, settings: Settings
+    ) -> None:
+        settings.RESILIENCE = {**settings.RESILIENCE, "FALLBACK": None}
+        Keeper().run(1)
+        assert children.since() == []
 
     def test_asks_nothing_of_a_database_that_refuses(self, children: Children, clock: ManualClock) -> None:
         building.from_fixtures()
