@@ -43,7 +43,7 @@ class ServerProcess(ABC):
     """One server on one port, started by `start()` or as a context manager, as often as wanted."""
 
     #: Seconds that a start and an orderly stop may take.
-    patience = 30.0
+    patience = 90.0
 
     def __init__(self) -> None:
         self.port = free_port()
