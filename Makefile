@@ -96,14 +96,13 @@ outages-partner:
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
 
 # Writers with keys while PostgreSQL is killed, frozen and not heard: no write lost, doubled or lied about.
+ledger: export OUTAGE_OPEN_FOR := 1
 ledger: install
-	@mkdir -p benchmarks/results
-	OUTAGE_OPEN_FOR=1 $(BIN)/python -m tests.ledger > benchmarks/results/ledger.md
+	@$(BIN)/python -m benchmarks --only ledger
 
 # A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
 outage-table: install
-	@mkdir -p benchmarks/results
-	$(BIN)/python -m tests.outage_table > benchmarks/results/outages.md
+	@$(BIN)/python -m benchmarks --only outages
 
 # Thousands of generated requests: SQLite, PostgreSQL and the static file give the same bodies.
 differential: export DIFFERENTIAL_QUESTIONS := 6000
@@ -120,16 +119,15 @@ chaos: install
 	$(BIN)/python -m tests.chaos --deaths 1000
 
 mutation: export STRICT_TIMES := 1
-mutation: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+mutation: $(VENV)/.peers
 	nice $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
-# Side by side with the peers; a run takes some minutes and wants an idle machine.
-bench: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
-	@mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.breaker --rounds 9 > benchmarks/results/breaker.md
-	$(BIN)/python -m benchmarks.middleware > benchmarks/results/middleware.md
-	$(BIN)/python -m benchmarks.http > benchmarks/results/http.md
-	$(BIN)/python -m benchmarks.growth > benchmarks/results/growth.md
+# One benchmark after the other, side by side with the peers; all take half an hour of an idle machine.
+# `make bench ONLY=http,engine ROUNDS=3` measures some of them, and fewer rounds.
+bench: $(VENV)/.peers
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+$(VENV)/.peers: $(VENV)/.installed benchmarks/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@

@@ -1,35 +1,31 @@
 """Measure our breaker beside its peers in one interleaved run: `python -m benchmarks.breaker`.
 
-Progress goes to standard error, one Markdown table to standard output. Times are microseconds of one call,
-the median of the rounds; in brackets the multiple of circuitbreaker's own closed call of the same run.
+Progress goes to standard error, Markdown tables to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import random
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import count, cycle, repeat
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from tqdm import tqdm
-
 from benchmarks.peers import OURS, PEERS, Function, Peer, Place
+from benchmarks.tables import Table, spread, table
 from benchmarks.workers import Workers
+from tests.servers import RedisServer
+from tests.servers.binaries import NoServerError
 
 NEVER = 3600.0  # An open interval that outlasts the run, in seconds.
 RECOVERY = 1.0  # The open interval where recovery is measured. Whole seconds: circuitbreaker rounds.
@@ -182,28 +178,6 @@ MEASURES: dict[str, Callable[[Peer, Place], float]] = {
 }
 
 
-@contextmanager
-def redis_server() -> Iterator[int | None]:
-    """Run a Redis of our own on a free loopback port; ``None`` where there is none to run."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        yield None
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(100):
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
-                    break
-                time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
-
-
 class Run:
     """Hold what one run found out: seconds per measure and peer, and why a peer could not take part."""
 
@@ -233,49 +207,59 @@ class Run:
         return found
 
     def measure(self, peers: list[Peer], rounds: int) -> None:
-        total = rounds * len(MEASURES) * len(peers) + len(PROCESSES) * len(peers)
-        with tqdm(total=total, file=sys.stderr) as progress:
-            for _ in range(rounds):
-                for name, take in MEASURES.items():
-                    for peer in random.sample(peers, len(peers)):
-                        progress.set_description(f"{name}: {peer.label}")
-                        self.seconds[name, peer.label].append(take(peer, self.place(NEVER)))
-                        progress.update()
-            for number in PROCESSES:
-                for peer in peers:
-                    progress.set_description(f"{number} processes: {peer.label}")
-                    self.reached[peer.label, number] = calls_before_opening(
-                        peer, self.place(RECOVERY), number
-                    )
-                    progress.update()
+        for number in range(1, rounds + 1):
+            for name, take in MEASURES.items():
+                print(f"round {number} of {rounds}: {name}", file=sys.stderr, flush=True)
+                for peer in random.sample(peers, len(peers)):
+                    self.seconds[name, peer.label].append(take(peer, self.place(NEVER)))
+        for size in PROCESSES:
+            print(f"{size} processes and a dead dependency", file=sys.stderr, flush=True)
+            for peer in peers:
+                self.reached[peer.label, size] = calls_before_opening(peer, self.place(RECOVERY), size)
 
     def multiple(self, name: str, label: str) -> float:
         return statistics.median(self.seconds[name, label]) / statistics.median(
             self.seconds["closed, 1 thread", REFERENCE]
         )
 
-    def table(self, peers: list[Peer]) -> str:
-        counted = f"({', '.join(map(str, PROCESSES))} processes)"
-        heads = [
-            "breaker",
-            *MEASURES,
-            f"calls before opening {counted}",
-            f"probes {counted}",
-            "time window",
-        ]
-        lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(MEASURES) + " --- |" * 3]
-        for peer in peers:
-            cells = [peer.title]
-            for name in MEASURES:
-                micros = statistics.median(self.seconds[name, peer.label]) * 1e6
-                cells.append(f"{micros:.2f} ({self.multiple(name, peer.label):.2f})")
-            reached = [self.reached[peer.label, number] for number in PROCESSES]
-            cells.append(", ".join(str(calls) for calls, _ in reached))
-            cells.append(", ".join(str(probes) for _, probes in reached))
-            cells.append(peer.window)
-            lines.append("| " + " | ".join(cells) + " |")
-        lines += [f"\n- {label}: not measured, {reason}" for label, reason in self.absent.items()]
-        return "\n".join(lines)
+    def tables(self, peers: list[Peer]) -> Iterator[tuple[str, Table]]:
+        """Yield each table after the sentence that explains it."""
+
+        def micros(name: str, peer: Peer) -> str:
+            return spread([seconds * 1e6 for seconds in self.seconds[name, peer.label]], ".2f")
+
+        yield (
+            "Microseconds of one call: median (fastest to slowest round).",
+            table(
+                ("breaker", *MEASURES),
+                ((peer.title, *(micros(name, peer) for name in MEASURES)) for peer in peers),
+            ),
+        )
+        yield (
+            f"The medians as multiples of {REFERENCE}, closed, 1 thread.",
+            table(
+                ("breaker", *MEASURES),
+                (
+                    (peer.title, *(f"{self.multiple(name, peer.label):.2f}" for name in MEASURES))
+                    for peer in peers
+                ),
+            ),
+        )
+        counted = [f"{number} {'process' if number == 1 else 'processes'}" for number in PROCESSES]
+        reached = {
+            peer.label: [
+                str(self.reached[peer.label, number][which]) for which in (0, 1) for number in PROCESSES
+            ]
+            for peer in peers
+        }
+        yield (
+            "Calls that reach a dead dependency before all processes refuse; probes that reach it when the "
+            "open interval ends.",
+            table(
+                ("breaker", *counted, *(f"probes of {each}" for each in counted), "time window"),
+                ((peer.title, *reached[peer.label], peer.window) for peer in peers),
+            ),
+        )
 
     def goals(self, peers: list[Peer]) -> str:
         label = OURS[0].label
@@ -295,19 +279,23 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     rounds: int = parser.parse_args().rounds
-    with redis_server() as port, tempfile.TemporaryDirectory(prefix="bench-", dir=SCRATCH) as scratch:
-        run = Run(port, Path(scratch))
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=SCRATCH))
+        redis_port = None
+        with suppress(NoServerError):
+            redis_port = stack.enter_context(RedisServer()).port
+        run = Run(redis_port, Path(scratch))
         peers = run.present()
         run.measure(peers, rounds)
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, median of {rounds} interleaved rounds; "
-    )
-    print(f"microseconds of one call (multiple of {REFERENCE}, closed, 1 thread).\n")
-    print(run.table(peers))
+    print(f"{rounds} rounds, in each all breakers in random order.")
+    for sentence, shown in run.tables(peers):
+        print(f"\n{sentence}\n\n{shown}")
     print(f"\nGoals for “{OURS[0].label}”, as multiples of {REFERENCE}, closed, 1 thread:\n")
     print(run.goals(peers))
+    for label, reason in run.absent.items():
+        print(f"- {label}: not measured, {reason}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the guarded engines cost: a course list and an entry on Django's own engines and on ours.
 
-    python -m benchmarks.engine [--pairs 1000]
+    python -m benchmarks.engine [--rounds 10]
 
 One server process per database; requests alternate between the two engines, in random order within each pair,
 on connections of the same kind to the same rows, so that whatever slows the machine slows both. Times are the
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import random
 import statistics
@@ -24,25 +25,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import table
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM_UP = 50
+PAIRS = 100  # of requests in a round, for each page
 
 
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=1000, help="of requests, for each page")
+    parser.add_argument("--rounds", type=int, default=10, help=f"of {PAIRS} pairs of requests, for each page")
     parser.add_argument("--database", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    pairs = options.rounds * PAIRS
     if options.database:
-        measure(options.database, options.pairs)
+        json.dump(measure(options.database, pairs), sys.stdout)
         return
-    print(
-        "| database | page | queries | Django's, µs | guarded, µs | median of pairs | quartiles | fastest |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as directory, ExitStack() as servers:
         urls = {
             "SQLite": f"sqlite:///{directory}/catalogue.db",
@@ -60,23 +61,30 @@ def main() -> None:
             subprocess.run([*manage, "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
             names = [f"fixtures/{name}.json" for name in ("categories", "fields", "courses")]
             subprocess.run([*manage, "loaddata", "-v0", *names], cwd=ROOT, env=environment, check=True)
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.engine",
-                    "--database",
-                    database,
-                    f"--pairs={options.pairs}",
-                ],
+            command = [sys.executable, "-m", "benchmarks.engine", "--database", database]
+            measured = subprocess.run(
+                [*command, f"--rounds={options.rounds}"],
                 cwd=ROOT,
                 env=environment | {"RESILIENCE_ROLE": "server"},
                 check=True,
+                stdout=subprocess.PIPE,
             )
+            rows += json.loads(measured.stdout)
+    print(f"{pairs} pairs of requests for each page; medians, in brackets the quartiles of the pairs.\n")
+    heads = (
+        "database",
+        "page",
+        "queries",
+        "Django's, µs",
+        "guarded, µs",
+        "more, %",
+        "fastest tenth, more, %",
+    )
+    print(table(heads, rows))
 
 
-def measure(database: str, pairs: int) -> None:
-    """Print the rows of one database, in a process that is set up for it."""
+def measure(database: str, pairs: int) -> list[list[str]]:
+    """Return the rows of one database, in a process that is set up for it."""
     import django
 
     django.setup()
@@ -107,6 +115,7 @@ def measure(database: str, pairs: int) -> None:
         "list": lambda: Plain.as_view({"get": "list"})(factory.get("/api/courses")),
         "entry": lambda: Plain.as_view({"get": "retrieve"})(factory.get("/api/courses/x"), slug=slug),
     }
+    rows = []
     for page, view in pages.items():
 
         def request(view: Callable[[], Any] = view) -> None:
@@ -134,14 +143,18 @@ def measure(database: str, pairs: int) -> None:
         # What is left when nothing else ran on the processor meanwhile.
         fastest = {name: statistics.quantiles(spent, n=10)[0] for name, spent in times.items()}
         low, _, high = statistics.quantiles(ratios, n=4)
-        print(
-            f"| {database} | {page} | {queries} | {statistics.median(times['stock']):.0f} | "
-            f"{statistics.median(times['guarded']):.0f} | {statistics.median(ratios):+.1%} | "
-            f"{low:+.1%} to {high:+.1%} | {fastest['guarded'] / fastest['stock'] - 1:+.1%} |",
-            flush=True,
+        rows.append(
+            [
+                *(database, page, str(queries)),
+                *(f"{statistics.median(times[name]):.0f}" for name in ("stock", "guarded")),
+                f"{statistics.median(ratios):+.1%} ({low:+.1%} to {high:+.1%})".replace("%", ""),
+                f"{fastest['guarded'] / fastest['stock'] - 1:+.1%}".replace("%", ""),
+            ]
         )
+        print(f"{database}, {page}: {rows[-1][5]} %", file=sys.stderr, flush=True)
     for engine_in_use in engines.values():
         engine_in_use.close()
+    return rows
 
 
 def _djangos(engine: str) -> str:

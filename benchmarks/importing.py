@@ -1,6 +1,6 @@
 """Seconds and peak memory of `import_catalogue`, for a file and for one ten times as long.
 
-    python -m benchmarks.importing [--rows 1500 15000] [--postgresql]
+    python -m benchmarks.importing [--rows 1500 15000] [--rounds 3]
 
 Each run is a process of its own, as a person starts it; its memory is what the system says it held at most.
 The database is empty before each file: first all rows are created, then nothing changes, then each row does.
@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.tables import spread, table
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +39,11 @@ WORDS = (
     "theory",
 )
 FIELDS = 60
+EDITIONS = {  # What is imported in turn, and what the command must say of it.
+    "create": (1, "{count} created, 0 updated, 0 unchanged, 0 rejected"),
+    "again, nothing changes": (1, "0 created, 0 updated, {count} unchanged, 0 rejected"),
+    "all rows change": (2, "0 created, {count} updated, 0 unchanged, 0 rejected"),
+}
 
 
 class Measured(NamedTuple):
@@ -53,37 +58,44 @@ def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_500, 15_000])
-    parser.add_argument("--postgresql", action="store_true", help="beside SQLite")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print("| database | format | rows | file, MB | create | again, nothing changes | all rows change |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as servers:
-        urls = {"SQLite": f"sqlite:///{directory}/catalogue.db"}
-        if options.postgresql:
-            urls["PostgreSQL"] = servers.enter_context(PostgresServer()).url
+    runs = [name for each in EDITIONS for name in (f"{each}, s", f"{each}, s of processor", f"{each}, MiB")]
+    rows = []
+    with tempfile.TemporaryDirectory() as directory, PostgresServer() as postgres:
+        urls = {"SQLite": f"sqlite:///{directory}/catalogue.db", "PostgreSQL": postgres.url}
         for database, url in urls.items():
             for suffix in ("csv", "json"):
                 for count in options.rows:
-                    _compare(database, url, Path(directory), suffix, count)
+                    name = f"{database}, {suffix}, {count:,} rows"
+                    print(name, file=sys.stderr, flush=True)
+                    size, measured = _measure(url, Path(directory), suffix, count, options.rounds)
+                    rows.append((database, suffix, f"{count:,}", f"{size / 1e6:.1f}", *measured))
+    print(f"{options.rounds} rounds, each from an empty database: median (lowest to highest).\n")
+    print(table(("database", "format", "rows", "file, MB", *runs), rows))
 
 
-def _compare(database: str, url: str, directory: Path, suffix: str, count: int) -> None:
-    if url.startswith("sqlite"):
-        (directory / "catalogue.db").unlink(missing_ok=True)
-    _manage(url, "migrate", "-v0")
-    _manage(url, "flush", "--no-input", "-v0")
-    before, after = directory / f"before.{suffix}", directory / f"after.{suffix}"
-    for path, edition in ((before, 1), (after, 2)):
+def _measure(url: str, directory: Path, suffix: str, count: int, rounds: int) -> tuple[int, list[str]]:
+    """Return the size of the file in bytes, and the cells of each edition's seconds and memory."""
+    paths = {edition: directory / f"{edition}.{suffix}" for edition in (1, 2)}
+    for edition, path in paths.items():
         _write(path, count, edition)
-    created = _import(url, before, f"{count} created, 0 updated, 0 unchanged, 0 rejected")
-    again = _import(url, before, f"0 created, 0 updated, {count} unchanged, 0 rejected")
-    changed = _import(url, after, f"0 created, {count} updated, 0 unchanged, 0 rejected")
-    figures = " | ".join(
-        f"{run.seconds:.1f} s ({run.processor:.1f} s CPU), {run.mebibytes:.0f} MiB"
-        for run in (created, again, changed)
-    )
-    size = before.stat().st_size / 1e6
-    print(f"| {database} | {suffix} | {count:,} | {size:.1f} | {figures} |", flush=True)
+    found: dict[str, list[Measured]] = {name: [] for name in EDITIONS}
+    for _ in range(rounds):
+        if url.startswith("sqlite"):
+            (directory / "catalogue.db").unlink(missing_ok=True)
+        _manage(url, "migrate", "-v0")
+        _manage(url, "flush", "--no-input", "-v0")
+        for name, (edition, expected) in EDITIONS.items():
+            found[name].append(_import(url, paths[edition], expected.format(count=count)))
+    cells = []
+    for measured in found.values():
+        cells += [
+            spread([run.seconds for run in measured]),
+            spread([run.processor for run in measured]),
+            spread([run.mebibytes for run in measured], ".0f"),
+        ]
+    return paths[1].stat().st_size, cells
 
 
 def _import(url: str, path: Path, expected: str) -> Measured:

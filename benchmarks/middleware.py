@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from django.conf import settings  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.test import RequestFactory, override_settings  # noqa: E402
 
+from benchmarks.tables import spread, table  # noqa: E402
 from resilience.primitives import HostStore  # noqa: E402
 from resilience.testing import server_role  # noqa: E402
 
@@ -65,10 +65,9 @@ def main() -> None:
                         times[name].append(taken)
         store.close()
     pairs = [after - before for before, after in zip(times["without"], times["with"], strict=True)]
-    print("| request through the project's middleware | median µs | min | max |")
-    print("| --- | ---: | ---: | ---: |")
-    for name, values in (*times.items(), ("difference", pairs)):
-        print(f"| {name} | {statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f} |")
+    print(f"{options.rounds} rounds of {options.requests} requests with and without it; processor time.\n")
+    rows = ((name, spread(values)) for name, values in (*times.items(), ("difference", pairs)))
+    print(table(("request through the project's middleware", "µs: median (lowest to highest round)"), rows))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,6 @@ _ANSWERS = {
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer what is known."""
     path = environ["PATH_INFO"] + ("?" + environ["QUERY_STRING"] if environ["QUERY_STRING"] else "")
-    status, headers, body = _ANSWERS[path]
+    status, headers, body = _ANSWERS[path + " 304" if "HTTP_IF_NONE_MATCH" in environ else path]
     start_response(status, headers)
     return [body]

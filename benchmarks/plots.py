@@ -1,0 +1,221 @@
+"""Draw figures as SVG files that stand alone and read well on light and on dark pages.
+
+They bring their own paper, whose colour follows the reader's scheme. Series differ by shape too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from benchmarks.tables import Figure
+
+OTHERS = 5  # The quiet series: those beside whom we are measured.
+
+_WIDTH = 820
+_EDGE = 18  # Paper left free on each side, in pixels.
+_ROW = 24
+_LIGHT = ("#fff", "#1f2328", "#59636e", "#e4e8ec")
+_DARK = ("#15191f", "#e6edf3", "#9aa4ae", "#2d343c")
+_SERIES = ("#0a5fb4", "#c2410c", "#117a4f", "#7b3fb3", "#8a6d00", "#7d8590")
+_SERIES_DARK = ("#6cb6ff", "#ff9d6b", "#56d39a", "#c9a2ff", "#e3c44a", "#8b949e")
+_SHAPES: tuple[Callable[[float, float], str], ...] = (
+    lambda x, y: f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>',
+    lambda x, y: f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"/>',
+    lambda x, y: f'<path d="M{x:.1f} {y - 6:.1f}l5.5 10h-11z"/>',
+    lambda x, y: f'<path d="M{x:.1f} {y - 6.5:.1f}l6.5 6.5l-6.5 6.5l-6.5-6.5z"/>',
+    lambda x, y: f'<path d="M{x:.1f} {y + 6:.1f}l5.5-10h-11z"/>',
+    lambda x, y: f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>',
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a panel: figures by the number of their series."""
+
+    label: str
+    figures: Mapping[int, Figure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Rows under a heading; all panels of a plot share the axis."""
+
+    heading: str
+    rows: Sequence[Row]
+
+
+def dots(title: str, axis: str, panels: Sequence[Panel], legend: Mapping[int, str], *, log: bool) -> str:
+    """Draw each figure as a mark on one horizontal axis, its spread as a bar through the mark."""
+    rows = [row for panel in panels for row in panel.rows]
+    left = _EDGE + max(map(_text_width, (row.label for row in rows))) + 12
+    marked = [figure for row in rows for figure in row.figures.values()]
+    right = _WIDTH - _EDGE - max(_text_width(_number(figure.value)) for figure in marked) - 14
+    scale = _Scale.over(marked, left, right, log=log)
+    y = top = 74.0
+    parts: list[str] = []
+    for panel in panels:
+        if panel.heading:
+            parts.append(f'<text x="{_EDGE}" y="{y + 16:.1f}" class="strong">{escape(panel.heading)}</text>')
+            y += 26
+        for row in panel.rows:
+            middle = y + _ROW / 2
+            parts.append(f'<line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}" class="grid"/>')
+            parts.append(
+                f'<text x="{left - 12}" y="{middle + 4}" text-anchor="end">{escape(row.label)}</text>'
+            )
+            for series, figure in row.figures.items():
+                parts.append(_dot(scale, series, figure, middle, row.label))
+            if len(row.figures) == 1:
+                (figure,) = row.figures.values()
+                parts.append(
+                    f'<text x="{scale(figure.high) + 11:.1f}" y="{middle + 4}" class="value">'
+                    f"{_number(figure.value)}</text>"
+                )
+            y += _ROW
+        y += 8
+    ticks = [
+        f'<line x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="{top}" y2="{y}" class="grid"/>'
+        f'<text x="{scale(tick):.1f}" y="{y + 18}" text-anchor="middle" class="quiet">{_number(tick)}</text>'
+        for tick in scale.ticks
+    ]
+    axis_label = f'<text x="{(left + right) / 2:.1f}" y="{y + 40}" text-anchor="middle">{escape(axis)}</text>'
+    return _paper(title, y + 56, [*ticks, *parts, axis_label, *_keys(legend)])
+
+
+def lines(
+    title: str, axes: tuple[str, str], series: Mapping[str, Mapping[float, Figure]], *, log: tuple[bool, bool]
+) -> str:
+    """Draw each series as a line with marks over one axis, its spread as a bar through the mark."""
+    left, right, top, bottom = 84.0, _WIDTH - _EDGE - 14.0, 80.0, 400.0
+    places = {x for points in series.values() for x in points}
+    across = _Scale.over([Figure(x, x, x) for x in places], left, right, log=log[0])
+    up = _Scale.over(
+        [each for points in series.values() for each in points.values()], bottom, top, log=log[1]
+    )
+    parts = [
+        f'<line x1="{left}" x2="{right}" y1="{up(tick):.1f}" y2="{up(tick):.1f}" class="grid"/>'
+        f'<text x="{left - 10}" y="{up(tick) + 4:.1f}" text-anchor="end" class="quiet">{_number(tick)}</text>'
+        for tick in up.ticks
+    ]
+    for x in sorted(places):
+        parts.append(
+            f'<line x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{top}" y2="{bottom}" class="grid"/>'
+        )
+        parts.append(
+            f'<text x="{across(x):.1f}" y="{bottom + 18}" text-anchor="middle" class="quiet">'
+            f"{_number(x)}</text>"
+        )
+    for number, (name, points) in enumerate(series.items()):
+        path = " ".join(f"{across(x):.1f},{up(each.value):.1f}" for x, each in sorted(points.items()))
+        parts.append(f'<polyline points="{path}" class="line s{number}"/>')
+        for x, each in points.items():
+            bar = f"M{across(x):.1f} {up(each.low):.1f}V{up(each.high):.1f}"
+            parts.append(
+                _mark(number, across(x), up(each.value), bar, f"{name}, {_number(x)}: {each.value:g}")
+            )
+    middle = (top + bottom) / 2
+    parts += [
+        f'<text x="{(left + right) / 2}" y="{bottom + 42}" text-anchor="middle">{escape(axes[0])}</text>',
+        f'<text transform="translate({_EDGE + 8} {middle}) rotate(-90)" text-anchor="middle">'
+        f"{escape(axes[1])}</text>",
+    ]
+    return _paper(title, bottom + 58, [*parts, *_keys(dict(enumerate(series)))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale:
+    """From values to pixels, by even steps or by even factors; `ticks` lie at round values."""
+
+    ticks: Sequence[float]
+    start: float
+    end: float
+    log: bool
+
+    @classmethod
+    def over(cls, figures: Iterable[Figure], start: float, end: float, *, log: bool) -> _Scale:
+        spans = list(figures)
+        low, high = min(each.low for each in spans), max(each.high for each in spans)
+        ticks = _factors(low, high) if log else _steps(min(low, 0.0), max(high, 0.0))
+        return cls(ticks=ticks, start=start, end=end, log=log)
+
+    def __call__(self, value: float) -> float:
+        first, last, here = (
+            math.log(each) if self.log else each for each in (self.ticks[0], self.ticks[-1], value)
+        )
+        return self.start + (self.end - self.start) * (here - first) / ((last - first) or 1.0)
+
+
+def _factors(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5, 10 … around the values; over more than two decades the powers of ten alone."""
+    rounds = (1, 10) if high / low > 150 else (1, 2, 5, 10)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    grid = sorted({each * 10.0**power for power in powers for each in rounds})
+    below, above = max(each for each in grid if each <= low), min(each for each in grid if each >= high)
+    return [each for each in grid if below <= each <= above]
+
+
+def _steps(low: float, high: float) -> list[float]:
+    rough = (high - low or 1.0) / 7
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
+    return [number * step for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def _dot(scale: _Scale, series: int, figure: Figure, y: float, label: str) -> str:
+    bar = f"M{scale(figure.low):.1f} {y}H{scale(figure.high):.1f}"
+    return _mark(series, scale(figure.value), y, bar, f"{label}: {figure.value:g}")
+
+
+def _mark(series: int, x: float, y: float, bar: str, hint: str) -> str:
+    shape = _SHAPES[series](x, y)
+    return f'<g class="s{series}"><path d="{bar}" class="bar"/>{shape}<title>{escape(hint)}</title></g>'
+
+
+def _keys(legend: Mapping[int, str]) -> list[str]:
+    marks, x = [], _EDGE + 6.0
+    for series, name in legend.items():
+        marks.append(
+            f'<g class="s{series}">{_SHAPES[series](x, 52)}</g>'
+            f'<text x="{x + 12:.1f}" y="56">{escape(name)}</text>'
+        )
+        x += _text_width(name) + 40
+    return marks
+
+
+def _paper(title: str, height: float, marks: Iterable[str]) -> str:
+    body = "\n".join(marks)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
+        f'height="{height:.0f}" role="img">\n<title>{escape(title)}</title>\n<style>\n'
+        f"text {{ font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif }}\n"
+        ".strong { font-weight: 600 } .title { font-size: 16px; font-weight: 600 } "
+        ".quiet, .value { font-size: 12px }\n"
+        ".grid { stroke-width: 1 } .line { fill: none !important; stroke-width: 2 } "
+        ".bar { stroke-width: 5; stroke-opacity: .4 }\n"
+        f"{_scheme(_LIGHT, _SERIES)}\n"
+        f"@media (prefers-color-scheme: dark) {{\n{_scheme(_DARK, _SERIES_DARK)}\n}}\n</style>\n"
+        f'<rect width="100%" height="100%" rx="8" class="paper"/>\n'
+        f'<text x="{_EDGE}" y="30" class="title">{escape(title)}</text>\n{body}\n</svg>\n'
+    )
+
+
+def _scheme(tones: Sequence[str], series: Sequence[str]) -> str:
+    paper, ink, quiet, grid = tones
+    rules = [f".paper {{ fill: {paper} }} text {{ fill: {ink} }} .quiet {{ fill: {quiet} }}"]
+    rules += [f".grid {{ stroke: {grid} }}"]
+    rules += [f".s{number} {{ fill: {each}; stroke: {each} }}" for number, each in enumerate(series)]
+    return "\n".join(rules)
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _text_width(text: str) -> float:
+    """Return about how many pixels a text takes: nobody here can ask a font."""
+    return 7.2 * len(text)
