@@ -136,14 +136,16 @@ class _Scale:
 
     @classmethod
     def over(cls, figures: Iterable[Figure], start: float, end: float, *, log: bool) -> _Scale:
-        spans = list(figures)
-        low, high = min(each.low for each in spans), max(each.high for each in spans)
+        # A difference of two noisy times may fall below zero: on an axis of factors it lies at the edge.
+        ends = [end for each in figures for end in each if end > 0 or not log]
+        low, high = min(ends), max(ends)
         ticks = _factors(low, high) if log else _steps(min(low, 0.0), max(high, 0.0))
         return cls(ticks=ticks, start=start, end=end, log=log)
 
     def __call__(self, value: float) -> float:
         first, last, here = (
-            math.log(each) if self.log else each for each in (self.ticks[0], self.ticks[-1], value)
+            math.log(max(each, self.ticks[0])) if self.log else each
+            for each in (self.ticks[0], self.ticks[-1], value)
         )
         return self.start + (self.end - self.start) * (here - first) / ((last - first) or 1.0)
 

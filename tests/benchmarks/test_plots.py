@@ -50,6 +50,10 @@ class TestDots:
         svg = dots(0.001, 90_000, log=True)
         assert all(0 < x < float(svg.attrib["width"]) for x, _ in marks(svg))
 
+    def test_lie_at_the_edge_where_factors_know_no_place(self) -> None:
+        (lowest, _), (below, _), _ = marks(dots(1, -2, 50, log=True))
+        assert below <= lowest
+
     def test_say_what_they_are(self) -> None:
         texts = [element.text for element in dots(10, 20).iter(f"{SVG}text")]
         assert {"Title & more", "µs", "us", "row <0>", "row <1>"} <= set(texts)
