@@ -1,6 +1,6 @@
 """The catalogue in the admin: drafts and all."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -50,6 +50,9 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ["publish", "unpublish"]
     # Says that there is a search box; get_search_results() searches.
     search_fields = ["search_text"]
+
+    class Media:
+        css: ClassVar = {"all": ["resilience/links.css"]}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Let a slug be chosen once, at the start: it is the entry's address."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -17,17 +18,29 @@ from resilience.observe import health
 from resilience.observe.steering import ACTIONS, PERMISSION, OrderError, StoreBusyError, steer
 
 
+class BreakerFilter(admin.AllValuesFieldListFilter):
+    """The breakers that something happened to; what happened to none has a name too."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the choices as they are read."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "no breaker"}
+
+
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What happened on the hosts of this site, as far as it was copied from their journals."""
 
     list_display = ["at", "kind", "breaker", "change", "who", "why", "host"]
-    list_filter = ["kind", "breaker", "host"]
+    list_filter = ["kind", ("breaker", BreakerFilter), "host"]
     search_fields = ["kind", "breaker", "who", "why", "host"]
     date_hierarchy = "at"
     list_per_page = 50
     show_full_result_count = False
     readonly_fields = ["at", "kind", "breaker", "change", "who", "why", "host", "data", "id"]
+
+    class Media:
+        css: ClassVar = {"all": ["resilience/links.css"]}
 
     @admin.display(description="change")
     def change(self, event: Event) -> str:

@@ -18,6 +18,7 @@ TOKEN = "0123456789abcdef" * 2
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 BOARD, LIST = "/admin/resilience/board/", "/admin/resilience/breaker/"
+HISTORY = "/admin/resilience/event/"
 
 _STAFF = f"""
 from django.contrib.auth.models import Permission, User

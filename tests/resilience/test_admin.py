@@ -1,5 +1,6 @@
 """The breakers and their history in the admin."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -53,6 +54,11 @@ class TestEvents:
         page = client.get(LIST + address).content.decode()
         assert str(events[1].pk) in page
         assert str(events[0].pk) not in page
+
+    def test_have_a_filter_with_a_word_for_no_breaker(self, client: Client, events: list[Event]) -> None:
+        Event.objects.filter(pk=events[0].pk).update(breaker="")
+        page = client.get(LIST).content.decode()
+        assert re.search(r'<a href="\?breaker="[^>]*>\s*no breaker\s*</a>', page)
 
     def test_are_shown_one_by_one(self, client: Client, events: list[Event]) -> None:
         page = client.get(f"{LIST}{events[1].pk}/change/")
