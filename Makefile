@@ -64,7 +64,7 @@ test: install
 	$(BIN)/mypy
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
 # Each test that bounds a time, one after the other and without the room that `make test` gives: for a quiet machine.

@@ -40,6 +40,7 @@ from tests.servers import PostgresServer, RedisServer
 from zenow.settings.base import database_settings
 from zenow.settings.resilience import RESILIENCE
 
+LONG = {"browser", "docs", "functional", "security", "soak"}
 Database = Callable[[], AbstractContextManager[None]]
 
 
@@ -52,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     # A shell's background job ignores Ctrl-C, and what it starts inherits that; the servers must not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: else one process is still at it when the others are done."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in LONG)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
