@@ -25,7 +25,6 @@ from learn.serializers import CategorySerializer, CourseSerializer, EntrySeriali
 from learn.validators import SLUG_LENGTH
 from resilience.problems import ConflictError
 from resilience.reads import ResilientReads
-from resilience.scope import pool
 from resilience.writes import ResilientWrites
 
 
@@ -42,7 +41,6 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
     return extend_schema_view(**{name: extend_schema(summary=summary) for name, summary in words.items()})
 
 
-@pool(None, writes="write")
 class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     """Read what is public; write, as staff, whatever is there."""
 
@@ -53,6 +51,7 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     filterset_class: type[CategoryFilter | CourseFilter]
     pagination_class = CataloguePagination
     lookup_field = "slug"
+    same_for_everybody = True
     # An empty filter, and what is the default, ask for the same as nothing.
     same_as_absent = {"page": "1", "page_size": "20", "ordering": "title"} | dict.fromkeys(
         ("category", "field", "level", "language", "search"), ""

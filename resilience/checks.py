@@ -198,7 +198,7 @@ def check_system(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
-    """E070, E071: what the static tier holds can be imported, and has an alias to be read by."""
+    """E070 to E072: what the static tier holds can be imported and dated, and has an alias to be read by."""
     path = conf.get("FALLBACK")
     if path is None:
         return
@@ -208,6 +208,15 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
             hint="Name a resilience.tiers.static.Export by its dotted path, or None for no static tier.",
             id="resilience.E070",
         )
+        return
+    for resource in import_string(path).resources:
+        columns = [each.name for each in resource.model._meta.concrete_fields]
+        if resource.changed not in columns:
+            yield Error(
+                f"RESILIENCE['FALLBACK']: {resource.name} have no column {resource.changed!r}.",
+                hint="Say by Resource(changed=…) which column holds when a row was last changed.",
+                id="resilience.E072",
+            )
     found = settings.DATABASES.get(STATIC_ALIAS, {}).get("ENGINE")
     if found != "django.db.backends.sqlite3":
         yield Error(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -28,6 +30,8 @@ from resilience.scope import (
     request_scope,
 )
 from resilience.tiers import fresh
+
+logger = logging.getLogger("resilience.middleware")
 
 # What dashboards and clients read, by the name of the breaker.
 STATUS_HEADERS = {"database": "X-Database-Status", "cache": "X-Cache-Status"}
@@ -57,6 +61,8 @@ class ResilienceMiddleware:
         else:
             self._call = self._answer
         got_request_exception.connect(_remember_outage, dispatch_uid="resilience.middleware")
+        if registry.role() != "server":
+            _say_that_nothing_is_guarded()
 
     def __call__(self, request: HttpRequest) -> Any:
         return self._call(request)
@@ -98,6 +104,15 @@ class ResilienceMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an outage that the view let through; anything else stays Django's."""
         return unavailable(request, error) if is_outage(error) else None
+
+
+@cache
+def _say_that_nothing_is_guarded() -> None:
+    """Say, once in a process, why it counts and refuses nothing: `runserver`, or a forgotten variable."""
+    logger.warning(
+        "This process answers requests without breakers, deadlines and fallbacks: it is no server to "
+        "resilience. Set RESILIENCE_ROLE=server in wsgi.py or asgi.py, before Django is loaded."
+    )
 
 
 def _at_once(request: HttpRequest) -> HttpResponseBase | None:

@@ -37,10 +37,15 @@ class ResilientReads(_View):
     """Mix in before a DRF view: its reads come from the live database, else from what stands in for it.
 
     Authentication, the view and rendering all lie inside a tier, so that what fails late is answered too, and
-    the same code runs in each, so that filters, searches and pages work in all of them. The view is marked
-    `@pool(None, …)`: the live tier alone takes a place in `read`. Only server processes have tiers.
+    the same code runs in each, so that filters, searches and pages work in all of them. The live tier alone
+    takes a place in the pool `read`; writes hold `write`. Only server processes have tiers.
     """
 
+    resilience_pools = (None, "write")  # as `@pool` says them
+
+    # Whether an answer depends on nothing but what is asked for. Where it may depend on who asks, as here, an
+    # answer for an account is stored nowhere, and none is left to caches in front.
+    same_for_everybody: ClassVar[bool] = False
     # Parameters whose value, like an empty one, asks for the same as leaving them out.
     same_as_absent: ClassVar[Mapping[str, str]] = {}
 
@@ -69,10 +74,11 @@ class ResilientReads(_View):
         stack = self._live_stack
         if stack is None:
             return
-        self._key = stored.key_of(request._request, self.same_as_absent)
-        self._look_up()
-        if not stack.enter_context(flight(self._key)):
+        if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
+            self._key = stored.key_of(request._request, self.same_as_absent)
             self._look_up()
+            if not stack.enter_context(flight(self._key)):
+                self._look_up()
         # Before the database is asked: what is written from here on makes the answer an old one.
         self._mark = generation.current()
         stack.enter_context(registry.bulkhead("read").enter())
@@ -94,18 +100,29 @@ class ResilientReads(_View):
                 response = self._rendered(request, *args, **kwargs)
             except _Known as known:
                 response = known.stored.response()
-                labels.certify(request, response)
+                self._certify(request, response)
+                self._offer(response, known.stored)
                 fresh.label(response, known.stored)
-                response.stored = known.stored  # type: ignore[attr-defined]  # see fresh.remember
                 return response
             finally:
                 self._live_stack = None
             if response.status_code == 200:
-                labels.certify(request, response)
-                # Within the flight, so that those who wait for this find it.
-                response.stored = stored.keep(self._key, response, self._mark)  # type: ignore[attr-defined]
+                self._certify(request, response)
+                if self._key:
+                    # Within the flight, so that those who wait for this find it.
+                    self._offer(response, stored.keep(self._key, response, self._mark))
         labels.label(response, "live")
         return response
+
+    def _certify(self, request: HttpRequest, response: HttpResponse) -> None:
+        labels.certify(request, response)
+        if not self.same_for_everybody:
+            response["Cache-Control"] = labels.PRIVATE
+
+    def _offer(self, response: HttpResponse, kept: Stored | None) -> None:
+        """Let the middleware give it to the next who sends these words: see `fresh.remember`."""
+        if self.same_for_everybody:
+            response.stored = kept  # type: ignore[attr-defined]
 
     def _cached(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         found = stored.find(self._key) if self._key else None

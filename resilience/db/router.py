@@ -6,39 +6,46 @@ goes on to the next tier. A router that turned to the file by itself would pass 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from resilience.primitives.chain import TierUnavailableError
+
 STATIC = "static"
 
-_in_static_tier: ContextVar[bool] = ContextVar("resilience_static_tier", default=False)
+# The models whose rows the static file holds, within its tier; None outside it.
+_held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)
 
 
 @contextmanager
-def static_tier() -> Iterator[None]:
-    """Read from the static file within the block."""
-    token = _in_static_tier.set(True)
+def static_tier(models: Iterable[type[Any]]) -> Iterator[None]:
+    """Read from the static file within the block; it holds the rows of these models."""
+    token = _held.set(frozenset(models))
     try:
         yield
     finally:
-        _in_static_tier.reset(token)
+        _held.reset(token)
 
 
 class TierRouter:
-    """Decide by context and by origin; leave every other question to the routers behind, or to Django."""
+    """Decide by context and by origin; leave every other question to the routers behind, or to Django.
+
+    In the static tier a read of what the file does not hold (an account, a session) raises
+    `TierUnavailableError`: its table is missing there, or empty, and neither means that there is no such row.
+    """
 
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
-        if _in_static_tier.get() or _origin(hints) == STATIC:
-            return STATIC
-        return None
+        if (held := _held.get()) is not None and model._meta.concrete_model not in held:
+            raise TierUnavailableError(f"the static file holds no {model._meta.verbose_name_plural}")
+        return STATIC if held is not None or _origin(hints) == STATIC else None
 
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
         # Django would write the relations of a row back to where the row came from.
-        if _in_static_tier.get() or _origin(hints) == STATIC:
+        if _held.get() is not None or _origin(hints) == STATIC:
             return DEFAULT_DB_ALIAS
         return None
 

@@ -23,9 +23,9 @@ DEGRADED = {"cached": "no-cache", "static": "no-cache", "mock": "no-store"}
 _ENTRY_TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{24}"')
 
 _NOTICES = {
-    "cached": "The catalogue's database is not available at the moment. This answer was kept from earlier.",
-    "static": "The catalogue's database is not available at the moment. This is a copy of an earlier time.",
-    "mock": "Neither the catalogue nor a copy of it is available. These rows are made up, for development.",
+    "cached": "The database is not available at the moment. This answer was kept from earlier.",
+    "static": "The database is not available at the moment. This is a copy of an earlier time.",
+    "mock": "Neither the database nor a copy of it is available. These rows are made up, for development.",
 }
 
 

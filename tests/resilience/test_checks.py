@@ -9,11 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 
 from resilience import checks
 from resilience.primitives import BulkheadConfig
+from resilience.tiers.static import Export, Resource
+
+UNDATED = Export(resources=[Resource(name="users", rows=User.objects.all)])
 
 
 def found(settings: Any, **changed: Any) -> list[CheckMessage]:
@@ -202,6 +206,14 @@ class TestStaticTier:
     def test_an_export_that_cannot_be_imported_is_an_error(self, settings: Any, resilience: Any) -> None:
         resilience["FALLBACK"] = "learn.fallback.EXPRT"
         assert ids(found(settings, RESILIENCE=resilience)) == ["resilience.E070"]
+
+    def test_a_resource_without_the_time_of_its_change_is_an_error(
+        self, settings: Any, resilience: Any
+    ) -> None:
+        resilience["FALLBACK"] = f"{__name__}.UNDATED"
+        (message,) = found(settings, RESILIENCE=resilience)
+        assert message.id == "resilience.E072"
+        assert "users have no column 'updated'" in message.msg
 
     def test_its_alias_is_demanded(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         others = {name: value for name, value in settings.DATABASES.items() if name != "static"}

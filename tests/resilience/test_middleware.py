@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from psycopg.errors import AdminShutdown
 
-from resilience import registry
+from resilience import middleware, registry
 from resilience.primitives import BreakerOpenError
 from resilience.problems import UNAVAILABLE, exception_handler
 from resilience.registry import Registry
@@ -54,6 +54,20 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 @pytest.fixture
 def quiet_client() -> Client:
     return Client(raise_request_exception=False)
+
+
+class TestAProcessThatIsNoServer:
+    def test_says_once_that_nothing_is_guarded(self, caplog: pytest.LogCaptureFixture) -> None:
+        middleware._say_that_nothing_is_guarded.cache_clear()
+        for _ in range(2):
+            middleware.ResilienceMiddleware(lambda request: HttpResponse())
+        (record,) = caplog.records
+        assert "Set RESILIENCE_ROLE=server" in record.message
+
+    def test_a_server_says_nothing(self, server: Registry, caplog: pytest.LogCaptureFixture) -> None:
+        middleware._say_that_nothing_is_guarded.cache_clear()
+        middleware.ResilienceMiddleware(lambda request: HttpResponse())
+        assert caplog.records == []
 
 
 class TestHeaders:

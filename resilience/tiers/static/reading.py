@@ -13,6 +13,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from resilience.db.router import STATIC, static_tier
 from resilience.primitives.chain import TierUnavailableError
 from resilience.tiers.static import files
+from resilience.tiers.static.declared import declared
 from resilience.tiers.static.files import StaticFile
 from resilience.tiers.static.info import StaticInfo
 
@@ -43,7 +44,7 @@ def opened() -> Iterator[StaticInfo]:
     then set aside, and the next entry reads an older one until a new one is built.
     """
     file = files.current()
-    with _connected(file), static_tier():
+    with _connected(file), static_tier(declared().models):
         try:
             yield file.info
         except DatabaseError as error:

@@ -1,10 +1,13 @@
 """Which database answers, by context and by where a row came from."""
 
+import pytest
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.utils import ConnectionRouter
 
 from learn.models import Category, Field
 from resilience.db.router import static_tier
+from resilience.primitives.chain import TierUnavailableError
 
 router = ConnectionRouter(["resilience.db.router.TierRouter"])
 
@@ -19,9 +22,13 @@ class TestReads:
         assert router.db_for_read(Category) == "default"
 
     def test_go_to_the_static_file_within_its_tier(self) -> None:
-        with static_tier():
+        with static_tier([Category]):
             assert router.db_for_read(Category) == "static"
         assert router.db_for_read(Category) == "default"
+
+    def test_of_what_the_static_file_does_not_hold_end_its_tier(self) -> None:
+        with static_tier([Category]), pytest.raises(TierUnavailableError, match="holds no users"):
+            router.db_for_read(User)
 
     def test_of_a_static_rows_relations_stay_in_the_static_file(self) -> None:
         assert router.db_for_read(Field, instance=from_static(Category())) == "static"
@@ -34,7 +41,7 @@ class TestReads:
 
 class TestWrites:
     def test_never_go_to_the_static_file(self) -> None:
-        with static_tier():
+        with static_tier([Category]):
             assert router.db_for_write(Category) == "default"
             assert router.db_for_write(Category, instance=Category()) == "default"
 
