@@ -6,7 +6,7 @@ They bring their own paper, whose colour follows the reader's scheme. Series dif
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from html import escape
 
@@ -17,6 +17,7 @@ OTHERS = 5  # The quiet series: those beside whom we are measured.
 _WIDTH = 820
 _EDGE = 18  # Paper left free on each side, in pixels.
 _ROW = 24
+_APART = 8  # Marks of one row, and of one place of a line, each have a way of their own.
 _LIGHT = ("#fff", "#1f2328", "#59636e", "#e4e8ec")
 _DARK = ("#15191f", "#e6edf3", "#9aa4ae", "#2d343c")
 _SERIES = ("#0a5fb4", "#c2410c", "#117a4f", "#7b3fb3", "#8a6d00", "#7d8590")
@@ -54,30 +55,32 @@ def dots(title: str, axis: str, panels: Sequence[Panel], legend: Mapping[int, st
     marked = [figure for row in rows for figure in row.figures.values()]
     right = _WIDTH - _EDGE - max(_text_width(_number(figure.value)) for figure in marked) - 14
     scale = _Scale.over(marked, left, right, log=log)
-    y = top = 74.0
+    y = top = 74.0 if legend else 50.0
     parts: list[str] = []
     for panel in panels:
         if panel.heading:
             parts.append(f'<text x="{_EDGE}" y="{y + 16:.1f}" class="strong">{escape(panel.heading)}</text>')
             y += 26
         for row in panel.rows:
-            middle = y + _ROW / 2
+            height = _ROW + _APART * (len(row.figures) - 1)
+            middle = y + height / 2
             parts.append(f'<line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}" class="grid"/>')
             parts.append(
                 f'<text x="{left - 12}" y="{middle + 4}" text-anchor="end">{escape(row.label)}</text>'
             )
-            for series, figure in row.figures.items():
-                parts.append(_dot(scale, series, figure, middle, row.label))
+            for number, (series, figure) in enumerate(row.figures.items()):
+                parts.append(_dot(scale, series, figure, middle + _aside(number, row.figures), row.label))
             if len(row.figures) == 1:
                 (figure,) = row.figures.values()
                 parts.append(
                     f'<text x="{scale(figure.high) + 11:.1f}" y="{middle + 4}" class="value">'
                     f"{_number(figure.value)}</text>"
                 )
-            y += _ROW
+            y += height
         y += 8
     ticks = [
-        f'<line x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="{top}" y2="{y}" class="grid"/>'
+        f'<line x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="{top}" y2="{y}" '
+        f'class="{"zero" if tick == 0 else "grid"}"/>'
         f'<text x="{scale(tick):.1f}" y="{y + 18}" text-anchor="middle" class="quiet">{_number(tick)}</text>'
         for tick in scale.ticks
     ]
@@ -89,15 +92,15 @@ def lines(
     title: str, axes: tuple[str, str], series: Mapping[str, Mapping[float, Figure]], *, log: tuple[bool, bool]
 ) -> str:
     """Draw each series as a line with marks over one axis, its spread as a bar through the mark."""
-    left, right, top, bottom = 84.0, _WIDTH - _EDGE - 14.0, 80.0, 400.0
+    left, right, top, bottom = 100.0, _WIDTH - _EDGE - 30.0, 80.0, 400.0
     places = {x for points in series.values() for x in points}
     across = _Scale.over([Figure(x, x, x) for x in places], left, right, log=log[0])
     up = _Scale.over(
         [each for points in series.values() for each in points.values()], bottom, top, log=log[1]
     )
     parts = [
-        f'<line x1="{left}" x2="{right}" y1="{up(tick):.1f}" y2="{up(tick):.1f}" class="grid"/>'
-        f'<text x="{left - 10}" y="{up(tick) + 4:.1f}" text-anchor="end" class="quiet">{_number(tick)}</text>'
+        f'<line x1="{left - 20}" x2="{right + 20}" y1="{up(tick):.1f}" y2="{up(tick):.1f}" class="grid"/>'
+        f'<text x="{left - 30}" y="{up(tick) + 4:.1f}" text-anchor="end" class="quiet">{_number(tick)}</text>'
         for tick in up.ticks
     ]
     for x in sorted(places):
@@ -109,13 +112,13 @@ def lines(
             f"{_number(x)}</text>"
         )
     for number, (name, points) in enumerate(series.items()):
-        path = " ".join(f"{across(x):.1f},{up(each.value):.1f}" for x, each in sorted(points.items()))
+        aside = _aside(number, series)
+        path = " ".join(f"{across(x) + aside:.1f},{up(each.value):.1f}" for x, each in sorted(points.items()))
         parts.append(f'<polyline points="{path}" class="line s{number}"/>')
         for x, each in points.items():
-            bar = f"M{across(x):.1f} {up(each.low):.1f}V{up(each.high):.1f}"
-            parts.append(
-                _mark(number, across(x), up(each.value), bar, f"{name}, {_number(x)}: {each.value:g}")
-            )
+            place = across(x) + aside
+            bar = f"M{place:.1f} {up(each.low):.1f}V{up(each.high):.1f}"
+            parts.append(_mark(number, place, up(each.value), bar, f"{name}, {_number(x)}: {each.value:g}"))
     middle = (top + bottom) / 2
     parts += [
         f'<text x="{(left + right) / 2}" y="{bottom + 42}" text-anchor="middle">{escape(axes[0])}</text>',
@@ -151,8 +154,8 @@ class _Scale:
 
 
 def _factors(low: float, high: float) -> list[float]:
-    """Return 1, 2, 5, 10 … around the values; over more than two decades the powers of ten alone."""
-    rounds = (1, 10) if high / low > 150 else (1, 2, 5, 10)
+    """Return 1, 2, 5, 10 … around the values; over more than three decades the powers of ten alone."""
+    rounds = (1, 10) if high / low > 1_500 else (1, 2, 5, 10)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     grid = sorted({each * 10.0**power for power in powers for each in rounds})
     below, above = max(each for each in grid if each <= low), min(each for each in grid if each >= high)
@@ -164,6 +167,11 @@ def _steps(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
     return [number * step for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def _aside(number: int, all_of_them: Sized) -> float:
+    """Return by how many pixels one of several marks of one place lies aside of it."""
+    return _APART * (number - (len(all_of_them) - 1) / 2)
 
 
 def _dot(scale: _Scale, series: int, figure: Figure, y: float, label: str) -> str:
@@ -195,7 +203,7 @@ def _paper(title: str, height: float, marks: Iterable[str]) -> str:
         f"text {{ font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif }}\n"
         ".strong { font-weight: 600 } .title { font-size: 16px; font-weight: 600 } "
         ".quiet, .value { font-size: 12px }\n"
-        ".grid { stroke-width: 1 } .line { fill: none !important; stroke-width: 2 } "
+        ".grid, .zero { stroke-width: 1 } .line { fill: none !important; stroke-width: 2 } "
         ".bar { stroke-width: 5; stroke-opacity: .4 }\n"
         f"{_scheme(_LIGHT, _SERIES)}\n"
         f"@media (prefers-color-scheme: dark) {{\n{_scheme(_DARK, _SERIES_DARK)}\n}}\n</style>\n"
@@ -207,7 +215,7 @@ def _paper(title: str, height: float, marks: Iterable[str]) -> str:
 def _scheme(tones: Sequence[str], series: Sequence[str]) -> str:
     paper, ink, quiet, grid = tones
     rules = [f".paper {{ fill: {paper} }} text {{ fill: {ink} }} .quiet {{ fill: {quiet} }}"]
-    rules += [f".grid {{ stroke: {grid} }}"]
+    rules += [f".grid {{ stroke: {grid} }} .zero {{ stroke: {quiet} }}"]
     rules += [f".s{number} {{ fill: {each}; stroke: {each} }}" for number, each in enumerate(series)]
     return "\n".join(rules)
 
@@ -220,4 +228,4 @@ def _number(value: float) -> str:
 
 def _text_width(text: str) -> float:
     """Return about how many pixels a text takes: nobody here can ask a font."""
-    return 7.2 * len(text)
+    return sum(4.5 if letter in " ,.:;'ijlftr1" else 8.0 for letter in text)

@@ -64,7 +64,8 @@ class Dots:
         table = tables[self.table]
         by_column = self.panels != COLUMNS and len(self.columns) > 1
         if by_column:
-            legend = dict(enumerate(self.columns))
+            # Without the unit, which the axis names.
+            legend = {number: name.rpartition(", ")[0] or name for number, name in enumerate(self.columns)}
         else:
             legend = {0: "this project", plots.OTHERS: "others"} if self.ours else {}
         return plots.dots(self.title, self.axis, self._panels(table), legend, log=self.log)
@@ -232,5 +233,14 @@ BENCHMARKS = (
         target="outage-table",
         takes_rounds=False,
         versions=("Django", "granian", "psycopg", "django-redis", "postgres", "redis-server", "nginx"),
+        drawn=(
+            Dots(
+                title="Answers before, during and after thirty seconds of outage",
+                axis="ms: the slowest of a hundred (logarithmic)",
+                labels=("outage",),
+                columns=("p99 before, ms", "p99 during, ms", "p99 after, ms"),
+                log=True,
+            ),
+        ),
     ),
 )

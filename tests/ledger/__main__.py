@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from benchmarks.tables import table
 from tests.ledger.storm import run
 
 
@@ -31,9 +32,7 @@ def main() -> None:
         ("answers", ", ".join(f"{word}: {count}" for word, count in sorted(ledger.answers.items()))),
         ("contradictions", len(wrong)),
     ]
-    print("| ledger | |\n| --- | --- |")
-    for name, value in rows:
-        print(f"| {name} | {value} |")
+    print(table(("what", "figure"), [(name, str(value)) for name, value in rows]))
     for line in wrong:
         print(line)
     sys.exit(bool(wrong))

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.tables import table
 from tests.faultproxy import FaultProxy
 from tests.outage_table import load
 from tests.outage_table.load import Seen
@@ -27,6 +28,12 @@ from tests.servers.site import SiteServer
 RATE = 20.0
 # A probe that just failed is repeated after an open interval of 15 s.
 BEFORE, FAULT, AFTER = 15.0, 30.0, 18.0
+RESTART = 30.0
+HEADS = (
+    *("outage", "answers", "200, %", "right for its label, %", "sources during", "p50 before, ms"),
+    *("p50 during, ms", "p50 after, ms", "p99 before, ms", "p99 during, ms", "p99 after, ms", "slowest, s"),
+    "live again after, s",
+)
 FIXTURES = [f"fixtures/{name}.json" for name in ("categories", "fields", "courses")]
 
 
@@ -116,18 +123,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of a name")
     options = parser.parse_args()
-    print(
-        "| outage | answers | 200 | right for its label | sources during | p50 before, during, after | p99 "
-        "| slowest | live again after |\n| --- | ---: | ---: | ---: | --- | --- | --- | ---: | ---: |",
-        flush=True,
-    )
+    rows = []
     for outage in OUTAGES:
         if options.only in outage.name:
             print(f"{outage.name} …", file=sys.stderr, flush=True)
-            print(_row(outage), flush=True)
+            rows.append(_row(outage))
+    print(
+        f"Two workers, {RATE:g} mixed reads a second, a third of them never asked before. The fault lasts "
+        f"from second {BEFORE:g} to {BEFORE + FAULT:g}; “right” compares a body with the healthy one of the "
+        f"same address. A server that is restarted stops and starts at second {RESTART:g}; status 0 is a "
+        "request for which no server listened.\n"
+    )
+    print(table(HEADS, rows))
 
 
-def _row(outage: Outage) -> str:
+def _row(outage: Outage) -> list[str]:
     with ExitStack() as stack:
         postgres = stack.enter_context(PostgresServer())
         redis = stack.enter_context(RedisServer())
@@ -153,7 +163,7 @@ def _row(outage: Outage) -> str:
             (BEFORE + FAULT, lambda: outage.end(world)),
         ]
         if outage.restart:
-            events.append((30.0, site.restart))
+            events.append((RESTART, site.restart))
         seen = load.run(get, asked, rate=RATE, events=events)
         while get("/api/courses?page=2&page_size=7")[1]["x-system-degraded"] == "true":
             time.sleep(0.2)
@@ -161,7 +171,7 @@ def _row(outage: Outage) -> str:
         return _summary(outage, seen, truth)
 
 
-def _summary(outage: Outage, seen: list[Seen], truth: dict[str, Any]) -> str:
+def _summary(outage: Outage, seen: list[Seen], truth: dict[str, Any]) -> list[str]:
     def right(each: Seen) -> bool:
         body = dict(each.body)
         said = body.pop("degradation", None)
@@ -179,20 +189,16 @@ def _summary(outage: Outage, seen: list[Seen], truth: dict[str, Any]) -> str:
         if BEFORE <= each.at < BEFORE + FAULT
     )
     back = [each.at for each in seen if each.at > BEFORE + FAULT and each.source == "live"]
-    again = f"{min(back) - BEFORE - FAULT:.1f} s" if back else "never"
-    return " | ".join(
-        [
-            f"| {outage.name}",
-            str(len(seen)),
-            f"{100 * len(good) / len(seen):.2f} %",
-            f"{100 * sum(map(right, good)) / max(1, len(good)):.2f} %",
-            ", ".join(f"{name}: {count}" for name, count in sorted(during.items())),
-            ", ".join(f"{part[len(part) // 2] * 1000:.0f}" for part in parts) + " ms",
-            ", ".join(f"{part[int(len(part) * 0.99)] * 1000:.0f}" for part in parts) + " ms",
-            f"{max(each.seconds for each in seen):.2f} s",
-            f"{again} |",
-        ]
-    )
+    return [
+        outage.name,
+        str(len(seen)),
+        f"{100 * len(good) / len(seen):.2f}",
+        f"{100 * sum(map(right, good)) / max(1, len(good)):.2f}",
+        ", ".join(f"{name}: {count}" for name, count in sorted(during.items())),
+        *(f"{1000 * part[int(len(part) * share)]:.0f}" for share in (0.5, 0.99) for part in parts),
+        f"{max(each.seconds for each in seen):.2f}",
+        f"{min(back) - BEFORE - FAULT:.1f}" if back else "never",
+    ]
 
 
 def _manage(site: SiteServer, *arguments: str) -> None:
