@@ -229,8 +229,9 @@ STATIC_URL = "/static/"
 STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "zenow.static_files.StaticFilesStorage"},
 }
+WHITENOISE_USE_FINDERS = True  # What was not collected is served too.
 
 # --- Security ---
 
