@@ -6,14 +6,15 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.db import models, router, transaction
-from django.http import HttpRequest, HttpResponse
+from django.db import models
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from learn.models import Category, Course, Entry, Field
 from learn.normalise import normalise
 from learn.rows import EntryQuerySet
+from resilience.atomic_actions import AtomicActions
 
 
 class TermsField(forms.CharField):
@@ -40,7 +41,7 @@ class CourseForm(forms.ModelForm):  # type: ignore[type-arg]
     terms = TermsField(required=False, help_text="When it is given, one term a line.")
 
 
-class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class EntryAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
     """What the three lists share."""
 
     list_per_page = 50
@@ -75,12 +76,6 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def view_on_site(self, obj: Entry) -> str | None:
         """Return the address of the public answer, if there is one."""
         return self._address(obj) if obj.is_public() else None
-
-    def response_action(self, *args: Any, **options: Any) -> HttpResponse | None:
-        """Run an action as one transaction: Django's own logs a deletion before it deletes."""
-        with transaction.atomic(using=router.db_for_write(self.model)):
-            answer: HttpResponse | None = super().response_action(*args, **options)
-            return answer
 
     @admin.display(description="public answer")
     def public_answer(self, obj: Entry) -> str | None:

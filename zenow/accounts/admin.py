@@ -1,16 +1,32 @@
-"""Sign-ins to the API and known addresses, for staff: see them, revoke them."""
+"""Accounts, their sign-ins to the API and known addresses, for staff."""
 
 from django.contrib import admin
-from django.db import transaction
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from resilience.atomic_actions import AtomicActions
 from zenow.accounts.models import KnownAddress, RefreshFamily
+
+# Importing Django's own has registered them.
+admin.site.unregister((User, Group))
+
+
+@admin.register(User)
+class UserAdmin(AtomicActions, DjangoUserAdmin):  # type: ignore[type-arg]
+    pass
+
+
+@admin.register(Group)
+class GroupAdmin(AtomicActions, DjangoGroupAdmin):
+    pass
 
 
 @admin.register(RefreshFamily)
-class RefreshFamilyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RefreshFamilyAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["user", "created_at", "rotated_at", "expires_at", "ended_at", "ended_because"]
     list_filter = ["ended_because"]
     list_select_related = ["user"]
@@ -27,15 +43,14 @@ class RefreshFamilyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description="Revoke the selected sign-ins", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[RefreshFamily]) -> None:
         """End them: their refresh tokens work no longer, their access tokens run out within ten minutes."""
-        with transaction.atomic():
-            ended = queryset.filter(ended_at=None).update(
-                ended_at=timezone.now(), ended_because=RefreshFamily.End.REVOKED
-            )
+        ended = queryset.filter(ended_at=None).update(
+            ended_at=timezone.now(), ended_because=RefreshFamily.End.REVOKED
+        )
         self.message_user(request, f"{ended} sign-ins revoked.")
 
 
 @admin.register(KnownAddress)
-class KnownAddressAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class KnownAddressAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["user", "address", "seen_at"]
     list_select_related = ["user"]
     search_fields = ["user__username", "address"]
