@@ -16,14 +16,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from benchmarks.suite import BENCHMARKS, Benchmark
 from benchmarks.tables import read
-from tests.servers.binaries import postgres_bin, redis_program
+from tests.servers.binaries import NoServerError, postgres_bin, redis_program
 from tests.servers.nginx import PROGRAM as NGINX
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -36,13 +36,13 @@ PROGRAMS: dict[str, tuple[str, str, Callable[[], str | Path]]] = {
 NAMES = {each.name: each for each in BENCHMARKS}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for, and return 1 if any of it failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", type=_names, help=f"some of {', '.join(NAMES)}, separated by commas")
     parser.add_argument("--rounds", type=int, help="instead of each benchmark's own number")
     parser.add_argument("--draw", action="store_true", help="draw the plots of the pages there are, and stop")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     chosen = options.only or [each for each in BENCHMARKS if each.target == "bench"]
     failed = []
     for number, benchmark in enumerate(chosen, 1):
@@ -52,7 +52,7 @@ def main() -> int:
             _tell(f"[{number}/{len(chosen)}] {benchmark.name} failed; its page is left as it was")
             continue
         for path in draw(benchmark):
-            _tell(f"    {path.relative_to(ROOT)}")
+            _tell(f"    {path.name}")
     return bool(failed)
 
 
@@ -99,7 +99,7 @@ def _measure(benchmark: Benchmark, rounds: int | None) -> bool:
         done.stdout.strip(),
     ]
     page(benchmark).write_text("\n\n".join(parts) + "\n")
-    _tell(f"    {page(benchmark).relative_to(ROOT)}, {took:.0f} s")
+    _tell(f"    {page(benchmark).name}, {took:.0f} s")
     return True
 
 
@@ -119,7 +119,10 @@ def _version(name: str) -> str:
     if name not in PROGRAMS:
         return f"{name} {metadata.version(name)}"
     label, option, find = PROGRAMS[name]
-    said = subprocess.run([find(), option], capture_output=True, text=True, check=True)
+    try:
+        said = subprocess.run([find(), option], capture_output=True, text=True, check=True)
+    except (NoServerError, FileNotFoundError):
+        return f"no {label}"
     found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
     return f"{label} {found.group() if found else 'of unknown version'}"
 

@@ -220,7 +220,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         name="ledger",
-        title="Writes through thirty outages",
+        title="Writes through outages",
         module="tests.ledger",
         target="ledger",
         takes_rounds=False,
