@@ -8,7 +8,7 @@ class ResilienceConfig(AppConfig):
     name = "resilience"
 
     def ready(self) -> None:
-        from resilience import registry
+        from resilience import departures, registry
         from resilience.checks import register_all
         from resilience.observe import events
         from resilience.tiers import generation
@@ -16,6 +16,7 @@ class ResilienceConfig(AppConfig):
         register_all()
         registry.listen(events.heard)
         generation.listen()
+        departures.listen()
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,10 +33,15 @@ class AccountUnavailableError(RejectedError):
 
 @dataclass(frozen=True, slots=True)
 class Steerer:
-    """Who steers, and by which case of the table."""
+    """Who steers, and by which case of the table.
+
+    Of an account also its primary key, and when, in wall seconds, the database was asked for it.
+    """
 
     who: str
     by: Literal["token", "pass", "staff", "local"]
+    key: str = ""
+    asked: float = 0.0
 
     @property
     def named(self) -> str:
@@ -89,6 +95,7 @@ def _presented(request: HttpRequest | Request) -> Pass | None:
 
 
 def _staff(request: HttpRequest | Request) -> Steerer | None:
+    asked = time.time()
     try:
         user = _account(request)
         if user is None or not user.is_authenticated:
@@ -107,7 +114,7 @@ def _staff(request: HttpRequest | Request) -> Steerer | None:
         ) from error
     if not allowed:
         raise PermissionDenied("Only staff with the permission to steer circuit breakers may do this.")
-    return Steerer(user.get_username(), "staff")
+    return Steerer(user.get_username(), "staff", str(user.pk), asked)
 
 
 def _account(request: HttpRequest | Request) -> Any:

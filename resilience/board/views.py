@@ -21,6 +21,7 @@ from resilience import passes, registry
 from resilience.board.state import state
 from resilience.observe import events
 from resilience.observe.steering import ACTIONS, OrderError, StoreBusyError, steer
+from resilience.passes import Pass
 from resilience.permissions import Steerer, may_steer
 from resilience.places import place_of
 from resilience.primitives import Limits, RejectedError
@@ -60,8 +61,7 @@ def board_state(request: HttpRequest) -> HttpResponse:
     if holder is None:
         return JsonResponse({"detail": "The pass is over."}, status=403)
     response = JsonResponse(state())
-    if holder.by == "staff":  # The database has just confirmed them: an hour from now.
-        passes.give(response, holder.who, "staff")
+    _confirm(response, holder)
     return response
 
 
@@ -87,7 +87,7 @@ def enter(request: HttpRequest) -> HttpResponse:
         return _entry(request, "That is not the OPS_TOKEN.", status=403)
     events.record("pass", who="OPS_TOKEN", why="the token was typed at the board")
     response = HttpResponseRedirect(reverse("resilience-board:board"))
-    passes.give(response, "OPS_TOKEN", "token")
+    passes.give(response, passes.by_token(), at=time.time())
     return response
 
 
@@ -96,9 +96,9 @@ def enter(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
-    """Take the pass away."""
+    """Take the pass away, and end its copies."""
     response = HttpResponseRedirect(reverse("resilience-board:board"))
-    passes.take(response)
+    _end_pass(request, response)
     return response
 
 
@@ -138,9 +138,14 @@ def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: in
         "error": error,
     }
     response = render(request, "resilience/board.html", said, status=status)
-    if holder.by == "staff":
-        passes.give(response, holder.who, "staff")
+    _confirm(response, holder)
     return response
+
+
+def _confirm(response: HttpResponse, holder: Steerer) -> None:
+    """Give a pass to whom the database has just confirmed: an hour from when it was asked."""
+    if holder.by == "staff":
+        passes.give(response, Pass(holder.who, "staff", holder.key), at=holder.asked)
 
 
 def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResponse:
@@ -148,5 +153,11 @@ def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResp
     said = {"error": error, "can_sign_in": asked, "has_token": bool(getattr(settings, "OPS_TOKEN", ""))}
     response = render(request, "resilience/board_entry.html", said, status=status)
     if asked and not error:
-        passes.take(response)
+        _end_pass(request, response)
     return response
+
+
+def _end_pass(request: HttpRequest, response: HttpResponse) -> None:
+    if (given := passes.presented(request)) is not None:
+        passes.end(given.key, given.by)
+    passes.take(response)
