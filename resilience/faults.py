@@ -65,12 +65,20 @@ def _wait(name: str, seconds: float, limit: float | None, timeout: Callable[[str
 
 
 def start(
-    name: str, kind: str, *, lasts: float, share: float = 1.0, seconds: float = 1.0, who: str = ""
+    name: str,
+    kind: str,
+    *,
+    lasts: float,
+    share: float = 1.0,
+    seconds: float = 1.0,
+    who: str = "",
+    ends: float = 0.0,
 ) -> Fault:
     """Let a share of all calls of the dependency `name` meet a fault, for `lasts` seconds.
 
     `seconds` is how much later an answer comes (latency), or how long it is down and up in turn (flap);
-    `who` is shown to operators. A fault of a kind in `REAL` is only made known.
+    operators are shown `who`, and when it `ends` (monotonic) if it is renewed until then. A fault of a kind
+    in `REAL` is only made known.
     Raises PermissionError without `RESILIENCE["DRILLS"]`, ValueError for what makes no sense, and
     RuntimeError when the store cannot be had.
     """
@@ -86,7 +94,7 @@ def start(
         if not 0 < value <= most:
             raise ValueError(f"{field} must be above 0 and at most {most:g}, not {value!r}")
     now = monotonic()
-    fault = Fault(kind=kind, until=now + lasts, share=share, seconds=seconds, who=who[:_WHO])
+    fault = Fault(kind=kind, until=now + lasts, share=share, seconds=seconds, who=who[:_WHO], ends=ends)
     if not registry.store().faults.put(name, fault, now):
         raise RuntimeError("the host store is busy: try again")
     return fault

@@ -44,7 +44,7 @@ def drills() -> list[dict[str, Any]]:
             "breaker": name,
             "what": _told(fault),
             "who": fault.who,
-            "secondsLeft": max(0, round(fault.until - now)),
+            "secondsLeft": round(fault.left(now)),
         }
         for name, fault in faults.active().items()
     ]

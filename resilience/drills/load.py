@@ -113,7 +113,7 @@ def get(url: str, path: str) -> tuple[int, dict[str, str], bytes]:
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
         return response.status, headers, response.read(_LONGEST)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: no path at all
         return 0, {}, repr(error).encode()
     finally:
         connection.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 
-from resilience import conf, faults, registry
+from resilience import conf, registry
+from resilience.drills.fault import RESTART_WITHIN, Target, broken
 from resilience.drills.load import Answer, Load
-from resilience.observe import events
+from resilience.drills.plan import Plan
 from resilience.primitives import State
 
 GRACE = 1.0
@@ -17,30 +18,7 @@ GRACE = 1.0
 
 # How often the breakers are looked at, in seconds.
 _STEP = 0.05
-# A drill whose command was killed ends by itself, so many seconds late.
-_LATE = 5.0
-# How often the end of a fault is tried while the store is busy.
-_ATTEMPTS = 20
 _TROUBLES = ("failure", "slow")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is broken (`names`) and how, for how long (`seconds`), under which reads.
-
-    `delay` is how much later an answer comes (latency), or how long it is down and up in turn (flap);
-    `around` the seconds of reads before, and at least after, the fault.
-    """
-
-    names: Sequence[str]
-    kind: str
-    seconds: float
-    share: float = 1.0
-    delay: float = 1.0
-    url: str
-    paths: Sequence[str]
-    rate: float = 20.0
-    around: float = 10.0
 
 
 @dataclass(kw_only=True)
@@ -77,19 +55,29 @@ def interval(names: Sequence[str]) -> float:
     return max(configs[name].recovery_timeout for name in names)
 
 
-def run(plan: Plan, *, who: str, tell: Callable[[Second], None]) -> Result:
-    """Do it; `tell` hears of each second. The fault ends before all else, whatever happens.
+def run(
+    plan: Plan,
+    *,
+    who: str,
+    tell: Callable[[Second], None],
+    say: Callable[[str], None],
+    halt: Event,
+    target: Target | None = None,
+) -> Result:
+    """Do it; `tell` hears of each second, `say` what an operator has to do. The fault ends before all else.
 
-    Raises what `faults.start` raises.
+    Raises KeyboardInterrupt soon after `halt` was set, and what `broken` raises.
     """
     result = Result(plan=plan, at=time.time())
     with Load(plan.url, plan.paths, rate=plan.rate) as load:
-        eye = _Eye(result, load, tell)
+        eye = _Eye(result, load, tell, halt)
         eye.watch("before", lambda: load.elapsed() >= plan.around)
         before = {name: _troubles(name) for name in plan.names}
-        with broken(plan, who=who):
+        with broken(plan, who=who, target=target, say=say) as repaired:
             began = load.elapsed()
-            eye.watch("fault", lambda: load.elapsed() >= began + plan.seconds)
+            over = began + plan.seconds
+            eye.watch("fault", lambda: load.elapsed() >= over)
+            eye.watch("fault", lambda: repaired() or load.elapsed() >= over + RESTART_WITHIN)
         ended = load.elapsed()
         result.fault = began, ended
         result.met = {name: _troubles(name) - before[name] for name in plan.names}
@@ -101,51 +89,6 @@ def run(plan: Plan, *, who: str, tell: Callable[[Second], None]) -> Result:
     result.length = load.elapsed()
     result.answers = sorted(load.answers(), key=lambda answer: answer.at)
     return result
-
-
-@contextmanager
-def broken(plan: Plan, *, who: str) -> Iterator[None]:
-    """Let the fault lie on the plan's dependencies during the block, and write down both ends of it."""
-    begun: list[str] = []
-    try:
-        for name in plan.names:
-            begun.append(name)  # A start that was interrupted may have begun.
-            faults.start(
-                name,
-                plan.kind,
-                lasts=min(plan.seconds + _LATE, faults.LONGEST),
-                share=plan.share,
-                seconds=plan.delay,
-                who=who,
-            )
-            _record(plan, name, who, "begins")
-        yield
-    finally:
-        for name in begun:
-            _stop(name)
-            _record(plan, name, who, "ends")
-
-
-def _stop(name: str) -> None:
-    for _ in range(_ATTEMPTS - 1):
-        with suppress(RuntimeError):
-            faults.stop(name)
-            return
-    faults.stop(name)
-
-
-def _record(plan: Plan, name: str, who: str, phase: str) -> None:
-    events.record(
-        "drill",
-        breaker=name,
-        who=who,
-        why=f"a drill {phase}: {plan.kind}",
-        phase=phase,
-        fault=plan.kind,
-        share=plan.share,
-        delay=plan.delay,
-        lasts=plan.seconds,
-    )
 
 
 def _closed(names: Sequence[str]) -> bool:
@@ -162,16 +105,20 @@ def _troubles(name: str) -> int:
 class _Eye:
     """Look at the breakers all the time, and tell of each second once it is over."""
 
-    def __init__(self, result: Result, load: Load, tell: Callable[[Second], None]) -> None:
+    def __init__(self, result: Result, load: Load, tell: Callable[[Second], None], halt: Event) -> None:
         self._result = result
         self._load = load
         self._tell = tell
+        self._halt = halt
         self._states: dict[str, str] = {}
         self._told = 0
         self._counted = 0
 
     def watch(self, phase: str, over: Callable[[], bool]) -> None:
+        """Do so until it is over, or the drill is to be halted."""
         while not over():
+            if self._halt.is_set():
+                raise KeyboardInterrupt
             now = self._load.elapsed()
             for name, state in registry.states().items():
                 if self._states.get(name) != state:
@@ -184,4 +131,4 @@ class _Eye:
                 fresh = answers[self._counted :]
                 self._counted = len(answers)
                 self._tell(Second(self._told, phase, fresh, dict(self._states)))
-            time.sleep(_STEP)
+            self._halt.wait(_STEP)

@@ -100,7 +100,7 @@ def drills() -> dict[str, dict[str, Any]]:
         name: {
             "fault": fault.kind,
             "share": fault.share,
-            "secondsLeft": round(max(0.0, fault.until - now), 1),
+            "secondsLeft": round(fault.left(now), 1),
         }
         for name, fault in faults.active().items()
     }

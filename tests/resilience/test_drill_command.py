@@ -1,6 +1,9 @@
 """`manage.py drill` breaks nothing before it knows that it may and can."""
 
+import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
 from resilience import faults, registry
+from resilience.drills.turn import turn
 from resilience.primitives import HostStore
 from resilience.testing import server_role
 from tests.servers.process import free_port
@@ -33,6 +37,26 @@ def server(tmp_path: Path) -> Iterator[None]:
         registry.states()
         yield
     store.close()
+
+
+@pytest.fixture
+def readable(server: None) -> Iterator[str]:
+    """An address where everything can be read."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
 
 
 def refusal(*arguments: str) -> tuple[int, str]:
@@ -63,8 +87,55 @@ class TestRefused:
     def test_without_anything_to_read(self, server: None) -> None:
         assert "DRILL_PATHS" in refusal("database")[1]
 
-    def test_for_an_address_that_is_none(self, server: None) -> None:
-        assert "--url" in refusal("database", "--url=file:///etc/passwd", "--path=/a")[1]
+    @pytest.mark.parametrize(
+        "url",
+        ["file:///etc/passwd", "localhost:8080", "http://", "http://a:99999", "http://[", "http://u:p@a"],
+    )
+    def test_for_an_address_that_is_none(self, server: None, url: str) -> None:
+        assert "--url" in refusal("database", f"--url={url}", "--path=/a")[1]
+
+    @pytest.mark.parametrize("path", ["a\r\nb", "/ü", ""])
+    def test_for_a_path_that_is_none(self, server: None, path: str) -> None:
+        url = f"--url=http://127.0.0.1:{free_port()}"
+        assert "cannot be read before the drill" in refusal("database", url, f"--path={path}")[1]
+
+    def test_for_more_than_a_report_can_show(self, server: None) -> None:
+        assert "50000 are the most" in refusal("database", "--seconds=3600", "--path=/a")[1]
+
+    @pytest.mark.parametrize(
+        ("given", "why"),
+        [
+            (["database", "--fault=kill"], "wants --pid-file"),
+            (["all", "--fault=freeze", "--pid-file=a"], "database or cache"),
+            (["database", "--pid-file=a"], "kill and freeze alone"),
+            (["database", "--fault=freeze", "--pid-file=a", "--restart=b"], "kill alone"),
+            (["database", "--fault=kill", "--pid-file=a", "--restart='b"], "--restart is no command"),
+        ],
+    )
+    def test_for_the_real_thing_with_the_wrong_options(
+        self, server: None, given: list[str], why: str
+    ) -> None:
+        status, said = refusal(*given)
+        assert status == 2
+        assert why in said
+
+    def test_for_a_file_that_names_no_server(self, readable: str, tmp_path: Path) -> None:
+        (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+        real = ["--fault=freeze", f"--pid-file={tmp_path / 'pid'}", f"--report={tmp_path}"]
+        assert "not one of postgres" in refusal("database", f"--url={readable}", "--path=/a", *real)[1]
+
+    def test_where_no_report_can_be_written(self, readable: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        report = f"--report={tmp_path / 'file' / 'folder'}"
+        status, said = refusal("database", f"--url={readable}", "--path=/a", report)
+        assert status == 2
+        assert "no report can be written" in said
+
+    def test_while_another_has_not_broken_anything_yet(self, readable: str, tmp_path: Path) -> None:
+        with turn("ada"):
+            status, said = refusal("database", f"--url={readable}", "--path=/a", f"--report={tmp_path}")
+        assert status == 2
+        assert f"by ada (pid {os.getpid()})" in said
 
     def test_where_the_server_does_not_answer(self, server: None) -> None:
         status, said = refusal("database", f"--url=http://127.0.0.1:{free_port()}", "--path=/a")

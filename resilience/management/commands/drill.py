@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +15,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import conf, faults, registry
-from resilience.drills import load, report, run
-from resilience.drills.run import Plan, Second
+from resilience.drills import load, report, run, server
+from resilience.drills.fault import Target
+from resilience.drills.plan import Plan
+from resilience.drills.run import Result, Second
+from resilience.drills.turn import noted, turn
 from resilience.drills.verdict import judge
 from resilience.management.user import user
 from resilience.primitives import StoreUnavailableError
@@ -20,6 +27,8 @@ from resilience.primitives import StoreUnavailableError
 REFUSED, NO_STORE, INTERRUPTED = 2, 3, 130
 """Exit statuses beside 0, all objectives met, and 1, one was missed."""
 
+# A report draws each answer, and all are held in memory.
+_READS = 50_000
 _MOST = {
     "seconds": faults.LONGEST,
     "share": 1.0,
@@ -39,7 +48,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("dependency", choices=[*conf.get("BREAKERS"), "all"])
-        parser.add_argument("--fault", choices=faults.KINDS, default="error")
+        parser.add_argument(
+            "--fault",
+            choices=faults.KINDS + faults.REAL,
+            default="error",
+            help="kill and freeze are the real thing, done to the local server that --pid-file names",
+        )
+        parser.add_argument("--pid-file", type=Path, help="of a PostgreSQL or Redis server on this host")
+        parser.add_argument("--restart", default="", help="command that starts a killed server again (none)")
         parser.add_argument("--seconds", type=float, default=30.0, help="how long the fault lasts (30)")
         parser.add_argument("--share", type=float, default=1.0, help="of the calls, above 0, at most 1 (1)")
         parser.add_argument(
@@ -53,13 +69,13 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         plan = self._plan(options)
-        folder = options["report"] or Path(settings.BASE_DIR) / "var" / "drills"
-        try:
-            result = run.run(plan, who=user(), tell=self._tell)
-        except KeyboardInterrupt:
-            raise CommandError("interrupted; the fault has ended", returncode=INTERRUPTED) from None
-        except (ValueError, RuntimeError) as error:
-            raise CommandError(str(error), returncode=REFUSED) from error
+        folder = self._folder(options)
+        with self._target(plan, options) as target:
+            if target is not None:
+                self.stdout.write(
+                    f"{target.server.program} (pid {target.server.pid}) meets the fault “{plan.kind}”"
+                )
+            result = self._run(plan, target)
         objectives = judge(result)
         self.stdout.write("")
         for name, answers in report.phases(result).items():
@@ -79,6 +95,48 @@ class Command(BaseCommand):
             raise CommandError("the drill was not passed", returncode=1)
         self.stdout.write("passed")
 
+    def _run(self, plan: Plan, target: Target | None) -> Result:
+        who = user()
+        try:
+            with turn(who), noted() as halt:
+                return run.run(plan, who=who, tell=self._tell, say=self._say, halt=halt, target=target)
+        except KeyboardInterrupt:
+            ended = "the fault has ended"
+            if target is not None and plan.kind == "kill" and not target.server.running:
+                ended = (
+                    f"the server was killed: {'its start has begun' if target.restart else 'start it again'}"
+                )
+            raise CommandError(f"interrupted; {ended}", returncode=INTERRUPTED) from None
+        except BrokenPipeError:
+            raise CommandError("nobody listens; the fault has ended", returncode=INTERRUPTED) from None
+        except (ValueError, RuntimeError) as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
+
+    def _folder(self, options: dict[str, Any]) -> Path:
+        """Return where the report goes; refuse what cannot be written to while nothing is broken yet."""
+        folder: Path = options["report"] or Path(settings.BASE_DIR) / "var" / "drills"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise CommandError(f"no report can be written: {error}", returncode=REFUSED) from error
+        return folder
+
+    @contextmanager
+    def _target(self, plan: Plan, options: dict[str, Any]) -> Iterator[Target | None]:
+        """Hold the real server that is to be broken, if there is to be one."""
+        if plan.kind not in faults.REAL:
+            yield None
+            return
+        try:
+            found = server.found(plan.names[0], options["pid_file"])
+        except server.PidFileError as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
+        try:
+            yield Target(server=found, restart=options["restart"])
+        finally:
+            found.close()
+
     def _plan(self, options: dict[str, Any]) -> Plan:
         """Return what to do; refuse what cannot be done, before anything is broken."""
         if not conf.drills():
@@ -89,6 +147,13 @@ class Command(BaseCommand):
         for name, most in _MOST.items():
             if not 0 < options[name] <= most:
                 raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
+        self._check_real(options)
+        reads = options["rate"] * (options["seconds"] + 2 * options["around"])
+        if reads > _READS:
+            raise CommandError(
+                f"--rate, --seconds and --around make {reads:.0f} reads; {_READS} are the most",
+                returncode=REFUSED,
+            )
         try:
             registry.host_store()
         except StoreUnavailableError as error:
@@ -105,7 +170,7 @@ class Command(BaseCommand):
         if taken:
             raise CommandError(f"a drill of {', '.join(taken)} is under way", returncode=REFUSED)
         url = options["url"] or f"http://127.0.0.1:{getattr(settings, 'PORT', 8000)}"
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if not _is_address(url):
             raise CommandError(f"--url must be like http://127.0.0.1:8080, not {url!r}", returncode=REFUSED)
         paths = options["path"] or conf.get("DRILL_PATHS")
         if not paths:
@@ -129,6 +194,28 @@ class Command(BaseCommand):
             around=options["around"],
         )
 
+    def _check_real(self, options: dict[str, Any]) -> None:
+        """Refuse options of the real thing without it, and the real thing without them."""
+        is_real = options["fault"] in faults.REAL
+        if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
+            raise CommandError(
+                f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}",
+                returncode=REFUSED,
+            )
+        if options["pid_file"] is not None and not is_real:
+            raise CommandError("--pid-file is for --fault kill and freeze alone", returncode=REFUSED)
+        if options["restart"] and options["fault"] != "kill":
+            raise CommandError("--restart is for --fault kill alone", returncode=REFUSED)
+        try:
+            shlex.split(options["restart"])
+        except ValueError as error:
+            raise CommandError(f"--restart is no command: {error}", returncode=REFUSED) from error
+
+    def _say(self, text: str) -> None:
+        """Tell what has to be done by hand."""
+        self.stdout.write(f"        {text}")
+        self.stdout.flush()
+
     def _tell(self, second: Second) -> None:
         """Write one line for a second; a terminal sees it as soon as it is over, a file keeps them all."""
         said = report.summary(second.answers)
@@ -139,3 +226,15 @@ class Command(BaseCommand):
             f"{sources:40}  {states or 'all closed'}"
         )
         self.stdout.flush()
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    # A user and a password in it would stand in the report.
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
+    )

@@ -89,13 +89,21 @@ class Marks:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What a drill does to a dependency: `share` of its calls, until `until` (monotonic seconds)."""
+    """What a drill does to a dependency: `share` of its calls, until `until` (monotonic seconds).
+
+    A drill renews it until `ends`, so that it is soon over when the drill was killed.
+    """
 
     kind: str
     until: float
     share: float = 1.0
     seconds: float = 0.0
     who: str = ""
+    ends: float = 0.0
+
+    def left(self, now: float) -> float:
+        """Return for how many seconds it is meant to go on."""
+        return max(0.0, (self.ends or self.until) - now)
 
 
 class Faults:

@@ -100,6 +100,11 @@ class TestFaults:
         assert two.faults.get("database", 110.0) is None
         assert two.faults.active(110.0) == {}
 
+    def test_say_how_long_they_are_meant_to_go_on(self) -> None:
+        assert Fault(kind="error", until=110.0).left(100.0) == 10.0
+        assert Fault(kind="error", until=105.0, ends=160.0).left(100.0) == 60.0
+        assert Fault(kind="error", until=105.0, ends=102.0).left(103.0) == 0.0
+
     def test_are_ended_one_by_one_or_all(self, one: HostStore, two: HostStore) -> None:
         fault = Fault(kind="error", until=110.0)
         for name in ("database", "cache", "auth"):

@@ -11,7 +11,8 @@ from django.conf import LazySettings
 
 from resilience.drills import report
 from resilience.drills.load import Answer
-from resilience.drills.run import Plan, Result
+from resilience.drills.plan import Plan
+from resilience.drills.run import Result
 from resilience.drills.verdict import judge
 
 

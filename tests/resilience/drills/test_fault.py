@@ -1,12 +1,15 @@
 """A fault has an end, and both its ends are written down."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.conf import LazySettings
 
 from resilience import faults
-from resilience.drills.run import Plan, broken
+from resilience.drills.fault import broken
+from resilience.drills.plan import Plan
 from resilience.observe.journal import journal
 from resilience.testing import server_role
 
@@ -36,6 +39,23 @@ class TestBroken:
             raise KeyboardInterrupt
         assert faults.current("database") is None
         assert [phase for *_, phase in written()] == ["begins", "begins", "ends", "ends"]
+
+    def test_ends_soon_when_nobody_renews_it(self) -> None:
+        with broken(replace(PLAN, seconds=600), who="ada"):
+            fault = faults.current("database")
+            assert fault is not None
+            assert fault.until - time.monotonic() <= 5
+            assert fault.left(time.monotonic()) > 590
+
+    def test_is_renewed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("resilience.drills.fault._RENEW", 0.01)
+        with broken(PLAN, who="ada"):
+            first = faults.current("cache")
+            assert first is not None
+            deadline = time.monotonic() + 20
+            while faults.current("cache") == first:
+                assert time.monotonic() < deadline
+        assert faults.current("cache") is None
 
     def test_leaves_other_faults_alone(self) -> None:
         faults.start("auth", "hang", lasts=60)
