@@ -1,17 +1,20 @@
-"""Serve the site: `python -m zenow`, the one place that knows how the server is set up.
+"""Serve the site: `python -m zenow`; SIGHUP replaces the server without a request failing.
 
 Settings that keep it from starting end it with one message, before any worker exists. It listens on
 GRANIAN_HOST, the loopback address unless set: a proxy stands in front.
 """
 
+import logging.config
 import os
 import socket
 import sys
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from granian import Granian
-from granian.constants import Interfaces
+
+from resilience import conf
+from zenow.supervisor import Supervisor
 
 
 def main() -> None:
@@ -21,35 +24,33 @@ def main() -> None:
         port = settings.PORT
     except ImproperlyConfigured as error:
         sys.exit(str(error))
-    address = os.environ.get("GRANIAN_HOST", "127.0.0.1")
-    _refuse_if_taken(address, port)
-    Granian(
-        "zenow.wsgi:application",
-        interface=Interfaces.WSGI,
-        websockets=False,
-        address=address,
-        port=port,
-        workers=settings.WEB_CONCURRENCY,
-        blocking_threads=settings.WEB_THREADS,
-        # A thread that ends closes its database connection: let it idle, as long as granian allows.
-        blocking_threads_idle_timeout=600,
-        respawn_failed_workers=True,
-        # A request that hangs would block the end of its worker.
-        workers_kill_timeout=10,
-    ).serve()
+    _log_as_the_site_does()
+    with _listen(os.environ.get("GRANIAN_HOST", "127.0.0.1"), port) as listener:
+        supervisor = Supervisor(
+            listener, drain_seconds=settings.DRAIN_SECONDS, drain_file=conf.directory() / "drain"
+        )
+        sys.exit(supervisor.run())
 
 
-def _refuse_if_taken(address: str, port: int) -> None:
-    """End with one line where nobody can listen; granian would share the port with another granian."""
+def _log_as_the_site_does() -> None:
+    # Without its filters, which would load half of Django for names of requests that there are none of.
+    configuration: dict[str, Any] = settings.LOGGING
+    console = configuration["handlers"]["console"] | {"filters": []}
+    logging.config.dictConfig(configuration | {"filters": {}, "handlers": {"console": console}})
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """Open the socket that all servers share; end with one line where nobody can listen."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
+    listener = socket.socket(family)
+    try:
         # Connections of a server that has ended are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            probe.listen()
-        except OSError as error:
-            sys.exit(f"Cannot listen on {address}:{port}: {error.strerror}; choose another by PORT")
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(1024)
+    except OSError as error:
+        sys.exit(f"Cannot listen on {address}:{port}: {error.strerror}; choose another by PORT")
+    return listener
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from resilience.tiers.static.keeping import prepare
+from zenow.handover import Handover, Retiring, Wsgi
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def without_process_environment(app: Wsgi) -> Wsgi:
@@ -32,5 +33,14 @@ def without_process_environment(app: Wsgi) -> Wsgi:
 
 
 application = without_process_environment(get_wsgi_application())
+# The first request should not wait for the views.
+import_module(settings.ROOT_URLCONF)
 # Whoever starts in the middle of an outage has something to answer with.
 prepare()
+
+handover = Handover.inherited()
+if handover is not None:
+    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS)
+    application = retiring.closing(application)
+    retiring.watch()
+    handover.announce(settings.WEB_CONCURRENCY)

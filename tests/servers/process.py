@@ -168,20 +168,31 @@ def as_user(name: str | None) -> dict[str, Any]:
     return {} if name is None else {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the ids of the processes that this one has started."""
+    return _families().get(pid, [])
+
+
 def _descendants(pid: int) -> list[int]:
     """Return the ids of all processes below this one."""
-    parents: dict[int, list[int]] = {}
+    families = _families()
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = families.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def _families() -> dict[int, list[int]]:
+    """Return the children of each process that has any."""
+    families: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 stat = (entry / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found += children
-        waiting += children
-    return found
+            families.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    return families

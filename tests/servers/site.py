@@ -1,4 +1,4 @@
-"""The project itself, as production serves it: granian with worker processes."""
+"""The project itself, as production serves it: a supervisor, granian, worker processes."""
 
 import http.client
 import os
@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from tests.servers.process import ServerProcess
+from tests.servers.process import ServerProcess, children_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,7 @@ class SiteServer(ServerProcess):
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(workers),
             "WEB_THREADS": str(threads),
+            "DRAIN_SECONDS": "0",  # Who is stopped here has no load balancer to tell.
             "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "DATABASE_URL": f"sqlite:///{self.directory / 'site.sqlite3'}",
@@ -64,6 +66,25 @@ class SiteServer(ServerProcess):
             return self.get("/api/schema").status < 500
         except (OSError, http.client.HTTPException):
             return False
+
+    def servers(self) -> list[int]:
+        """Return the ids of the servers behind the socket: one, and two while one replaces the other."""
+        return children_of(self.pid)
+
+    def workers(self) -> list[int]:
+        """Return the ids of the processes that answer."""
+        return [worker for server in self.servers() for worker in children_of(server)]
+
+    def roll(self) -> Self:
+        """Replace the server; return once the old one has ended. Raises RuntimeError with its log."""
+        old = set(self.servers())
+        os.kill(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + 2 * self.patience
+        while old & set(self.servers()) or not self.servers():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the server was not replaced:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return self
 
     def manage(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the project beside the workers."""

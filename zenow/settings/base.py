@@ -37,11 +37,11 @@ def _local_secret_key() -> str:
     return path.read_text()
 
 
-def _number(name: str, default: int, most: int) -> int:
-    """Return a whole number from 1 to `most`; note what is none."""
+def _number(name: str, default: int, most: int, least: int = 1) -> int:
+    """Return a whole number from `least` to `most`; note what is none."""
     value = env.str(name, default=str(default))
-    if not value.isdecimal() or len(value) > 9 or not 1 <= int(value) <= most:
-        _problems.append(f"{name}: {value!r} is no whole number from 1 to {most}")
+    if not value.isdecimal() or len(value) > 9 or not least <= int(value) <= most:
+        _problems.append(f"{name}: {value!r} is no whole number from {least} to {most}")
         return default
     return int(value)
 
@@ -79,6 +79,7 @@ RATINGS_URL = env.str("RATINGS_URL", default="")
 PORT = _number("PORT", 8080, most=65_535)
 WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, most=256)  # worker processes
 WEB_THREADS = _number("WEB_THREADS", 16, most=1_024)  # in each of them
+DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from being told to end to taking nobody
 
 if DEBUG or "DATABASE_URL" not in os.environ:
     VAR_DIR.mkdir(exist_ok=True)

@@ -1,0 +1,95 @@
+"""What holds the socket replaces, drains and ends the server behind it; real processes."""
+
+import http.client
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.servers.site import SiteServer
+
+
+def eventually(what: Callable[[], bool], site: SiteServer) -> None:
+    """Wait until it holds; far longer than it ever takes."""
+    limit = time.monotonic() + 40
+    while not what():
+        assert time.monotonic() < limit, site.log.read_text()[-3000:]
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    """Say whether a process is alive; one that nobody has waited for is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def connection_after(connection: http.client.HTTPConnection) -> str | None:
+    """Ask, and return what the answer says of the connection."""
+    connection.request("GET", "/api/health")
+    response = connection.getresponse()
+    response.read()
+    assert response.status == 200
+    return response.headers["Connection"]
+
+
+class TestReplacing:
+    def test_leaves_the_server_alone_when_its_successor_does_not_come_up(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken"
+        with SiteServer(
+            workers=1,
+            DJANGO_SETTINGS_MODULE="tests.zenow.broken_settings",
+            BROKEN_WHILE_THERE_IS=str(broken),
+        ) as site:
+            old = site.servers()
+            broken.touch()
+            os.kill(site.pid, signal.SIGHUP)
+            eventually(lambda: "ended before it was up" in site.log.read_text(), site)
+            assert site.servers() == old
+            assert site.get("/api/health").status == 200
+
+            broken.unlink()
+            site.roll()
+            assert not set(old) & set(site.servers())
+            assert site.get("/api/health").status == 200
+
+    def test_gives_new_connections_to_the_successor_and_ends_the_old_ones_after_an_answer(self) -> None:
+        with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
+            (old,) = site.servers()
+            kept = http.client.HTTPConnection("127.0.0.1", site.port, timeout=40)
+            assert connection_after(kept) is None
+            os.kill(site.pid, signal.SIGHUP)
+            eventually(lambda: "retiring: no new connections" in site.log.read_text(), site)
+            assert runs(old)
+            assert [site.get("/api/health").headers["Connection"] for _ in range(20)] == [None] * 20
+            assert connection_after(kept) == "close"
+            site.stop_signal = signal.SIGINT  # Nobody needs to be drained.
+
+
+class TestEnding:
+    def test_drains_first_and_at_once_when_told_twice(self) -> None:
+        with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
+            drain = Path(site.variables["RESILIENCE_DIR"]) / "drain"
+            process, worker = site.pid, site.workers()[0]
+            os.kill(process, signal.SIGTERM)
+            eventually(lambda: site.get("/api/health/ready").status == 503, site)
+            assert site.get("/api/health").status == 200
+            assert drain.exists()
+            os.kill(process, signal.SIGTERM)
+            eventually(lambda: not site.running, site)
+            assert not runs(worker)
+            assert not drain.exists()
+
+    def test_leaves_nobody_behind_when_killed(self) -> None:
+        with SiteServer(workers=1) as site:
+            (server,), (worker,) = site.servers(), site.workers()
+            os.kill(site.pid, signal.SIGKILL)
+            eventually(lambda: not runs(server) and not runs(worker), site)
+
+    def test_leaves_no_worker_behind_when_the_server_is_killed(self) -> None:
+        with SiteServer(workers=1) as site:
+            (server,), (worker,) = site.servers(), site.workers()
+            os.kill(server, signal.SIGKILL)
+            eventually(lambda: not site.running and not runs(worker), site)

@@ -1,0 +1,117 @@
+"""What a server inherits from its supervisor, and how a worker takes part in being replaced.
+
+Three descriptors: the socket on which all listen; a pipe that ends when this server is to retire, or when the
+supervisor has died; a pipe into which each worker says that it has loaded the site.
+"""
+
+import logging
+import os
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+VARIABLE = "ZENOW_HANDOVER"
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+logger = logging.getLogger("zenow.handover")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handover:
+    """Descriptors of this process; `Handover.inherited()` finds them."""
+
+    listener: int
+    retire: int
+    ready: int
+
+    @classmethod
+    def inherited(cls) -> Self | None:
+        """Return what the supervisor gave; None where another server runs the site."""
+        told = os.environ.get(VARIABLE)
+        if told is None:
+            return None
+        listener, retire, ready = map(int, told.split(","))
+        return cls(listener=listener, retire=retire, ready=ready)
+
+    def as_environment(self) -> dict[str, str]:
+        """Return the variable that tells a child."""
+        return {VARIABLE: ",".join(map(str, astuple(self)))}
+
+    def wait(self) -> None:
+        """Return when this server is to retire."""
+        # Nothing is ever written: a byte would reach one process, the end of the pipe reaches all.
+        os.read(self.retire, 1)
+
+    def announce(self, workers: int) -> None:
+        """Say that one of so many workers has loaded the site."""
+        os.write(self.ready, f"{workers}\n".encode())
+
+
+class Retiring:
+    """A worker's part: once told to retire it takes no new connection, and each answer ends an old one."""
+
+    def __init__(self, handover: Handover, *, linger: float) -> None:
+        self._handover = handover
+        self._linger = linger
+        self._retired = False
+
+    def watch(self) -> None:
+        """Wait, beside the requests, to be told."""
+        threading.Thread(target=self._watch, name="zenow-handover", daemon=True).start()
+
+    def closing(self, app: Wsgi) -> Wsgi:
+        """Let answers say that their connection ends, so that its client does not ask on it again.
+
+        WSGI leaves this header to the server, which does not know that it will end soon.
+        """
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+                if self._retired:
+                    headers = [*headers, ("Connection", "close")]
+                return start_response(status, headers, *error)
+
+            return app(environ, start)
+
+        return application
+
+    def _watch(self) -> None:
+        server = os.getppid()
+        self._handover.wait()
+        stop_accepting(self._handover.listener)
+        self._retired = True
+        logger.info("retiring: no new connections")
+        # The server ends its workers. Where it was killed, they end by themselves.
+        time.sleep(self._linger)
+        while os.getppid() == server:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_accepting(listener: int) -> None:
+    """Put a socket to which nobody connects in place of the listening one, in this process alone."""
+    # Note [Stop accepting before ending]
+    # granian closes a connection that it has accepted and whose request it has not yet read: that client gets
+    # no answer. So a worker stops accepting well before it ends. granian has no call for it, and a listening
+    # socket cannot be shut down for one process alone; but what `accept` is called on can be replaced. The
+    # queue, with whoever waits in it, stays with the other processes.
+    nobody = socket.socket(socket.AF_UNIX)
+    nobody.bind("")  # an abstract name that the kernel chooses
+    nobody.listen()
+    nobody.setblocking(False)
+    queue = os.fstat(listener).st_ino
+    for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        try:
+            found = os.fstat(descriptor)
+        except OSError:  # closed meanwhile
+            continue
+        if stat.S_ISSOCK(found.st_mode) and found.st_ino == queue:
+            os.dup2(nobody.fileno(), descriptor)
+    nobody.close()
