@@ -61,8 +61,8 @@ class Case:
     """One row: what is asked of which site, `count` times in a round.
 
     `shows` names a header and how its value begins in an answer that is what the row is named after; nearly
-    all must be: a stored answer that has grown old is made anew. `beside` are the processes of the database,
-    the cache and the proxy that serve it too.
+    all must be: a stored answer that has grown old is made anew. `beside` are the processes of the database
+    and the cache that serve it too; nginx in front counts as part of the site.
     """
 
     request: str
@@ -74,6 +74,10 @@ class Case:
     tag: str = ""
     beside: tuple[int, ...] = ()
     nginx: NginxServer | None = None
+
+    def processor(self) -> float:
+        """Return the seconds of processor that the site has used."""
+        return _processor(self.server.pid) + (_processor(self.nginx.pid) if self.nginx else 0.0)
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection that is kept, over TLS where nginx is in front."""
@@ -191,7 +195,7 @@ def _cases(stack: ExitStack) -> list[Case]:
         for request, path in (("list", LIST), ("entry", ENTRY)):
             # Its connections end after a thousand requests.
             case = Case(request, "nginx in front, hit, TLS", ours, same(path), 900, hit)
-            case.beside, case.nginx = (nginx.pid,), nginx
+            case.nginx = nginx
             cases.append(case)
     return sorted(cases, key=lambda case: ("list", "entry", "304", "health").index(case.request))
 
@@ -220,7 +224,7 @@ def _measure(case: Case) -> Measured:
     headers = {"If-None-Match": case.tag} if case.tag else {}
     name, begins = case.shows
     shown = 0
-    before, beside = _processor(case.server.pid), sum(map(_processor, case.beside))
+    before, beside = case.processor(), sum(map(_processor, case.beside))
     started = time.monotonic()
     for path in paths:
         connection.request("GET", path, headers=headers)
@@ -229,10 +233,10 @@ def _measure(case: Case) -> Measured:
         assert response.status == (304 if case.tag else 200), (path, response.status)
         shown += response.headers.get(name, "").startswith(begins)
     took = time.monotonic() - started
-    used = _processor(case.server.pid) - before
+    used = case.processor() - before
     whole = used + sum(map(_processor, case.beside)) - beside
     connection.close()
-    if shown < 0.98 * case.count:
+    if case.count - shown > 1 + case.count // 50:
         raise RuntimeError(f"{case.request}, {case.site}: {shown} of {case.count} said {name}: {begins}")
     return Measured(used / case.count * 1e6, whole / case.count * 1e6, case.count / took)
 
