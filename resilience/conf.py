@@ -92,7 +92,7 @@ def namespace() -> str:
 
 def directory() -> Path:
     """Return the folder of the host store."""
-    chosen = get("DIR")
+    chosen = get("DIR") or os.environ.get("RESILIENCE_DIR")
     if chosen:
         return Path(chosen)
     memory = Path("/dev/shm")  # noqa: S108 - the folder below it is checked to be our own

@@ -102,7 +102,9 @@ CHORES: dict[str, dict[str, Any]] = {
 SETTINGS: Mapping[str, Setting] = {
     "NAMESPACE": Setting(None, "names the host store: one for each project on a host; must be given"),
     "DIR": Setting(
-        None, "folder of the host store; `None`: `/dev/shm` where there is one, else under `var/`"
+        None,
+        "folder of the host store; `None`: the variable `RESILIENCE_DIR`, else in `/dev/shm` where there is "
+        "one, else `var/resilience`",
     ),
     "STATIC_DIR": Setting(None, "folder of the static tier's files; `None`: `var/static-tier`"),
     "EVENTS_DIR": Setting(

@@ -5,7 +5,6 @@ from typing import Any
 
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
-    "DIR": os.environ.get("RESILIENCE_DIR") or None,  # None: /dev/shm where there is one, else under var/
     "FALLBACK": "learn.fallback.EXPORT",  # what the static tier holds
     # What `manage.py drill` reads, in turn; {n} is a number from 1 to 60: much of it is not known yet.
     "DRILL_PATHS": [
