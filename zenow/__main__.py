@@ -46,6 +46,8 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         # Connections of a server that has ended are no hindrance.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by each connection: an answer does not wait for its client to confirm the last one.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((address, port))
         listener.listen(1024)
     except OSError as error:
