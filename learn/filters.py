@@ -64,6 +64,12 @@ class EntryFilter(django_filters.FilterSet):
             qs = qs.filter(search_text__has=word)
         return qs
 
+    def meaning(self) -> tuple[tuple[str, str], ...]:
+        """Return what is the same for questions that leave the same rows, in whatever order."""
+        asked = {name: value for name, value in self.form.cleaned_data.items() if value}
+        asked.pop("ordering", None)
+        return tuple(sorted(asked.items()))
+
 
 class CategoryFilter(EntryFilter):
     """Parameters of `/api/categories`."""
@@ -118,7 +124,7 @@ class CourseFilter(EntryFilter):
 
     def in_category(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Keep the courses of one category."""
-        return qs.filter(field__category_id=_public_id(Category, name, value))
+        return qs.filter(field__in=Field.objects.filter(category_id=_public_id(Category, name, value)))
 
     def in_field(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Keep the courses of one field."""
@@ -146,6 +152,7 @@ class StrictFilterBackend(DjangoFilterBackend):
             ]
             raise ParameterError.joined(wrong)
         rows: QuerySet[Any] = filterset.qs
+        view.meaning = (rows.model._meta.label, *filterset.meaning())
         return rows
 
 

@@ -3,44 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import QuerySet
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from resilience.problems import ParameterError
+from resilience.tiers import counts
 
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _LAST = 999_999_999  # No catalogue has more pages, and a longer number would only trouble the database.
 
 
 class EitherEnd(Paginator):  # type: ignore[type-arg]
-    """Read a page from the end of the rows that is nearer: a database walks past what it leaves out.
+    """Find a page from the end of the rows that is nearer: a database walks past what it leaves out.
 
-    `shown` makes the rows what a page holds. Counting comes before, and so joins nothing to show.
+    Where that is much, the page is found by keys alone, which lie in an index beside what orders them.
     """
 
-    def __init__(
-        self, rows: QuerySet[Any], size: int, shown: Callable[[QuerySet[Any]], QuerySet[Any]]
-    ) -> None:
+    # How many rows are walked past as they are. A second look at twenty rows costs more than that.
+    NEAR = 1_000
+
+    def __init__(self, rows: QuerySet[Any], size: int, count: int) -> None:
         super().__init__(rows, size)
         self.rows = rows
-        self.shown = shown
+        self.count = count
 
-    def page(self, number: int | str) -> Page[Any]:
-        """Return the page; raise InvalidPage when there is none of this number."""
-        number = self.validate_number(number)
-        first = (number - 1) * self.per_page
+    def rows_of(self, number: int) -> tuple[QuerySet[Any], bool]:
+        """Return a page's rows, and whether they come back to front.
+
+        Raises InvalidPage when there is none of this number.
+        """
+        first = (self.validate_number(number) - 1) * self.per_page
         last = min(first + self.per_page, self.count)
         behind = self.count - last
-        if first <= behind:
-            return Page(list(self.shown(self.rows[first:last])), number, self)
-        found = list(self.shown(self.rows.reverse()[behind : self.count - first]))
-        return Page(found[::-1], number, self)
+        backwards = behind < first
+        some = self.rows.reverse()[behind : self.count - first] if backwards else self.rows[first:last]
+        if min(first, behind) <= self.NEAR:
+            return some, backwards
+        found = self.rows.model._default_manager.filter(slug__in=some.values("slug"))
+        return found.order_by(*self.rows.query.order_by), False
 
 
 class CataloguePagination(PageNumberPagination):
@@ -52,23 +56,33 @@ class CataloguePagination(PageNumberPagination):
     page_query_description = "The page, from 1."
     page_size_query_description = "Rows on a page, 1 to 100."
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """Return one page's rows as the view shows them, in two queries.
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        """Return one page's rows as the view shows them, of the same moment as their count.
 
         Raises:
             ParameterError: 400 for what is no page or size, 404 for a page past the end.
         """
         self.request = request
-        shown = view.shown  # type: ignore[union-attr]
-        paginator = EitherEnd(queryset, self.get_page_size(request), shown)
+        size = self.get_page_size(request)
         number = _number(request, self.page_query_param, default=1, limit=_LAST)
-        try:
-            self.page = paginator.page(number)
-        except InvalidPage as error:
-            last = paginator.num_pages
-            detail = f"There is no such page; the last one is {last}."
-            raise ParameterError(self.page_query_param, detail, allowed=f"1 to {last}", status=404) from error
-        return list(self.page)
+        # See Note [A page and its count are of one state]
+        for counted in counts.of(queryset, view.meaning, more_than=(number - 1) * size):
+            paginator = EitherEnd(queryset, size, counted.rows)
+            try:
+                rows, backwards = paginator.rows_of(number)
+            except InvalidPage as error:
+                last = paginator.num_pages
+                detail = f"There is no such page; the last one is {last}."
+                raise ParameterError(
+                    self.page_query_param, detail, allowed=f"1 to {last}", status=404
+                ) from error
+            found, fits = counted.read(view.shown(rows))
+            if backwards:
+                found.reverse()
+            self.page = Page(found, number, paginator)
+            if fits:
+                break
+        return found
 
     def get_page_size(self, request: Request) -> int:
         """Return how many rows a page has."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import F, Model
+from django.db.models import F, Model, Subquery
 from django.db.models.signals import post_delete, post_save
 from django.utils.module_loading import import_string
 
@@ -32,6 +32,11 @@ _ROW = 1
 def current() -> Mark:
     """Return what this host knows; at generation 0 it knows nothing yet, and nothing counts as current."""
     return registry.store().marks.read()
+
+
+def beside(using: str) -> Subquery:
+    """Return the generation as a column of other rows: a statement sees one state, and this one is theirs."""
+    return Subquery(_rows(using).values("generation"))
 
 
 def raise_generation(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) -> None:
