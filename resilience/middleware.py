@@ -41,6 +41,11 @@ BREAKER_HEADERS = {
     "auth": "X-Circuit-Breaker-Auth",
     "external_api": "X-Circuit-Breaker-External-API",
 }
+# Of the page that says 503: its own few styles, and nothing else.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class ResilienceMiddleware:
@@ -136,6 +141,7 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
         said = {"seconds": response["Retry-After"], "writes": writes, "unknown": unknown}
         response.content = render_to_string("resilience/503.html", said)
         response["Content-Type"] = "text/html; charset=utf-8"
+        response["Content-Security-Policy"] = _POLICY
     return response
 
 
@@ -148,7 +154,10 @@ def _remember_outage(sender: object, request: HttpRequest | None = None, **kwarg
 
 def _last_resort(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
     if response.status_code == 500 and scope.outage is not None:
-        response = unavailable(request, scope.outage)
+        error_page, response = response, unavailable(request, scope.outage)
+        for name, value in error_page.items():  # What other middleware says of every answer.
+            if name != "Content-Length":
+                response.setdefault(name, value)
     scope.outage = None  # Its traceback would keep the whole request alive.
     return response
 
@@ -162,7 +171,9 @@ def _readiness() -> HttpResponse:
 
 
 def _said(status: int, body: dict[str, Any]) -> HttpResponse:
-    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+    return JsonResponse(
+        body, status=status, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    )
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -137,7 +138,7 @@ def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: in
         "done": done,
         "error": error,
     }
-    response = render(request, "resilience/board.html", said, status=status)
+    response = _page(request, "resilience/board.html", said, status)
     _confirm(response, holder)
     return response
 
@@ -151,7 +152,7 @@ def _confirm(response: HttpResponse, holder: Steerer) -> None:
 def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResponse:
     asked = not registry.breaker("database").refuses()
     said = {"error": error, "can_sign_in": asked, "has_token": bool(getattr(settings, "OPS_TOKEN", ""))}
-    response = render(request, "resilience/board_entry.html", said, status=status)
+    response = _page(request, "resilience/board_entry.html", said, status)
     if asked and not error:
         _end_pass(request, response)
     return response
@@ -161,3 +162,16 @@ def _end_pass(request: HttpRequest, response: HttpResponse) -> None:
     if (given := passes.presented(request)) is not None:
         passes.end(given.key, given.by)
     passes.take(response)
+
+
+def _page(request: HttpRequest, template: str, said: dict[str, Any], status: int) -> HttpResponse:
+    """Render a page that may load its own files and ask its own address, and nothing else."""
+    files = urlsplit(settings.STATIC_URL)
+    own = f"'self' {files.scheme}://{files.netloc}" if files.netloc else "'self'"
+    policy = (
+        f"default-src 'none'; script-src {own}; style-src {own}; img-src {own} data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    response = render(request, template, said, status=status)
+    response["Content-Security-Policy"] = policy
+    return response
