@@ -47,8 +47,6 @@ class RatingSerializer(serializers.Serializer[Any]):
 class RatingView(APIView):
     """Ask the partner; while it cannot be asked, show the last known rating, with its age, or none."""
 
-    metadata_class = None
-
     @extend_schema(
         parameters=[OpenApiParameter("slug", str, OpenApiParameter.PATH)],
         responses={

@@ -56,8 +56,6 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     same_as_absent = {"page": "1", "page_size": "20", "ordering": "title"} | dict.fromkeys(
         ("category", "field", "level", "language", "search"), ""
     )
-    # OPTIONS would list every field of study as a choice.
-    metadata_class = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, then that nothing unknown is asked for."""

@@ -115,6 +115,9 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, f"{WORDS[action]}: {', '.join(one.name for one in found)}.")
         return HttpResponseRedirect(request.path)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
+        """Find nothing: a breaker has no row, so its own pages lead back to the index."""
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Show the list to whoever may steer."""
         return self.has_view_permission(request)

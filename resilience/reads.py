@@ -17,7 +17,6 @@ from resilience.outages import is_outage, retry_after
 from resilience.primitives import Chain, Mark, NoTierAnsweredError, Tier, TierUnavailableError
 from resilience.primitives.chain import passes
 from resilience.problems import UNAVAILABLE, problem
-from resilience.scope import is_read
 from resilience.tiers import fresh, generation, labels, static, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
@@ -56,7 +55,8 @@ class ResilientReads(_View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, a write from the view."""
-        if not is_read(request) or registry.role() != "server":
+        # OPTIONS reads nothing that a tier could hold.
+        if request.method not in ("GET", "HEAD") or registry.role() != "server":
             return super().dispatch(request, *args, **kwargs)
         self._in_tier = True
         chain: Chain[HttpResponse] = Chain(
