@@ -6,7 +6,6 @@ GRANIAN_HOST, the loopback address unless set: a proxy stands in front.
 
 import logging.config
 import os
-import socket
 import sys
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from resilience import conf
+from zenow.listening import Listeners
 from zenow.supervisor import Supervisor
 
 
@@ -25,9 +25,17 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     _log_as_the_site_does()
-    with _listen(os.environ.get("GRANIAN_HOST", "127.0.0.1"), port) as listener:
+    address = os.environ.get("GRANIAN_HOST", "127.0.0.1")
+    try:
+        listeners = Listeners(address, port, count=settings.WEB_CONCURRENCY)
+    except OSError as error:
+        sys.exit(f"Cannot listen on {address}:{port}: {error.strerror}; choose another by PORT")
+    with listeners:
         supervisor = Supervisor(
-            listener, drain_seconds=settings.DRAIN_SECONDS, drain_file=conf.directory() / "drain"
+            listeners,
+            workers=settings.WEB_CONCURRENCY,
+            drain_seconds=settings.DRAIN_SECONDS,
+            drain_file=conf.directory() / "drain",
         )
         sys.exit(supervisor.run())
 
@@ -37,22 +45,6 @@ def _log_as_the_site_does() -> None:
     configuration: dict[str, Any] = settings.LOGGING
     console = configuration["handlers"]["console"] | {"filters": []}
     logging.config.dictConfig(configuration | {"filters": {}, "handlers": {"console": console}})
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    """Open the socket that all servers share; end with one line where nobody can listen."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        # Connections of a server that has ended are no hindrance.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by each connection: an answer does not wait for its client to confirm the last one.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((address, port))
-        listener.listen(1024)
-    except OSError as error:
-        sys.exit(f"Cannot listen on {address}:{port}: {error.strerror}; choose another by PORT")
-    return listener
 
 
 if __name__ == "__main__":

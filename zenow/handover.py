@@ -1,7 +1,7 @@
 """What a server inherits from its supervisor, and how a worker takes part in being replaced.
 
-Three descriptors: the socket on which all listen; a pipe that ends when this server is to retire, or when the
-supervisor has died; a pipe into which each worker says that it has loaded the site.
+Descriptors: the sockets on which all servers listen, one for each worker; a pipe that ends when this server
+is to retire, or when the supervisor has died; a pipe into which each worker says that it has loaded the site.
 """
 
 import logging
@@ -12,7 +12,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("zenow.handover")
 class Handover:
     """Descriptors of this process; `Handover.inherited()` finds them."""
 
-    listener: int
+    listeners: tuple[int, ...]
     retire: int
     ready: int
 
@@ -37,21 +37,25 @@ class Handover:
         told = os.environ.get(VARIABLE)
         if told is None:
             return None
-        listener, retire, ready = map(int, told.split(","))
-        return cls(listener=listener, retire=retire, ready=ready)
+        *listeners, retire, ready = map(int, told.split(","))
+        return cls(listeners=tuple(listeners), retire=retire, ready=ready)
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return all that a child must inherit."""
+        return (*self.listeners, self.retire, self.ready)
 
     def as_environment(self) -> dict[str, str]:
         """Return the variable that tells a child."""
-        return {VARIABLE: ",".join(map(str, astuple(self)))}
+        return {VARIABLE: ",".join(map(str, self.descriptors()))}
 
     def wait(self) -> None:
         """Return when this server is to retire."""
         # Nothing is ever written: a byte would reach one process, the end of the pipe reaches all.
         os.read(self.retire, 1)
 
-    def announce(self, workers: int) -> None:
-        """Say that one of so many workers has loaded the site."""
-        os.write(self.ready, f"{workers}\n".encode())
+    def announce(self, worker: int) -> None:
+        """Say that this process, the worker of that number, has loaded the site."""
+        os.write(self.ready, f"{worker} {os.getpid()}\n".encode())
 
 
 class Retiring:
@@ -85,7 +89,7 @@ class Retiring:
     def _watch(self) -> None:
         server = os.getppid()
         self._handover.wait()
-        stop_accepting(self._handover.listener)
+        stop_accepting(self._handover.listeners)
         self._retired = True
         logger.info("retiring: no new connections")
         # The server ends its workers. Where it was killed, they end by themselves.
@@ -95,8 +99,8 @@ class Retiring:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stop_accepting(listener: int) -> None:
-    """Put a socket to which nobody connects in place of the listening one, in this process alone."""
+def stop_accepting(listeners: Iterable[int]) -> None:
+    """Put a socket to which nobody connects in place of the listening ones, in this process alone."""
     # Note [Stop accepting before ending]
     # granian closes a connection that it has accepted and whose request it has not yet read: that client gets
     # no answer. So a worker stops accepting well before it ends. granian has no call for it, and a listening
@@ -106,12 +110,12 @@ def stop_accepting(listener: int) -> None:
     nobody.bind("")  # an abstract name that the kernel chooses
     nobody.listen()
     nobody.setblocking(False)
-    queue = os.fstat(listener).st_ino
+    queues = {os.fstat(listener).st_ino for listener in listeners}
     for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         try:
             found = os.fstat(descriptor)
         except OSError:  # closed meanwhile
             continue
-        if stat.S_ISSOCK(found.st_mode) and found.st_ino == queue:
+        if stat.S_ISSOCK(found.st_mode) and found.st_ino in queues:
             os.dup2(nobody.fileno(), descriptor)
     nobody.close()

@@ -1,40 +1,59 @@
-"""One server: granian with its workers, on the socket of a supervisor that outlives it.
+"""One server: granian with its workers, on the sockets of a supervisor that outlives it.
 
-granian's own listeners are one for each worker, and who waits in the queue of one that ends is turned away.
-Here all workers, of this server and of its successor, accept from one queue, which the supervisor keeps open.
+granian's own listeners end with their workers, and who waits in the queue of one that ends is turned away.
+Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same.
 """
 
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from granian._granian import SocketHolder
 from granian.constants import Interfaces
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
-from zenow.handover import Handover
+from zenow.handover import Handover, Retiring, Wsgi, stop_accepting
+from zenow.listening import BACKLOG
 
-_BACKLOG = 1024
 
+class GivenSocketsServer(MPServer):
+    """granian on sockets that were opened before it.
 
-class SharedSocketServer(MPServer):
-    """granian on a socket that was opened before it.
-
-    Other systems than Linux share one socket among the workers; this is that path, with a socket given.
+    Elsewhere than on Linux its workers accept from one socket of their parent; this is that path.
     """
 
-    def __init__(self, target: str, *, descriptor: int, **options: Any) -> None:
+    def __init__(self, target: str, *, handover: Handover, **options: Any) -> None:
         super().__init__(target, **options)
-        self._descriptor = descriptor
+        self._handover = handover
 
     def _init_shared_socket(self) -> None:
-        is_unix = False
         self._ssp = self._sso = None
-        self._shd = SocketHolder(self._descriptor, is_unix, _BACKLOG)  # type: ignore[call-arg, assignment]
-        self._sfd = self._descriptor  # type: ignore[assignment]
+
+    def _spawn_worker(  # type: ignore[override]  # as that of MPServer; mypy looks at another
+        self, idx: int, target: Callable[..., Any], callback_loader: Callable[[], Wsgi]
+    ) -> WorkerProcess:
+        listeners = self._handover.listeners
+        is_unix = False
+        self._shd = SocketHolder(  # type: ignore[assignment]
+            listeners[idx % len(listeners)],  # type: ignore[call-arg]
+            is_unix,
+            BACKLOG,
+        )
+        return super()._spawn_worker(idx, target, partial(_take_part, self._handover, idx, callback_loader))
+
+
+def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsgi:
+    """Load the site in a worker, and say so."""
+    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS)
+    application = retiring.closing(load())
+    retiring.watch()
+    handover.announce(worker)
+    return application
 
 
 def main() -> None:
@@ -44,9 +63,9 @@ def main() -> None:
     if handover is None:
         raise SystemExit("This is the inner half of the server; start it by: python -m zenow")
     threading.Thread(target=_end_after, args=(handover,), daemon=True).start()
-    SharedSocketServer(
+    GivenSocketsServer(
         "zenow.wsgi:application",
-        descriptor=handover.listener,
+        handover=handover,
         interface=Interfaces.WSGI,
         websockets=False,
         address=os.environ.get("GRANIAN_HOST", "127.0.0.1"),
@@ -64,6 +83,7 @@ def main() -> None:
 def _end_after(handover: Handover) -> None:
     """End some time after the workers have begun to retire."""
     handover.wait()
+    stop_accepting(handover.listeners)  # Whoever starts anew finds the port free, if the supervisor has died.
     time.sleep(settings.DRAIN_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Hold the listening socket, and one server behind it; replace or end it so that no request fails.
+"""Hold the listening sockets, and one server behind it; replace or end it so that no request fails.
 
 - SIGHUP: a successor is started, with the code and packages of now. Once all its workers have loaded the
   site, the old server retires: it takes no new connections, each of its answers ends an old one, and
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 from zenow.handover import Handover
+from zenow.listening import Listeners
 
 logger = logging.getLogger("zenow.supervisor")
 
@@ -35,19 +36,20 @@ Order = Callable[[], None]
 class Server:
     """One server as a child: `python -m zenow.server`."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listeners: Listeners, workers: int) -> None:
         retire, self._retire = os.pipe()
         said, ready = os.pipe()
-        handover = Handover(listener=listener.fileno(), retire=retire, ready=ready)
+        handover = Handover(listeners=listeners.descriptors(), retire=retire, ready=ready)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "zenow.server"],
-            env=os.environ | handover.as_environment(),
-            pass_fds=(listener.fileno(), retire, ready),
+            env=os.environ | {"WEB_CONCURRENCY": str(workers)} | handover.as_environment(),
+            pass_fds=handover.descriptors(),
         )
         os.close(retire)
         os.close(ready)
         self._said = os.fdopen(said)
         self._retires = False
+        self.workers: dict[int, int] = {}  # process ids of those that have loaded the site, by number
 
     @property
     def pid(self) -> int:
@@ -58,9 +60,11 @@ class Server:
         status = self._process.poll()
         return 128 - status if status is not None and status < 0 else status
 
-    def comes_up(self) -> bool:
-        """Return once all its workers have loaded the site; False when it ended before."""
-        return any(count == int(workers) for count, workers in enumerate(self._said, start=1))
+    def announced(self) -> Iterator[tuple[int, int]]:
+        """Yield number and process id of each worker that has loaded the site, until the server has ended."""
+        for line in self._said:
+            worker, pid = line.split()
+            yield int(worker), int(pid)
 
     def retire(self) -> None:
         """Let it take no new connections, and end in a while."""
@@ -77,8 +81,9 @@ class Server:
 class Supervisor:
     """The process that an init system knows; `run()` serves until told to end."""
 
-    def __init__(self, listener: socket.socket, *, drain_seconds: float, drain_file: Path) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Listeners, *, workers: int, drain_seconds: float, drain_file: Path) -> None:
+        self._listeners = listeners
+        self._workers = workers
         self._drain_seconds = drain_seconds
         self._drain_file = drain_file
         # Signals, timers and threads that wait for a server only put orders here: one thread obeys them.
@@ -109,14 +114,43 @@ class Supervisor:
         signal.signal(number, lambda *_: self._orders.put(order))
 
     def _start(self) -> Server:
-        server = Server(self._listener)
+        server = Server(self._listeners, self._workers)
         self._running.append(server)
-        threading.Thread(target=self._await, args=(server,), daemon=True).start()
+        threading.Thread(target=self._listen_to, args=(server,), daemon=True).start()
         return server
 
-    def _await(self, server: Server) -> None:
-        if server.comes_up():
-            self._orders.put(partial(self._is_up, server))
+    def _listen_to(self, server: Server) -> None:
+        for worker, pid in server.announced():
+            self._orders.put(partial(self._worker_is_up, server, worker, pid))
+
+    def _worker_is_up(self, server: Server, worker: int, pid: int) -> None:
+        server.workers[worker] = pid
+        threading.Thread(target=self._watch, args=(server, worker, pid), daemon=True).start()
+        if server is self._serving:
+            self._listeners.lead_to(server.workers)
+        elif server is self._successor and len(server.workers) == self._workers:
+            self._take_over(server)
+
+    def _watch(self, server: Server, worker: int, pid: int) -> None:
+        if sys.platform != "linux":
+            return  # There all workers accept from one socket.
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            pass
+        else:
+            ended = select.poll()
+            ended.register(handle)
+            ended.poll()
+            os.close(handle)
+        self._orders.put(partial(self._worker_has_ended, server, worker, pid))
+
+    def _worker_has_ended(self, server: Server, worker: int, pid: int) -> None:
+        if server.workers.get(worker) == pid:
+            del server.workers[worker]
+            if server is self._serving and not self._ending:
+                logger.error("worker %d, process %d, ended by itself", worker + 1, pid)
+                self._listeners.lead_to(server.workers)
 
     def _after(self, seconds: float, order: Order) -> None:
         timer = threading.Timer(seconds, self._orders.put, [order])
@@ -133,12 +167,12 @@ class Supervisor:
         logger.info("server %d is to be replaced by server %d", self._pid(), self._successor.pid)
         self._after(_COMES_UP_WITHIN, partial(self._is_late, self._successor))
 
-    def _is_up(self, server: Server) -> None:
-        if server is not self._successor or self._serving is None:
-            return
-        logger.info("server %d has taken over from server %d", server.pid, self._serving.pid)
-        self._serving.retire()
-        self._serving, self._successor = server, None
+    def _take_over(self, server: Server) -> None:
+        old, self._serving, self._successor = self._serving, server, None
+        self._listeners.lead_to(server.workers)
+        if old is not None:
+            logger.info("server %d has taken over from server %d", server.pid, old.pid)
+            old.retire()
         self._once_more()
 
     def _is_late(self, server: Server) -> None:
@@ -177,7 +211,7 @@ class Supervisor:
         self._after(self._drain_seconds, self._retire_all)
 
     def _retire_all(self) -> None:
-        self._listener.close()
+        self._listeners.close()
         for server in self._running:
             server.retire()
 

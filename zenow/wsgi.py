@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from resilience.tiers.static.keeping import prepare
-from zenow.handover import Handover, Retiring, Wsgi
+from zenow.handover import Wsgi
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
@@ -37,10 +37,3 @@ application = without_process_environment(get_wsgi_application())
 import_module(settings.ROOT_URLCONF)
 # Whoever starts in the middle of an outage has something to answer with.
 prepare()
-
-handover = Handover.inherited()
-if handover is not None:
-    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS)
-    application = retiring.closing(application)
-    retiring.watch()
-    handover.announce(settings.WEB_CONCURRENCY)

@@ -68,6 +68,22 @@ class TestReplacing:
             site.stop_signal = signal.SIGINT  # Nobody needs to be drained.
 
 
+class TestDeadWorker:
+    def test_gets_no_connections_until_there_is_another(self) -> None:
+        with SiteServer(workers=2) as site:
+            (server,) = site.servers()
+            eventually(lambda: site.log.read_text().count("Started worker") == 2, site)
+            dead = site.workers()[0]
+            os.kill(server, signal.SIGSTOP)  # It starts no other one.
+            os.kill(dead, signal.SIGKILL)
+            eventually(lambda: f"process {dead}, ended" in site.log.read_text(), site)
+            # In the dead one's queue they would wait until their time is out.
+            assert {site.get("/api/health").status for _ in range(12)} == {200}
+            os.kill(server, signal.SIGCONT)
+            eventually(lambda: dead not in site.workers() and len(site.workers()) == 2, site)
+            assert {site.get("/api/health").status for _ in range(12)} == {200}
+
+
 class TestEnding:
     def test_drains_first_and_at_once_when_told_twice(self) -> None:
         with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
