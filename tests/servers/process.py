@@ -156,7 +156,7 @@ class ServerProcess(ABC):
     def _signal_all(self, number: signal.Signals) -> None:
         if not self.running:
             return
-        for pid in [self.pid, *_descendants(self.pid)]:
+        for pid in [self.pid, *descendants(self.pid)]:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -173,7 +173,7 @@ def children_of(pid: int) -> list[int]:
     return _families().get(pid, [])
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return the ids of all processes below this one."""
     families = _families()
     found: list[int] = []
