@@ -11,6 +11,7 @@ from resilience.observe.reading import FromJournal
 from resilience.primitives.store import Fault
 
 _EVENTS = 60
+_MINUTES = 60
 # The journal is read at most so often, in seconds, however many look at the board.
 _READ_EVERY = 5.0
 
@@ -64,7 +65,8 @@ def _from_journal() -> dict[str, Any]:
     if now - at >= _READ_EVERY:
         reading = FromJournal()
         known = {
-            "answers": history.answers_per_minute(60, reading=reading),
+            "answers": history.answers_per_minute(_MINUTES, reading=reading),
+            "rates": history.failure_rates_per_minute(registry.breakers(), _MINUTES, reading=reading),
             "events": [_shown(event) for event in reading.recent(_EVENTS, "", "")],
         }
         _read = now, known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,24 +69,45 @@ def answers_per_minute(minutes: int = 60, *, reading: Reading | None = None) -> 
     A minute in which nothing was answered, or nobody counted, has an empty `answers`. `reading` is asked
     alone, where the caller cannot wait for the database.
     """
-    last = int(time.time() // 60)
-    first = last - minutes + 1
-    rows: dict[int, dict[str, int]] = {minute: {} for minute in range(first, last + 1)}
+    first = int(time.time() // 60) - minutes + 1
+    rows: dict[int, dict[str, int]] = {minute: {} for minute in range(first, first + minutes)}
+    for minute, name, grown in _grown(first, "responses|", reading):
+        row, source = rows.get(minute, {}), name.partition("|")[2]
+        row[source] = row.get(source, 0) + grown
+    return [{"minute": iso(minute * 60), "answers": row} for minute, row in rows.items()]
+
+
+def failure_rates_per_minute(
+    services: Iterable[str], minutes: int = 60, *, reading: Reading | None = None
+) -> dict[str, list[float | None]]:
+    """Return the percentage of calls that failed or were slow in each of the last minutes, oldest first.
+
+    None for a minute in which nothing was called, or nobody counted. `reading` as in `answers_per_minute`.
+    """
+    first = int(time.time() // 60) - minutes + 1
+    calls: dict[str, list[dict[str, int]]] = {name: [{} for _ in range(minutes)] for name in services}
+    for minute, name, grown in _grown(first, "calls|", reading):
+        labels = name.split("|")
+        if len(labels) == 4 and labels[1] in calls and 0 <= minute - first < minutes:
+            ended = calls[labels[1]][minute - first]
+            ended[labels[3]] = ended.get(labels[3], 0) + grown
+    return {name: [_rates([ended])["error_rate"] for ended in found] for name, found in calls.items()}
+
+
+def _grown(first: int, prefix: str, reading: Reading | None) -> Iterator[tuple[int, str, int]]:
+    """Yield by how much counters grew, and in which minute, from the minute `first` on."""
 
     def ask(place: Reading) -> list[Count]:
-        return list(place.counts(first * 60.0, "responses|"))
+        return list(place.counts(first * 60.0, prefix))
 
     counts = read(ask)[0] if reading is None else ask(reading)
     seen: dict[tuple[str, str, str], int] = {}
     for at, series, before, total in counts:
         # Whoever wrote it down, and how often: what was there already is not counted again.
         grown = total - max(before, seen.get(series, 0))
-        row = rows.get(int(at // 60))
-        if grown > 0 and row is not None:
-            source = series[2].partition("|")[2]
-            row[source] = row.get(source, 0) + grown
+        if grown > 0:
             seen[series] = total
-    return [{"minute": iso(minute * 60), "answers": row} for minute, row in rows.items()]
+            yield int(at // 60), series[2], grown
 
 
 def table(span: str | float = "day") -> str:

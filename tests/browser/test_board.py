@@ -1,6 +1,7 @@
 """The board in a browser: alive, from the keyboard, and with everything down."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -50,6 +51,22 @@ class TestLive:
         expect(card(page, "external_api")).to_contain_text("a drill")
         expect(page.locator("#events")).to_contain_text("a drill", timeout=10_000)
         assert page.evaluate("window.loadedOnce")
+
+    def test_draws_the_failure_rate_of_the_hour_before_it_was_opened(
+        self, sign_in: Open, site: Running
+    ) -> None:
+        write = "import time; from resilience.observe import events\n"
+        for minutes, calls, failures in ((40, (0, 10), (0, 0)), (39, (10, 11), (0, 3))):
+            counters = [["calls|auth|login|success", *calls], ["calls|auth|login|failure", *failures]]
+            line = {"kind": "minute", "store": "of before", "counters": counters}
+            write += f"events.write({line}, at=time.time() - {minutes * 60})\n"
+        assert site.site.manage("shell", "-c", write).returncode == 0
+        page = sign_in("ada", BOARD)
+        line = card(page, "auth").locator(".line")
+        # Two minutes side by side, of no failures and of three in four; then a gap, and now.
+        expect(line).to_have_attribute(
+            "d", re.compile(r"^M\S+,46.0L\S+,13.0h.01M240.0,46.0h.01$"), timeout=15_000
+        )
 
     def test_says_so_when_the_server_does_not_answer_and_goes_on(self, sign_in: Open) -> None:
         page = sign_in("ada", BOARD)

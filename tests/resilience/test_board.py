@@ -140,7 +140,10 @@ class TestAnswers:
         found = by_ada.get(state).json()
         assert [one["name"] for one in found["breakers"]] == list(registry.breakers())
         assert len(found["answers"]) == 60
-        assert {"health", "breakers", "drills", "answers", "events"} == found.keys()
+        assert {name: len(minutes) for name, minutes in found["rates"].items()} == dict.fromkeys(
+            registry.breakers(), 60
+        )
+        assert {"health", "breakers", "rates", "drills", "answers", "events"} == found.keys()
 
 
 class TestDrills:

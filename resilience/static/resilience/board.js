@@ -2,13 +2,11 @@
 // ticks and what is being typed stay where they are.
 
 const EVERY = 2000;
-const POINTS = 60;
 const TIERS = {
   // Told apart by the colour-blind too (after Okabe and Ito); the legend says them in the same order.
   live: "#009e73", fresh: "#56b4e9", cached: "#f0e442", static: "#e69f00", mock: "#cc79a7",
   refused: "#d55e00", failed: "#5b2a86",
 }; // What is no read ("other") would only hide these.
-const rates = new Map();
 
 // The admin keeps the chosen theme here; "auto" is the system's.
 const theme = window.localStorage.getItem("theme");
@@ -44,7 +42,7 @@ const said = (one) => {
   return one.lastError ? `${one.lastError}, ${ago(one.lastErrorAt)} ago` : "No error yet";
 };
 
-function showBreaker(one) {
+function showBreaker(one, rates) {
   const card = document.querySelector(`[data-breaker="${CSS.escape(one.name)}"]`);
   if (!card) return;
   card.dataset.state = one.state;
@@ -55,14 +53,23 @@ function showBreaker(one) {
   text(field("since"), one.since ? ago(one.since) : "always");
   text(field("retryAfter"), one.isolated ? "none" : one.retryAfter ? `in ${lasting(one.retryAfter)}` : "–");
   text(field("note"), said(one));
-  const past = rates.get(one.name) || [];
-  past.push(one.failureRate);
-  rates.set(one.name, past.slice(-POINTS));
-  const step = 240 / (POINTS - 1);
-  const first = POINTS - rates.get(one.name).length;
-  const points = rates.get(one.name).map((rate, at) => `${((first + at) * step).toFixed(1)},${(46 - rate * 0.44).toFixed(1)}`);
-  card.querySelector("polyline").setAttribute("points", points.join(" "));
-  card.querySelector("polygon").setAttribute("points", `${(first * step).toFixed(1)},48 ${points.join(" ")} 240,48`);
+  showRates(card, rates[one.name] || [], one.failureRate);
+}
+
+// The last hour by minutes, then now: a line wherever something was called, with gaps where nothing was.
+function showRates(card, minutes, now) {
+  const point = (rate, at) => `${(at * 236 / Math.max(1, minutes.length)).toFixed(1)},${(46 - rate * 0.44).toFixed(1)}`;
+  const runs = [[]];
+  [...minutes, now].forEach((rate, at) => {
+    if (rate !== null) runs.at(-1).push(point(rate, at));
+    // What the last two minutes counted may not be written down yet.
+    else if (at < minutes.length - 2) runs.push([]);
+  });
+  const known = runs.filter((run) => run.length);
+  const draw = (name, paths) => card.querySelector(name).setAttribute("d", paths);
+  draw(".line", known.map((run) => `M${run.join("L")}h.01`).join(""));
+  draw(".area", known.map((run) => `M${run[0].split(",")[0]},48L${run.join("L")}V48Z`).join(""));
+  draw(".now", `M${point(now, minutes.length)}h.01`);
 }
 
 function showAnswers(minutes) {
@@ -165,7 +172,7 @@ async function update() {
     overall.dataset.overall = state.health.status;
     text(overall.querySelector('[data-field="message"]'), state.health.message);
     showDrills(state.drills);
-    state.breakers.forEach(showBreaker);
+    state.breakers.forEach((one) => showBreaker(one, state.rates));
     showAnswers(state.answers);
     showPools(state.health.pools);
     showEvents(state.events);

@@ -216,6 +216,21 @@ class TestRecent:
         assert len(history.recent(1)) == 1
 
 
+class TestFailureRatesPerMinute:
+    def test_are_of_all_operations_and_unknown_where_nothing_was_called(self, place: str) -> None:
+        counted(ago(300), calls__database__query__success=(0, 3))
+        counted(ago(180), calls__database__query__success=(3, 4), calls__database__query__failure=(0, 2))
+        counted(ago(180), calls__database__ping__slow=(0, 1))
+        counted(ago(180), calls__cache__get__answered=(0, 1), calls__cache__get__ignored=(0, 9))
+        copied()
+        rates = history.failure_rates_per_minute(["database", "cache", "auth"], 10)
+        assert [len(found) for found in rates.values()] == [10, 10, 10]
+        assert [rate for rate in rates["database"] if rate is not None] == [0.0, 75.0]
+        assert rates["database"].index(75.0) - rates["database"].index(0.0) == 2
+        assert [rate for rate in rates["cache"] if rate is not None] == [0.0]
+        assert set(rates["auth"]) == {None}
+
+
 class TestAnswersPerMinute:
     def test_has_a_row_for_each_minute(self, place: str) -> None:
         counted(ago(120), responses__live=(0, 5))
