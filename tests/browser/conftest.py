@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, RedisServer
 from tests.servers.site import SiteServer
 
 CHROMIUM = shutil.which("chromium")
@@ -32,6 +32,7 @@ User.objects.create_user("linus", password={PASSWORD!r}, is_staff=True)
 class Running(NamedTuple):
     site: SiteServer
     postgres: PostgresServer
+    redis: RedisServer
 
     @property
     def url(self) -> str:
@@ -43,16 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip where there is no browser, save in CI; leave time for what the first test of a file starts."""
     for item in items:
         if "/tests/browser/" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(120))
+            item.add_marker(pytest.mark.timeout(300))
             if CHROMIUM is None and "CI" not in os.environ:
                 item.add_marker(pytest.mark.skip(reason="chromium is not installed"))
 
 
 @contextmanager
 def running_site() -> Iterator[Running]:
-    """Start two workers on a PostgreSQL with a catalogue and three members of staff."""
-    with PostgresServer() as postgres:
-        site = SiteServer(DATABASE_URL=postgres.url, OPS_TOKEN=TOKEN)
+    """Start two workers on a PostgreSQL and a Redis with a catalogue and three members of staff."""
+    with PostgresServer() as postgres, RedisServer() as redis:
+        site = SiteServer(DATABASE_URL=postgres.url, REDIS_URL=redis.url, OPS_TOKEN=TOKEN)
         fixtures = [f"fixtures/{name}.json" for name in ("categories", "fields", "courses")]
         for command in (
             ["migrate", "--verbosity=0"],
@@ -64,7 +65,7 @@ def running_site() -> Iterator[Running]:
             done = site.manage(*command)
             assert done.returncode == 0, done.stderr
         with site:
-            yield Running(site, postgres)
+            yield Running(site, postgres, redis)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,9 @@ def running() -> Iterator[Running]:
 @pytest.fixture
 def site(running: Running) -> Running:
     """The site, well and without orders when a test begins."""
-    running.postgres.start()
+    for server in (running.postgres, running.redis):
+        server.thaw()
+        server.start()
     assert running.site.manage("breakers", "reset", "--reason", "a test begins").returncode == 0
     return running
 
@@ -145,3 +148,9 @@ def violations(page: Page) -> list[str]:
         f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes'][:3]]}"
         for one in found["violations"]
     ]
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep what the page looks like, for people, where the variable SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
