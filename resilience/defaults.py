@@ -119,6 +119,9 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "DRILLS": Setting(False, "whether faults may be injected"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),
+    "DRILL_SIGN_IN": Setting(
+        {}, "where `manage.py drill --user` signs in (`sign_in`) and exchanges a refresh token (`refresh`)"
+    ),
     "BREAKERS": Setting(BREAKERS, "the circuit breakers, by name"),
     "BULKHEADS": Setting(BULKHEADS, "the pools of a process, by name; a view names its own by `@pool`"),
     "DEADLINES": Setting({}, "those that are not as below, by name"),

@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -45,11 +45,15 @@ class Load:
     """Ask for `paths` in turn, `rate` times a second, from entering the block until leaving it.
 
     Time is measured from when a request was due, so that a slow server cannot hide its slowness by slowing
-    down those who ask it (Gil Tene's "coordinated omission").
+    down those who ask it (Gil Tene's "coordinated omission"). Each request carries the access token of the
+    moment, if there is one.
     """
 
-    def __init__(self, url: str, paths: Sequence[str], *, rate: float) -> None:
+    def __init__(
+        self, url: str, paths: Sequence[str], *, rate: float, token: Callable[[], str] = lambda: ""
+    ) -> None:
         self._url = url
+        self._token = token
         self._paths = paths
         self._rate = rate
         self._stop = threading.Event()
@@ -90,7 +94,7 @@ class Load:
                 number += 1
 
     def _ask(self, path: str, due: float) -> None:
-        status, headers, body = get(self._url, path)
+        status, headers, body = send(self._url, path, token=self._token())
         answer = Answer(
             at=due,
             seconds=self.elapsed() - due,
@@ -103,13 +107,21 @@ class Load:
             self._answers.append(answer)
 
 
-def get(url: str, path: str) -> tuple[int, dict[str, str], bytes]:
-    """Ask once, on a connection of its own; status 0, without headers, where no answer comes."""
+def send(
+    url: str, path: str, *, body: bytes | None = None, token: str = ""
+) -> tuple[int, dict[str, str], bytes]:
+    """Ask once, on a connection of its own; status 0, without headers, where no answer comes.
+
+    A `body` is JSON, and posted; `token` is an access token.
+    """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)
     try:
-        connection.request("GET", parts.path.rstrip("/") + path, headers={"User-Agent": "drill"})
+        own = {"User-Agent": "drill"}
+        own |= {"Authorization": f"Bearer {token}"} if token else {}
+        own |= {} if body is None else {"Content-Type": "application/json"}
+        connection.request("GET" if body is None else "POST", parts.path.rstrip("/") + path, body, own)
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
         return response.status, headers, response.read(_LONGEST)

@@ -23,3 +23,5 @@ class Plan:
     paths: Sequence[str]
     rate: float = 20.0
     around: float = 10.0
+    user: str = ""
+    """Who signs in meanwhile; nobody does when it is empty."""

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
 
 from resilience.drills.run import Result
 
-_WIDTH, _HEIGHT = 900, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 110, 10, 24, 24
+_WIDTH, _HEIGHT = 900, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 90, 10, 46, 24
 _ROW = 26
 
-_COLOURS = {"live": "#1a7f37", "cached": "#2563eb", "static": "#d97706", "mock": "#9333ea", "none": "#6b7280"}
-_FAILED = "#b42318"
-_STATES = {"CLOSED": "#1a7f37", "HALF_OPEN": "#d97706", "OPEN": "#b42318"}
+# Told apart by the colour-blind too (after Okabe and Ito), and legible on light and dark.
+_COLOURS = {"live": "#009e73", "cached": "#56b4e9", "static": "#e69f00", "mock": "#cc79a7", "none": "#8a94a0"}
+_FAILED = "#d5341f"
+_STATES = {"CLOSED": "#009e73", "HALF_OPEN": "#e69f00", "OPEN": "#d5341f"}
 
 
 def latencies(result: Result) -> str:
-    """Plot each answer's time, on a scale of 0 to the slowest."""
-    top = max((answer.seconds for answer in result.answers), default=0.0) or 1.0
+    """Plot each answer's time, on a scale that the slowest fits into."""
+    top = _round(max((answer.seconds for answer in result.answers), default=0.0) or 1.0)
     dots = [
-        f'<circle cx="{_x(result, each.at)}" cy="{_y(each.seconds / top)}" r="2" '
-        f'fill="{_colour(each.source)}" fill-opacity=".6"/>'
+        f'<circle cx="{_x(result, each.at)}" cy="{_y(each.seconds / top)}" r="2.5" '
+        f'fill="{_colour(each.source)}" fill-opacity=".75"/>'
         for each in result.answers
     ]
     return _plot(result, _HEIGHT, [*_scale(top, "s"), *dots, *_legend(e.source for e in result.answers)])
@@ -33,11 +35,11 @@ def rates(result: Result) -> str:
     seconds: dict[int, Counter[str]] = {}
     for answer in result.answers:
         seconds.setdefault(int(answer.at), Counter())[answer.source] += 1
-    top = max((found.total() for found in seconds.values()), default=1)
+    top = _round(max((found.total() for found in seconds.values()), default=1))
     bars = []
     for second, found in seconds.items():
         below = 0
-        for source, count in sorted(found.items()):
+        for source, count in sorted(found.items(), key=lambda item: _rank(item[0])):
             low, high = _y(below / top), _y((below + count) / top)
             width = max(1.0, round(_x(result, min(second + 1, result.length)) - _x(result, second) - 1, 1))
             bars.append(
@@ -73,7 +75,9 @@ def _plot(result: Result, height: int, marks: Iterable[str]) -> str:
     bottom = height - _BOTTOM
     shade = (
         f'<rect x="{begin}" y="{_TOP}" width="{round(end - begin, 1)}" height="{bottom - _TOP}" '
-        'fill="#b42318" fill-opacity=".08"/>'
+        'fill="#d5341f" fill-opacity=".1"/>'
+        f'<text x="{(begin + end) / 2:.1f}" y="{_TOP - 8}" text-anchor="middle">'
+        f"{escape(result.plan.kind)}</text>"
     )
     step = next(each for each in (1, 2, 5, 10, 20, 50, 100, 200, 500, 5_000) if result.length / each <= 12)
     times = [
@@ -88,7 +92,7 @@ def _scale(top: float, unit: str) -> list[str]:
     marks = []
     for part in (0.0, 0.5, 1.0):
         y = _y(part)
-        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         marks.append(
             f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{f"{part * top:.3g} {unit}".strip()}</text>'
         )
@@ -96,16 +100,28 @@ def _scale(top: float, unit: str) -> list[str]:
 
 
 def _legend(sources: Iterable[str]) -> list[str]:
-    return _keys({source: _colour(source) for source in sorted(set(sources))})
+    return _keys({source: _colour(source) for source in sorted(set(sources), key=_rank)})
 
 
 def _keys(colours: dict[str, str]) -> list[str]:
     marks = []
-    for number, (name, colour) in enumerate(colours.items()):
-        x = _LEFT + 90 * number
-        marks.append(f'<rect x="{x}" y="6" width="10" height="10" fill="{colour}"/>')
-        marks.append(f'<text x="{x + 14}" y="15">{escape(name)}</text>')
+    x = _LEFT
+    for name, colour in colours.items():
+        marks.append(f'<rect x="{x}" y="6" width="10" height="10" rx="2" fill="{colour}"/>')
+        marks.append(f'<text x="{x + 15}" y="15">{escape(name)}</text>')
+        x += 45 + 7 * len(name)
     return marks
+
+
+def _round(top: float) -> float:
+    """Return the next number from here whose half is easily read."""
+    size = 10.0 ** math.floor(math.log10(top))
+    return next(part * size for part in (1, 2, 3, 4, 6, 8, 10) if part * size >= top * 0.999)
+
+
+def _rank(source: str) -> tuple[int, str]:
+    """Return the place of a source: as they are tried, then what is none."""
+    return (list(_COLOURS).index(source) if source in _COLOURS else len(_COLOURS), source)
 
 
 def _x(result: Result, at: float) -> float:

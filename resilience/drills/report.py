@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections import Counter
 from collections.abc import Sequence
@@ -14,19 +15,38 @@ from typing import Any
 
 import django
 
+from resilience import faults
 from resilience.drills import plots
 from resilience.drills.load import Answer
 from resilience.drills.run import Result
 from resilience.drills.verdict import Objective
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse }
-td, th { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top }
-.met { color: #1a7f37 } .missed { color: #b42318; font-weight: bold }
-svg { width: 100%; height: auto; background: #fafafa }
-svg text { font: 11px system-ui, sans-serif; fill: #555 }
+:root { color-scheme: light dark; --ground: light-dark(#f4f6f8, #10161c); --paper: light-dark(#fff, #18212a);
+  --line: light-dark(#d5dce2, #2f3b46); --ink: light-dark(#1c2733, #e6ebf0);
+  --quiet: light-dark(#55626f, #a3b0bc); --good: light-dark(#1d7a46, #5fce91);
+  --bad: light-dark(#b3261e, #ff8a80) }
+* { box-sizing: border-box }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); margin: 0 }
+main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem }
+header { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem 1rem }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.05rem; margin: 0 0 .6rem }
+p { margin: .4rem 0; overflow-wrap: anywhere } .quiet { color: var(--quiet) }
+.verdict { font-weight: 600; border: 1px solid currentColor; border-radius: 99px; padding: .1rem .8rem }
+.met { color: var(--good) } .missed { color: var(--bad); font-weight: 600 }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1rem }
+.facts { margin: 1rem 0 }
+.facts div, section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px }
+.facts div, section { padding: 1rem } .facts dt { color: var(--quiet); font-size: .85rem }
+.facts dd { margin: 0; font-size: 1.35rem; font-weight: 600 }
+section { margin: 1rem 0 } .wide { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+td, th { text-align: left; padding: .35rem 1rem .35rem 0; vertical-align: top }
+td, th { border-top: 1px solid var(--line) } .figures td { white-space: nowrap }
+tr:first-child > * { border-top: 0 } th { font-weight: 400; color: var(--quiet); font-size: .85rem }
+td:last-child { padding-right: 0 }
+.plot svg { display: block; width: 100%; min-width: 40rem; height: auto }
+svg text { font: 11px system-ui, sans-serif; fill: var(--quiet) } svg line { stroke: var(--line) }
 """
 
 
@@ -58,6 +78,7 @@ def as_json(result: Result, objectives: Sequence[Objective]) -> dict[str, Any]:
         "met": result.met,
         "phases": {name: summary(answers) for name, answers in phases(result).items()},
         "states": result.states,
+        "sign_ins": [asdict(attempt) for attempt in result.sign_ins],
         "answers": [asdict(answer) for answer in result.answers],
     }
 
@@ -66,50 +87,80 @@ def as_html(result: Result, objectives: Sequence[Objective]) -> str:
     """Return the page."""
     plan = result.plan
     passed = all(objective.met for objective in objectives)
-    verdict = '<span class="met">passed</span>' if passed else '<span class="missed">not passed</span>'
-    about = (
-        f"{_iso(result)}; {plan.rate:g} reads per second of {plan.url}; fault “{plan.kind}” on "
-        f"{100 * plan.share:g} % of the calls for {plan.seconds:g} s"
-        + (f", {plan.delay:g} s each" if plan.kind in ("latency", "flap") else "")
-        + f"; {_versions()}"
-    )
+    names = escape(", ".join(plan.names))
     parts = [
-        f"<h1>Drill: {escape(', '.join(plan.names))} — {verdict}</h1>",
-        f"<p>{escape(about)}</p>",
-        "<h2>Objectives</h2>",
-        _table(
-            ["objective", "measured", ""],
-            [
+        f"<header><h1>Drill: {names}</h1>{_verdict(passed, 'passed', 'not passed', 'verdict ')}</header>",
+        f'<p class="quiet">{escape(_about(result))}</p>',
+        '<dl class="facts">'
+        + "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(result)
+        )
+        + "</dl>",
+        _section(
+            "Objectives",
+            _table(
+                ["objective", "measured", ""],
                 [
-                    escape(each.name),
-                    escape(each.measured),
-                    '<span class="met">met</span>' if each.met else '<span class="missed">missed</span>',
-                ]
-                for each in objectives
-            ],
+                    [escape(each.name), escape(each.measured), _verdict(each.met, "met", "missed")]
+                    for each in objectives
+                ],
+            ),
         ),
-        "<h2>Answers</h2>",
-        _table(
-            ["phase", "reads", "p50", "p99", "slowest", "sources"],
-            [
-                [escape(name), *map(escape, shown(summary(answers)))]
-                for name, answers in phases(result).items()
-            ],
+        _section(
+            "Answers",
+            _figures(
+                ["phase", "reads", "p50", "p99", "slowest", "sources"],
+                [
+                    [escape(name), *map(escape, shown(summary(answers)))]
+                    for name, answers in phases(result).items()
+                ],
+            ),
         ),
-        "<h2>How long each answer took, by its source</h2>",
-        plots.latencies(result),
-        "<h2>Answers per second, by their source</h2>",
-        plots.rates(result),
-        "<h2>State of the breakers</h2>",
-        plots.states(result),
-        f"<p>Paths: {', '.join(f'<code>{escape(path)}</code>' for path in plan.paths)}</p>",
+    ]
+    if plan.user:
+        rows = [[escape(name), *map(escape, cells)] for name, cells in sign_ins(result).items()]
+        parts.append(_section("Sign-ins", _figures(["phase", "sign-ins", "slowest", "answers"], rows)))
+    parts += [
+        _section("How long each answer took, by its source", _plot(plots.latencies(result))),
+        _section("Answers per second, by their source", _plot(plots.rates(result))),
+        _section("State of the breakers", _plot(plots.states(result))),
+        f'<p class="quiet">Read: {", ".join(f"<code>{escape(path)}</code>" for path in plan.paths)}</p>',
     ]
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
-        f"<title>Drill: {escape(', '.join(plan.names))}</title><style>{_STYLE}</style>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Drill: {names}</title><style>{_STYLE}</style>\n<main>\n"
         + "\n".join(parts)
-        + "\n</html>\n"
+        + "\n</main></html>\n"
     )
+
+
+def _about(result: Result) -> str:
+    plan = result.plan
+    what = f"fault “{plan.kind}” for {plan.seconds:g} s"
+    if plan.kind in faults.REAL:
+        what += " on the real server"
+    else:
+        what += f" on {100 * plan.share:g} % of the calls"
+    if plan.kind in ("latency", "flap"):
+        what += f", {plan.delay:g} s each"
+    return f"{_iso(result)} · {what} · {plan.rate:g} reads per second of {plan.url} · {_versions()}"
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    """Return what one wants to know first."""
+    good = sum(answer.status == 200 for answer in result.answers)
+    slowest = max((answer.seconds for answer in result.answers), default=0.0)
+    return [
+        ("reads answered by 200", _share(good, len(result.answers))),
+        ("slowest read", f"{slowest:.2f} s"),
+        ("calls that met the fault", f"{sum(result.met.values())}"),
+        ("closed again after", "not in time" if result.recovered is None else f"{result.recovered:.1f} s"),
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.4g} %" if whole else "none"
 
 
 def phases(result: Result) -> dict[str, list[Answer]]:
@@ -120,6 +171,20 @@ def phases(result: Result) -> dict[str, list[Answer]]:
         "during": [each for each in result.answers if begin <= each.at < end],
         "after": [each for each in result.answers if each.at >= end],
     }
+
+
+def sign_ins(result: Result) -> dict[str, list[str]]:
+    """Return, by phase, how many sign-ins there were, the slowest, and how they were answered."""
+    begin, end = result.fault
+    spans = {"before": (0.0, begin), "during": (begin, end), "after": (end, math.inf)}
+    found = {}
+    for name, (first, last) in spans.items():
+        attempts = [each for each in result.sign_ins if first <= each.at < last]
+        statuses = sorted(Counter(each.status for each in attempts).items())
+        slowest = max((each.seconds for each in attempts), default=0.0)
+        told = ", ".join(f"{status or 'no answer'}: {count}" for status, count in statuses)
+        found[name] = [str(len(attempts)), f"{1000 * slowest:.0f} ms", told]
+    return found
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, Any]:
@@ -141,6 +206,22 @@ def shown(said: dict[str, Any]) -> list[str]:
         *(f"{1000 * said[name]:.0f} ms" for name in ("p50", "p99", "slowest")),
         ", ".join(f"{source}: {count}" for source, count in said["sources"].items()),
     ]
+
+
+def _section(title: str, body: str) -> str:
+    return f'<section><h2>{escape(title)}</h2><div class="wide">{body}</div></section>'
+
+
+def _plot(svg: str) -> str:
+    return f'<div class="plot">{svg}</div>'
+
+
+def _verdict(good: bool, yes: str, no: str, also: str = "") -> str:
+    return f'<span class="{also}{"met" if good else "missed"}">{yes if good else no}</span>'
+
+
+def _figures(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f'<div class="figures">{_table(head, rows)}</div>'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

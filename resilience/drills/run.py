@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -11,6 +12,7 @@ from resilience import conf, registry
 from resilience.drills.fault import RESTART_WITHIN, Target, broken
 from resilience.drills.load import Answer, Load
 from resilience.drills.plan import Plan
+from resilience.drills.sign_in import Attempt, SignIns
 from resilience.primitives import State
 
 GRACE = 1.0
@@ -18,6 +20,8 @@ GRACE = 1.0
 
 # How often the breakers are looked at, in seconds.
 _STEP = 0.05
+# Sign-ins by password in a fault: they open the breaker; with one before and one after they stay below five.
+_PASSWORDS = 3
 _TROUBLES = ("failure", "slow")
 
 
@@ -31,6 +35,7 @@ class Result:
     fault: tuple[float, float] = (0.0, 0.0)
     length: float = 0.0
     answers: list[Answer] = field(default_factory=list)
+    sign_ins: list[Attempt] = field(default_factory=list)
     states: list[tuple[float, str, str]] = field(default_factory=list)
     """Each change of a breaker, and what it was at first: time, name, state."""
     recovered: float | None = None
@@ -63,19 +68,23 @@ def run(
     say: Callable[[str], None],
     halt: Event,
     target: Target | None = None,
+    sign_ins: SignIns | None = None,
 ) -> Result:
     """Do it; `tell` hears of each second, `say` what an operator has to do. The fault ends before all else.
 
     Raises KeyboardInterrupt soon after `halt` was set, and what `broken` raises.
     """
     result = Result(plan=plan, at=time.time())
-    with Load(plan.url, plan.paths, rate=plan.rate) as load:
+    token = (lambda: sign_ins.access_token) if sign_ins is not None else str
+    with Load(plan.url, plan.paths, rate=plan.rate, token=token) as load, sign_ins or nullcontext():
         eye = _Eye(result, load, tell, halt)
         eye.watch("before", lambda: load.elapsed() >= plan.around)
         before = {name: _troubles(name) for name in plan.names}
         with broken(plan, who=who, target=target, say=say) as repaired:
             began = load.elapsed()
             over = began + plan.seconds
+            if sign_ins is not None:
+                sign_ins.by_password(_PASSWORDS)
             eye.watch("fault", lambda: load.elapsed() >= over)
             eye.watch("fault", lambda: repaired() or load.elapsed() >= over + RESTART_WITHIN)
         ended = load.elapsed()
@@ -85,9 +94,14 @@ def run(
         eye.watch("after", lambda: _closed(plan.names) or load.elapsed() > ended + longest)
         if _closed(plan.names):
             result.recovered = load.elapsed() - ended
+        if sign_ins is not None:
+            sign_ins.by_password(1)
+            tried = len(sign_ins.attempts()) + 1  # One may be under way.
+            eye.watch("after", lambda: len(sign_ins.attempts()) > tried)
         eye.watch("after", lambda: load.elapsed() >= ended + plan.around)
     result.length = load.elapsed()
     result.answers = sorted(load.answers(), key=lambda answer: answer.at)
+    result.sign_ins = sign_ins.attempts() if sign_ins is not None else []
     return result
 
 

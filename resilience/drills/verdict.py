@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resilience.drills.run import GRACE, Result, interval
+from resilience.drills.sign_in import Attempt
 
 SLOWEST = 2.5
 """Seconds that the slowest read may take: a budget of 2 s, and what a busy machine adds."""
+SLOWEST_WRITE = SLOWEST + 1.5
+"""The same of what writes, as a sign-in does: its COMMIT has time of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,8 @@ def judge(result: Result) -> list[Objective]:
         ),
         Objective(
             name="every degraded answer says so",
-            measured=f"{len(wrong)} do not" + (f"; first: {wrong[0].mislabelled}" if wrong else ""),
+            measured=f"{len(wrong)} of {len(answers)} do not"
+            + (f"; first: {wrong[0].mislabelled}" if wrong else ""),
             met=not wrong,
         ),
         Objective(
@@ -55,4 +59,38 @@ def judge(result: Result) -> list[Objective]:
             + ", ".join(f"{count} of {name}" for name, count in result.met.items()),
             met=any(result.met.values()),
         ),
+        *(_of_sign_ins(result) if result.plan.user else []),
     ]
+
+
+def _of_sign_ins(result: Result) -> list[Objective]:
+    attempts = result.sign_ins
+    wrong = [each for each in attempts if not _is_honest(each)]
+    slowest = max((each.seconds for each in attempts), default=0.0)
+    reads = [each for each in result.answers if each.status == 200]
+    by = f"; first: {wrong[0].status} by {wrong[0].how} at {wrong[0].at:.1f} s" if wrong else ""
+    last = attempts[-1].status if attempts else 0
+    return [
+        Objective(
+            name="every sign-in is answered by 200, or by 503 (a limit: 429) with Retry-After, never by 401",
+            measured=f"{len(attempts) - len(wrong)} of {len(attempts)}{by}",
+            met=bool(attempts) and not wrong,
+        ),
+        Objective(
+            name=f"the slowest sign-in takes less than {SLOWEST_WRITE:g} s",
+            measured=f"{slowest:.2f} s",
+            met=slowest < SLOWEST_WRITE,
+        ),
+        Objective(
+            name="whoever has signed in reads on",
+            measured=f"{len(reads)} of {len(result.answers)} reads with an access token",
+            met=bool(reads) and len(reads) == len(result.answers),
+        ),
+        Objective(
+            name="sign-in works again at the end", measured=f"the last is answered {last}", met=last == 200
+        ),
+    ]
+
+
+def _is_honest(attempt: Attempt) -> bool:
+    return attempt.status == 200 or (attempt.status in (429, 503) and attempt.retry_after)

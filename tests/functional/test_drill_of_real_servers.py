@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.functional.drill_reports import missed
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.site import ROOT, SiteServer
 
-# How fast all this was is for calm machines; what is asked here is what happened.
-TIMED = ("the slowest", "all breakers are closed again")
 SHORT = ["--seconds=3", "--around=1", "--rate=10", "--path=/api/fields?page_size={n}"]
 LONG = ["--seconds=600", *SHORT[1:]]
 
@@ -90,15 +89,10 @@ def wait_for(drill: subprocess.Popen[str], sign: str) -> None:
     raise AssertionError("".join(lines))
 
 
-def missed(folder: Path) -> list[str]:
+def missed_of(folder: Path) -> list[str]:
     """Return which objectives the only report there has missed, but for those of time."""
     (path,) = folder.glob("*.json")
-    report: dict[str, Any] = json.loads(path.read_text())
-    return [
-        f"{one['name']}: {one['measured']}"
-        for one in report["objectives"]
-        if not one["met"] and not one["name"].startswith(TIMED)
-    ]
+    return missed(json.loads(path.read_text()))
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
@@ -128,7 +122,7 @@ class TestFreeze:
             shown = drills(servers.site)
             wait_for(drill, "report ")
         assert shown["database"]["fault"] == "freeze"
-        assert missed(tmp_path) == []
+        assert missed_of(tmp_path) == []
         assert servers.postgres.answers()
         assert drills(servers.site) == {}
 
@@ -136,7 +130,7 @@ class TestFreeze:
         servers.site.manage(
             "drill", "cache", "--fault=freeze", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT
         )
-        assert missed(tmp_path) == []
+        assert missed_of(tmp_path) == []
         assert servers.redis.answers()
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -162,7 +156,7 @@ class TestKill:
             *("drill", "cache", "--fault=kill", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT),
             f"--restart={start} --pidfile {tmp_path / 'new'}",
         )
-        assert missed(tmp_path) == [], done.stdout
+        assert missed_of(tmp_path) == [], done.stdout
         assert servers.redis.answers()
         started = int((tmp_path / "new").read_text())
         assert started != killed
@@ -178,7 +172,7 @@ class TestKill:
             servers.postgres.kill()  # It knows now that it is dead.
             servers.postgres.start()
             wait_for(drill, "report ")
-        assert missed(tmp_path) == []
+        assert missed_of(tmp_path) == []
 
     def test_says_why_the_start_failed(self, servers: Servers, cache: Path, tmp_path: Path) -> None:
         done = servers.site.manage(

@@ -108,6 +108,7 @@ class TestRefused:
             (["database", "--fault=kill"], "wants --pid-file"),
             (["all", "--fault=freeze", "--pid-file=a"], "database or cache"),
             (["database", "--pid-file=a"], "kill and freeze alone"),
+            (["database", "--fault=kill", "--pid-file=a", "--user=b"], "injected alone"),
             (["database", "--fault=freeze", "--pid-file=a", "--restart=b"], "kill alone"),
             (["database", "--fault=kill", "--pid-file=a", "--restart='b"], "--restart is no command"),
         ],
@@ -118,6 +119,22 @@ class TestRefused:
         status, said = refusal(*given)
         assert status == 2
         assert why in said
+
+    def test_of_sign_in_without_anybody_who_signs_in(self, server: None, settings: LazySettings) -> None:
+        settings.RESILIENCE["BREAKERS"]["auth"] = {}
+        assert "--user NAME" in refusal("auth")[1]
+        assert "DRILL_SIGN_IN" in refusal("auth", "--user=ada")[1]
+
+    def test_of_sign_in_without_a_password(
+        self, readable: str, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        settings.RESILIENCE["DRILL_SIGN_IN"] = {"sign_in": "/token", "refresh": "/refresh"}
+        given = ["database", f"--url={readable}", "--path=/a", "--user=ada", f"--report={tmp_path}"]
+        monkeypatch.delenv("DRILL_PASSWORD", raising=False)
+        assert "DRILL_PASSWORD" in refusal(*given)[1]
+        monkeypatch.setenv("DRILL_PASSWORD", "s3cret")
+        status, said = refusal(*given)
+        assert (status, "ada cannot sign in before the drill" in said, "s3cret" in said) == (2, True, False)
 
     def test_for_a_file_that_names_no_server(self, readable: str, tmp_path: Path) -> None:
         (tmp_path / "pid").write_text(f"{os.getpid()}\n")

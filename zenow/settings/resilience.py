@@ -15,6 +15,8 @@ RESILIENCE: dict[str, Any] = {
         "/api/fields",
         "/api/categories",
     ],
+    # Where `manage.py drill --user` signs in: a username and a password, then a refresh_token, as JSON.
+    "DRILL_SIGN_IN": {"sign_in": "/api/auth/token", "refresh": "/api/auth/token/refresh"},
     # "classify" judges exceptions; "ping" asks all the time, "probe" once the open time is over, both by the
     # steward, off the way of requests. A probe that is not back within "permit_timeout" is given up.
     "BREAKERS": {

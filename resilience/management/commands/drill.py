@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import shlex
+import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from resilience.drills import load, report, run, server
 from resilience.drills.fault import Target
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result, Second
+from resilience.drills.sign_in import SignInError, SignIns
 from resilience.drills.turn import noted, turn
 from resilience.drills.verdict import judge
 from resilience.management.user import user
@@ -61,6 +65,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--delay", type=float, default=1.0, help="seconds: of a latency; of each half of a flap (1)"
         )
+        parser.add_argument(
+            "--user",
+            default="",
+            help="somebody to sign in meanwhile, by the password in DRILL_PASSWORD, else asked for; "
+            "needed for auth",
+        )
         parser.add_argument("--rate", type=float, default=20.0, help="reads per second (20)")
         parser.add_argument("--path", action="append", help="what is read; again for more (DRILL_PATHS)")
         parser.add_argument("--url", help="of the server (http://127.0.0.1:PORT)")
@@ -70,17 +80,21 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         plan = self._plan(options)
         folder = self._folder(options)
+        sign_ins = self._sign_ins(plan)
         with self._target(plan, options) as target:
             if target is not None:
                 self.stdout.write(
                     f"{target.server.program} (pid {target.server.pid}) meets the fault “{plan.kind}”"
                 )
-            result = self._run(plan, target)
+            result = self._run(plan, target, sign_ins)
         objectives = judge(result)
         self.stdout.write("")
-        for name, answers in report.phases(result).items():
-            reads, *times, sources = report.shown(report.summary(answers))
+        for name, seen in report.phases(result).items():
+            reads, *times, sources = report.shown(report.summary(seen))
             self.stdout.write(f"{name:6}  {reads:>5} reads  p50, p99, slowest {', '.join(times)}  {sources}")
+        if plan.user:
+            for name, (count, slowest, answers) in report.sign_ins(result).items():
+                self.stdout.write(f"{name:6}  {count:>5} sign-ins  slowest {slowest}  {answers}")
         self.stdout.write("")
         for objective in objectives:
             self.stdout.write(
@@ -95,11 +109,19 @@ class Command(BaseCommand):
             raise CommandError("the drill was not passed", returncode=1)
         self.stdout.write("passed")
 
-    def _run(self, plan: Plan, target: Target | None) -> Result:
+    def _run(self, plan: Plan, target: Target | None, sign_ins: SignIns | None) -> Result:
         who = user()
         try:
             with turn(who), noted() as halt:
-                return run.run(plan, who=who, tell=self._tell, say=self._say, halt=halt, target=target)
+                return run.run(
+                    plan,
+                    who=who,
+                    tell=self._tell,
+                    say=self._say,
+                    halt=halt,
+                    target=target,
+                    sign_ins=sign_ins,
+                )
         except KeyboardInterrupt:
             ended = "the fault has ended"
             if target is not None and plan.kind == "kill" and not target.server.running:
@@ -111,6 +133,28 @@ class Command(BaseCommand):
             raise CommandError("nobody listens; the fault has ended", returncode=INTERRUPTED) from None
         except (ValueError, RuntimeError) as error:
             raise CommandError(str(error), returncode=REFUSED) from error
+
+    def _sign_ins(self, plan: Plan) -> SignIns | None:
+        """Sign in whoever is to do so meanwhile, if anybody is; refuse a drill in which they could not."""
+        if not plan.user:
+            return None
+        password = os.environ.get("DRILL_PASSWORD", "")
+        if not password and sys.stdin.isatty():
+            password = getpass.getpass(f"Password of {plan.user}: ")
+        if not password:
+            raise CommandError("set DRILL_PASSWORD to the password of --user", returncode=REFUSED)
+        sign_ins = SignIns(url=plan.url, user=plan.user, password=password)
+        try:
+            sign_ins.first()
+        except SignInError as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
+        needed = plan.seconds + run.interval(plan.names) + plan.around
+        if sign_ins.lasts < needed:
+            raise CommandError(
+                f"an access token lasts {sign_ins.lasts:g} s, and this drill {needed:g} s: shorten it",
+                returncode=REFUSED,
+            )
+        return sign_ins
 
     def _folder(self, options: dict[str, Any]) -> Path:
         """Return where the report goes; refuse what cannot be written to while nothing is broken yet."""
@@ -147,7 +191,7 @@ class Command(BaseCommand):
         for name, most in _MOST.items():
             if not 0 < options[name] <= most:
                 raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
-        self._check_real(options)
+        self._check_together(options)
         reads = options["rate"] * (options["seconds"] + 2 * options["around"])
         if reads > _READS:
             raise CommandError(
@@ -178,7 +222,7 @@ class Command(BaseCommand):
                 'name what is read, by --path or in RESILIENCE["DRILL_PATHS"]', returncode=REFUSED
             )
         for path in paths:
-            status, _, body = load.get(url, path.replace("{n}", "1"))
+            status, _, body = load.send(url, path.replace("{n}", "1"))
             if status != 200:
                 why = body.decode(errors="replace")[:200] if status == 0 else f"it answers {status}"
                 raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
@@ -192,10 +236,11 @@ class Command(BaseCommand):
             paths=paths,
             rate=options["rate"],
             around=options["around"],
+            user=options["user"],
         )
 
-    def _check_real(self, options: dict[str, Any]) -> None:
-        """Refuse options of the real thing without it, and the real thing without them."""
+    def _check_together(self, options: dict[str, Any]) -> None:
+        """Refuse options that need each other, or bear each other ill."""
         is_real = options["fault"] in faults.REAL
         if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
             raise CommandError(
@@ -206,6 +251,18 @@ class Command(BaseCommand):
             raise CommandError("--pid-file is for --fault kill and freeze alone", returncode=REFUSED)
         if options["restart"] and options["fault"] != "kill":
             raise CommandError("--restart is for --fault kill alone", returncode=REFUSED)
+        if options["user"] and is_real:
+            # What was stored and lost on its way back would make the next refresh look like a theft.
+            raise CommandError("--user is for faults that are injected alone", returncode=REFUSED)
+        if options["dependency"] == "auth" and not options["user"]:
+            raise CommandError(
+                "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD",
+                returncode=REFUSED,
+            )
+        if options["user"] and not {"sign_in", "refresh"} <= conf.get("DRILL_SIGN_IN").keys():
+            raise CommandError(
+                'RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in', returncode=REFUSED
+            )
         try:
             shlex.split(options["restart"])
         except ValueError as error:

@@ -91,7 +91,7 @@ class TestBuilding:
     def test_two_namespaces_have_two_files(self, folder: Path) -> None:
         for name in ("one", "two"):
             HostStore(folder, name, role="server", create=True, layout=SMALL).close()
-        assert sorted(path.name for path in folder.iterdir()) == ["one-v1.store", "two-v1.store"]
+        assert sorted(path.name for path in folder.iterdir()) == ["one-v2.store", "two-v2.store"]
 
 
 def truncated(file: Path) -> None:
@@ -130,7 +130,7 @@ DAMAGES = {
     "random bytes": random_bytes,
     "empty": empty,
     "of another kind": word(layout.MAGIC, 1),
-    "of another version": word(layout.VERSION, 2),
+    "of another version": word(layout.VERSION, layout.FORMAT + 1),
     "of another size": word(layout.SIZE, 1),
     "not finished": word(layout.READY, 0),
     "with more slots than there are": word(layout.SEATS, 9),
@@ -214,9 +214,9 @@ class TestDamagedBeforeOpening:
     ) -> None:
         old = server(folder)
         fail(breaker(old, clock))
-        monkeypatch.setattr("resilience.primitives.store.host.FORMAT", 2)
+        monkeypatch.setattr("resilience.primitives.store.host.FORMAT", 3)
         new = server(folder)
-        assert new.path.name == "test-v2.store"
+        assert new.path.name == "test-v3.store"
         assert breaker(old, clock).shown() is State.OPEN
         assert breaker(new, clock).shown() is State.CLOSED
         old.close()

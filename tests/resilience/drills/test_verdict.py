@@ -1,6 +1,7 @@
 """Each objective is missed by what it forbids, and by nothing else; and the report shows what was seen."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from resilience.drills import report
 from resilience.drills.load import Answer
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result
+from resilience.drills.sign_in import Attempt
 from resilience.drills.verdict import judge
 
 
@@ -71,6 +73,41 @@ class TestJudge:
         assert missed(replace(result(), answers=[])) == [0]
 
 
+def attempt(at: float = 2.0, **said: Any) -> Attempt:
+    return replace(Attempt(at=at, seconds=0.3, how="refresh", status=200, retry_after=False), **said)
+
+
+def signed_in(*attempts: Attempt, reads: Sequence[Answer] = ()) -> Result:
+    seen = result(*reads)
+    return replace(seen, plan=replace(seen.plan, user="ada"), sign_ins=list(attempts))
+
+
+class TestJudgeSignIns:
+    HONEST = (attempt(), attempt(status=503, retry_after=True), attempt(status=429, retry_after=True))
+
+    def test_passes_a_good_drill(self) -> None:
+        assert missed(signed_in(*self.HONEST, attempt(9.0))) == []
+
+    @pytest.mark.parametrize("status", [0, 401, 409, 500, 503, 429])
+    def test_forbids_any_other_answer(self, status: int) -> None:
+        assert missed(signed_in(attempt(status=status), attempt(9.0))) == [5]
+
+    def test_forbids_a_401_that_says_when_to_try_again(self) -> None:
+        assert missed(signed_in(attempt(status=401, retry_after=True), attempt(9.0))) == [5]
+
+    def test_forbids_a_slow_one(self) -> None:
+        assert missed(signed_in(attempt(seconds=4.0))) == [6]
+
+    def test_forbids_that_a_token_stops_reading(self) -> None:
+        assert missed(signed_in(attempt(), reads=[answer(3.0, status=401, source="401")])) == [7]
+
+    def test_forbids_that_it_is_still_down_at_the_end(self) -> None:
+        assert missed(signed_in(attempt(), attempt(9.0, status=503, retry_after=True))) == [8]
+
+    def test_passes_nothing_where_nobody_signed_in(self) -> None:
+        assert missed(signed_in()) == [5, 8]
+
+
 class TestReport:
     def test_parts_the_answers_by_the_fault(self) -> None:
         parts = report.phases(result(answer(4.0), answer(18.0)))
@@ -91,6 +128,17 @@ class TestReport:
         assert len(plots) == 3
         assert len(plots[0].findall("circle")) == 2
         assert [title.text for title in plots[2].iter("title")][1] == "OPEN from 1.5 s to 18.0 s"
+
+    def test_shows_how_sign_ins_were_answered(self) -> None:
+        seen = signed_in(attempt(0.5), attempt(status=503, retry_after=True), attempt(3.0, status=0))
+        page = report.as_html(seen, judge(seen))
+        assert report.sign_ins(seen) == {
+            "before": ["1", "300 ms", "200: 1"],
+            "during": ["2", "300 ms", "no answer: 1, 503: 1"],
+            "after": ["0", "0 ms", ""],
+        }
+        assert "no answer: 1, 503: 1" in page
+        assert "Sign-ins" not in report.as_html(result(), [])
 
     def test_escapes_what_was_given(self) -> None:
         assert "/a?b=&lt;c&gt;" in report.as_html(result(), [])
