@@ -13,7 +13,6 @@ import argparse
 import http.client
 import itertools
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -26,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from benchmarks.processor import processor_of
 from benchmarks.tables import spread, table
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.nginx import PROGRAM as NGINX
@@ -37,7 +37,6 @@ BARE = "bare callable"
 LIST = "/api/courses"
 ENTRY = "/api/courses/dance-107-topics-in-rhythm-in-dance"
 HEALTH = "/api/health"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BareSite(SiteServer):
@@ -77,7 +76,7 @@ class Case:
 
     def processor(self) -> float:
         """Return the seconds of processor that the site has used."""
-        return _processor(self.server.pid) + (_processor(self.nginx.pid) if self.nginx else 0.0)
+        return processor_of(self.server.pid) + (processor_of(self.nginx.pid) if self.nginx else 0.0)
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection that is kept, over TLS where nginx is in front."""
@@ -217,7 +216,7 @@ def _measure(case: Case) -> Measured:
     headers = {"If-None-Match": case.tag} if case.tag else {}
     name, begins = case.shows
     shown = 0
-    before, beside = case.processor(), sum(map(_processor, case.beside))
+    before, beside = case.processor(), sum(map(processor_of, case.beside))
     started = time.monotonic()
     for path in paths:
         connection.request("GET", path, headers=headers)
@@ -227,23 +226,11 @@ def _measure(case: Case) -> Measured:
         shown += response.headers.get(name, "").startswith(begins)
     took = time.monotonic() - started
     used = case.processor() - before
-    whole = used + sum(map(_processor, case.beside)) - beside
+    whole = used + sum(map(processor_of, case.beside)) - beside
     connection.close()
     if case.count - shown > 1 + case.count // 50:
         raise RuntimeError(f"{case.request}, {case.site}: {shown} of {case.count} said {name}: {begins}")
     return Measured(used / case.count * 1e6, whole / case.count * 1e6, case.count / took)
-
-
-def _processor(pid: int) -> float:
-    """Return the seconds of processor of a process and its children, of those that have ended too."""
-    # After the name, which may hold blanks, fields 14 and 15 of those that stat(5) counts from 3.
-    ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
-    total = sum(map(int, ended)) / TICKS
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0]) / 1e9
-        for child in (task / "children").read_text().split():
-            total += _processor(int(child))
-    return total
 
 
 def _fill(site: SiteServer) -> None:

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1_500, 15_000])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    runs = [name for each in EDITIONS for name in (f"{each}, s", f"{each}, s of processor", f"{each}, MiB")]
+    runs = [name for each in EDITIONS for name in (f"{each}, s", f"{each}, CPU s", f"{each}, MiB")]
     rows = []
     with tempfile.TemporaryDirectory() as directory, PostgresServer() as postgres:
         urls = {"SQLite": f"sqlite:///{directory}/catalogue.db", "PostgreSQL": postgres.url}

@@ -198,7 +198,10 @@ BENCHMARKS = (
         drawn=(
             Lines(
                 title="A list on PostgreSQL, by the size of the catalogue",
-                axes=("courses in the catalogue (logarithmic)", "ms per request: median, fastest to slowest"),
+                axes=(
+                    "courses in the catalogue (logarithmic)",
+                    "ms of processor per request, median and spread",
+                ),
                 log=(True, False),
             ),
         ),
