@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger soak outage-table differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -99,6 +99,10 @@ outages-partner:
 ledger: export OUTAGE_OPEN_FOR := 1
 ledger: install
 	@$(BIN)/python -m benchmarks --only ledger
+
+# Twenty minutes of load while dependencies break at random and workers are killed; `make test` has a short form.
+soak: install
+	$(BIN)/python -m tests.soak --minutes 20
 
 # A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
 outage-table: install

@@ -69,12 +69,16 @@ class Site(SiteServer):
     writes = True
     token = ""
 
-    def __init__(self, server: PostgresServer, proxy: FaultProxy) -> None:
-        super().__init__(
-            DATABASE_URL=server.url.replace(f":{server.port}", f":{proxy.port}"),
-            DJANGO_SETTINGS_MODULE="tests.functional.settings",
-            OUTAGE_OPEN_FOR=str(open_for()),
-        )
+    def __init__(
+        self, server: PostgresServer, proxy: FaultProxy, *, workers: int = 2, **variables: str
+    ) -> None:
+        usual = {
+            "DATABASE_URL": server.url.replace(f":{server.port}", f":{proxy.port}"),
+            "DJANGO_SETTINGS_MODULE": "tests.functional.settings",
+            "OUTAGE_OPEN_FOR": str(open_for()),
+        }
+        own: dict[str, str] = usual | variables
+        super().__init__(workers=workers, threads=16, **own)
         self.server = server
         self.proxy = proxy
 

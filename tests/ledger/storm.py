@@ -71,7 +71,8 @@ def run(
             for writer in writers:
                 writer.join()
             time.sleep(1.0)
-            return ledger, _contradictions(ledger, server)
+            broken = [f"a connection broke: {len(ledger.broken)}"] * bool(ledger.broken)
+            return ledger, broken + contradictions(ledger, server)
 
 
 def _until_stored(ledger: Ledger, *, more: int) -> None:
@@ -82,7 +83,8 @@ def _until_stored(ledger: Ledger, *, more: int) -> None:
         time.sleep(0.02)
 
 
-def _contradictions(ledger: Ledger, server: PostgresServer) -> list[str]:
+def contradictions(ledger: Ledger, server: PostgresServer) -> list[str]:
+    """Return what in the database is not as it was said to be; call it when all writers have ended."""
     with psycopg.connect(server.url) as connection:
         found = Counter(title for (title,) in connection.execute("SELECT title FROM learn_category"))
     return [

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.functional.outages import Site
 
-_PAUSE = 0.02
 _REPEAT_AFTER = 0.2
-# A repeat is answered at the latest when the database is back; beyond that something hangs.
-_PATIENCE = 60.0
 
 
 @dataclass
@@ -28,23 +25,39 @@ class Ledger:
     replayed: int = 0  # repeats that found the first answer: it had been stored
     answers: dict[str, int] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
+    # Connections that broke, as (asked, broke) in monotonic seconds: nobody knows what came of the write.
+    broken: list[tuple[float, float]] = field(default_factory=list)
     slowest: float = 0.0
 
 
 class Writer(threading.Thread):
-    """Write one title after the other, each under a key of its own, until told to stop."""
+    """Write one title after the other, each under a key of its own, until told to stop.
+
+    `pause` lies between two of them. A repeat is answered at the latest when the database is back: beyond
+    `patience` something hangs. Both in seconds.
+    """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, site: Site, ledger: Ledger, lock: threading.Lock) -> None:
+    def __init__(
+        self,
+        site: Site,
+        ledger: Ledger,
+        lock: threading.Lock,
+        *,
+        pause: float = 0.02,
+        patience: float = 60.0,
+    ) -> None:
         super().__init__(daemon=True)
+        self._pause = pause
+        self._patience = patience
         self._site = site
         self._ledger = ledger
         self._lock = lock
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        while not self.stopping.wait(_PAUSE):
+        while not self.stopping.wait(self._pause):
             number = next(self._numbers)
             self._tell(f"Ledger {number}", f"key-{number}")
 
@@ -54,7 +67,7 @@ class Writer(threading.Thread):
             with self._lock:
                 (self._ledger.stored if outcome == "stored" else self._ledger.not_stored).add(title)
             return
-        limit = time.monotonic() + _PATIENCE
+        limit = time.monotonic() + self._patience
         while time.monotonic() < limit:
             time.sleep(_REPEAT_AFTER)
             # A refusal of the repeat tells of the repeat alone.
@@ -78,6 +91,10 @@ class Writer(threading.Thread):
             connection.request("POST", "/api/categories", json.dumps({"title": title}), own)
             response = connection.getresponse()
             body = json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            with self._lock:
+                self._ledger.broken.append((started, time.monotonic()))
+            return "unknown"
         finally:
             connection.close()
         said = {201: "stored", 409: "unknown"}.get(response.status, body.get("outcome", "strange"))
