@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from resilience.drills.load import Answer, Load
+from resilience.drills.load import Answer
 from tests.faultproxy import FaultProxy
 from tests.functional.conftest import FIXTURES
 from tests.functional.outages import Site
@@ -27,6 +27,7 @@ from tests.outage_table.load import USUAL
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.process import ServerProcess
 from tests.soak.plan import BETWEEN_KILLS, Fault, Plan
+from tests.soak.readers import Readers
 from tests.soak.sign_ins import MAKE_PEOPLE, SignIns
 from tests.soak.watch import Sample, Watch, process, workers_of
 
@@ -140,7 +141,7 @@ def run(plan: Plan, *, open_for: str, step: float, tell: Callable[[str], None]) 
             *(Writer(site, ledger, lock, pause=_PAUSE, patience=_PATIENCE) for _ in range(WRITERS)),
             sign_ins,
         ]
-        with Load(site.url, paths(plan), rate=plan.rate) as load:
+        with Readers(site.url, paths(plan), rate=plan.rate) as load:
             soak.began = load.began
             with Watch(site, now=load.elapsed, step=min(step, 2.0)) as watch:
                 soak.samples = watch.samples
@@ -184,7 +185,7 @@ def paths(plan: Plan) -> list[str]:
 class _Timetable:
     """Let the plan's events happen."""
 
-    def __init__(self, world: _World, soak: Soak, load: Load, tell: Callable[[str], None]) -> None:
+    def __init__(self, world: _World, soak: Soak, load: Readers, tell: Callable[[str], None]) -> None:
         self._world = world
         self._soak = soak
         self._load = load
@@ -231,7 +232,7 @@ class _Timetable:
         self._kills.popleft()
 
 
-def _standing(soak: Soak, load: Load) -> str:
+def _standing(soak: Soak, load: Readers) -> str:
     answers, ledger = load.answers(), soak.ledger
     sources = Counter(answer.source for answer in answers)
     parts = [
