@@ -10,6 +10,7 @@ from django.core.wsgi import get_wsgi_application
 
 from resilience.tiers.static.keeping import prepare
 from zenow.handover import Wsgi
+from zenow.memory import give_back_large_blocks
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
@@ -32,6 +33,7 @@ def without_process_environment(app: Wsgi) -> Wsgi:
     return application
 
 
+give_back_large_blocks()
 application = without_process_environment(get_wsgi_application())
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
