@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import psycopg
@@ -29,7 +29,7 @@ from tests.servers.process import ServerProcess
 from tests.soak.plan import BETWEEN_KILLS, Fault, Plan
 from tests.soak.readers import Readers
 from tests.soak.sign_ins import MAKE_PEOPLE, SignIns
-from tests.soak.watch import Sample, Watch, process, workers_of
+from tests.soak.watch import Sample, Watch, look, process, workers_of
 
 WRITERS = 2
 _PAUSE = 1.0
@@ -37,6 +37,8 @@ _PAUSE = 1.0
 _PATIENCE = 180.0
 # After the last fault all must be well again within this.
 RECOVERY = 60.0
+# An export of the catalogue is niced, and the steward ends one after five minutes.
+LONGEST_CHILD = 300.0
 _WORDS = (
     "art",
     "bio",
@@ -75,6 +77,8 @@ class Soak:
     samples: list[Sample] = field(default_factory=list)
     well_after: float | None = None
     """Seconds from the end of the load until a new read was live and nothing degraded; None: never."""
+    alone_after: float | None = None
+    """Seconds from then until nothing ran beside master and workers; None: something went on and on."""
     logged: Counter[str] = field(default_factory=Counter)
     """Tracebacks and errors in the server's log, by their last line or message."""
 
@@ -154,7 +158,8 @@ def run(plan: Plan, *, open_for: str, step: float, tell: Callable[[str], None]) 
                 for client in clients:
                     client.stopping.set()
         soak.length = load.elapsed()
-        soak.well_after = _until_well(site)
+        soak.well_after = _until(lambda: _is_well(site), RECOVERY)
+        soak.alone_after = _until(lambda: _is_alone(site), LONGEST_CHILD)
         for client in clients:
             client.join(_PATIENCE + 30.0)
         soak.answers = load.answers()
@@ -249,16 +254,29 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-def _until_well(site: Site) -> float | None:
-    """Ask until an answer is live and nothing is degraded; return the seconds it took."""
+def _until(is_so: Callable[[], bool], patience: float) -> float | None:
+    """Wait until something is so; return the seconds it took, or None when it never was."""
     began = time.monotonic()
-    while time.monotonic() - began < RECOVERY:
-        with suppress(OSError, http.client.HTTPException):  # of a worker that was killed last of all
-            answer = site.get(f"/api/courses?search=well{time.monotonic_ns()}", timeout=15)
-            if (answer.headers["X-Data-Source"], answer.headers["X-System-Degraded"]) == ("live", "false"):
-                return time.monotonic() - began
+    while time.monotonic() - began < patience:
+        if is_so():
+            return time.monotonic() - began
         time.sleep(0.2)
     return None
+
+
+def _is_well(site: Site) -> bool:
+    """Tell whether a read that was never asked before is live, and nothing is degraded."""
+    try:
+        answer = site.get(f"/api/courses?search=well{time.monotonic_ns()}", timeout=15)
+    except (OSError, http.client.HTTPException):  # from a worker that was killed last of all
+        return False
+    return (answer.headers["X-Data-Source"], answer.headers["X-System-Degraded"]) == ("live", "false")
+
+
+def _is_alone(site: Site) -> bool:
+    """Tell whether no export of the catalogue is under way, nor what a killed worker may have left."""
+    sample = look(site, 0.0)
+    return sample is not None and sample.family == 1 + len(sample.workers)
 
 
 def _logged(log: str) -> Counter[str]:

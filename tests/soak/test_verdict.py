@@ -11,7 +11,7 @@ import pytest
 from resilience.drills.load import Answer
 from tests.soak.plan import BETWEEN_KILLS, KINDS, draw
 from tests.soak.run import Soak, paths
-from tests.soak.verdict import judge, rise
+from tests.soak.verdict import growth, judge, rise
 from tests.soak.watch import Process, Sample
 
 WITNESS, MASTER = 7, 6
@@ -25,7 +25,12 @@ def good() -> Soak:
     """Return a run in which all went well: a worker dies each 20 s, and two writes were stored."""
     plan = draw(1, seconds=1200.0, workers=2)
     soak = Soak(
-        plan=plan, length=1200.0, witness=WITNESS, well_after=0.1, kills=[20.0 * n for n in range(1, 60)]
+        plan=plan,
+        length=1200.0,
+        witness=WITNESS,
+        well_after=0.1,
+        alone_after=0.1,
+        kills=[20.0 * n for n in range(1, 60)],
     )
     noise = random.Random(3)  # noqa: S311 - no secret
     for at in range(0, 1200, 2):
@@ -42,7 +47,7 @@ def good() -> Soak:
 
 
 def broken(soak: Soak) -> list[str]:
-    return [each.name for each in judge(soak) if not each.met]
+    return [each.name for each in judge(soak) + growth(soak) if not each.met]
 
 
 def test_a_good_run_passes() -> None:
@@ -85,7 +90,7 @@ def _leak_descriptors(soak: Soak) -> None:
 
 
 def _leave_processes(soak: Soak) -> None:
-    _replace(soak, lambda s: _with(s, family=3 + int(s.at / 100)))
+    _replace(soak, lambda s: _with(s, family=3 + int(s.at / 200)))
 
 
 def _fill_the_disk(soak: Soak) -> None:
@@ -115,6 +120,7 @@ def _fill_the_disk(soak: Soak) -> None:
         (_newcomers_grow, "flat: memory of killed workers when they were 9 s old"),
         (_leak_descriptors, "flat: descriptors of the master"),
         (_leave_processes, "no process is left over"),
+        (lambda soak: setattr(soak, "alone_after", None), "no process is left over"),
         (_fill_the_disk, "bounded: the files of the static"),
         (lambda soak: setattr(soak, "well_after", None), "all is well within 60 s of the end"),
     ],
