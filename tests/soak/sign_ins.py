@@ -17,8 +17,10 @@ PEOPLE = 8
 _PAUSE = 2.5
 MAKE_PEOPLE = f"""
 from django.contrib.auth.models import User
+from zenow.accounts import access
 for number in range({PEOPLE}):
     User.objects.create_superuser(f"person-{{number}}", password={PASSWORD!r})
+print(access.mint(User.objects.first()))
 """
 _RIGHT = (200, 503)
 _WRONG = (401, 503)

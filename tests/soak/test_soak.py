@@ -12,7 +12,7 @@ MOST_DESCRIPTORS = 150
 MOST_MEMORY = 400 * 1024
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_every_promise_is_kept_while_dependencies_break_and_workers_die() -> None:
     plan = draw(11, seconds=90.0, rate=8.0, workers=2, every=13.0, longest=6.0)
     soak = run(plan, open_for="1", step=30.0, tell=lambda _: None)

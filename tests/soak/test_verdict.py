@@ -117,7 +117,7 @@ def _fill_the_disk(soak: Soak) -> None:
             "no error of the server's is uncaught",
         ),
         (_witness_grows, "flat: memory of the worker that is spared"),
-        (_newcomers_grow, "flat: memory of killed workers when they were 9 s old"),
+        (_newcomers_grow, "flat: memory of workers that served for 8 s"),
         (_leak_descriptors, "flat: descriptors of the master"),
         (_leave_processes, "no process is left over"),
         (lambda soak: setattr(soak, "alone_after", None), "no process is left over"),

@@ -26,9 +26,8 @@ WARM_UP = 0.25
 RISE = 0.10
 # So soon after a worker's death its connections are found broken, on a busy machine; in seconds.
 CUT_WITHIN = 1.0
-# Workers are compared at this age, in seconds, give or take a sample.
-AGE = 9.0
-_AGE_SLACK = 1.5
+# Workers that are killed are compared when they have served for so many seconds.
+AGE = 8.0
 # Exports of the catalogue that may run at one time, those of killed workers too.
 _CHILDREN = 4
 # So many pairs of samples give the slope; more would not change it.
@@ -141,7 +140,7 @@ def growth(soak: Soak) -> list[Objective]:
     return [
         _flat("memory of the worker that is spared", witness(megabytes), "MB", soak),
         _flat("memory of the master", master(megabytes), "MB", soak),
-        _flat("memory of killed workers when they were 9 s old", _at_age(soak, megabytes), "MB", soak),
+        _flat(f"memory of workers that served for {AGE:.0f} s", _young(soak, megabytes), "MB", soak),
         _flat("descriptors of the worker that is spared", witness(descriptors), "", soak),
         _flat("descriptors of the master", master(descriptors), "", soak),
     ]
@@ -158,14 +157,17 @@ def _processes(soak: Soak) -> Objective:
     )
 
 
-def _at_age(soak: Soak, value: Callable[[Process], float]) -> Points:
-    """Return the workers other than the witness at the same age, by when they had it."""
-    lives: dict[int, list[tuple[float, float, float]]] = {}
+def _young(soak: Soak, value: Callable[[Process], float]) -> Points:
+    """Return the killed workers when each had served for `AGE`, by when that was."""
+    began: dict[int, float] = {}
+    found: dict[int, tuple[float, float]] = {}
     for sample in soak.samples:
         for each in sample.workers:
-            if each.pid != soak.witness and abs(each.age - AGE) <= _AGE_SLACK:
-                lives.setdefault(each.pid, []).append((abs(each.age - AGE), sample.at, value(each)))
-    return sorted(min(life)[1:] for life in lives.values())
+            if each.pid == soak.witness or each.threads == 1:  # While it loads there is one thread.
+                continue
+            if sample.at - began.setdefault(each.pid, sample.at) >= AGE:
+                found.setdefault(each.pid, (sample.at, value(each)))
+    return sorted(found.values())
 
 
 def _flat(name: str, points: Points, unit: str, soak: Soak) -> Objective:
