@@ -17,7 +17,7 @@ def main() -> None:
     """Run, tell how it stands on standard error, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--rate", type=float, default=15.0, help="reads a second")
+    parser.add_argument("--rate", type=float, default=10.0, help="reads a second")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=None, help="by default a new one, which is printed")
     parser.add_argument(
