@@ -89,10 +89,6 @@ def _leak_descriptors(soak: Soak) -> None:
     _replace(soak, lambda s: _with(s, master=process(MASTER, descriptors=20 + s.at / 60)))
 
 
-def _leave_processes(soak: Soak) -> None:
-    _replace(soak, lambda s: _with(s, family=3 + int(s.at / 200)))
-
-
 def _fill_the_disk(soak: Soak) -> None:
     _replace(soak, lambda s: _with(s, folders={**s.folders, "static": (1_000 * int(s.at), 3)}))
 
@@ -119,7 +115,6 @@ def _fill_the_disk(soak: Soak) -> None:
         (_witness_grows, "flat: memory of the worker that is spared"),
         (_newcomers_grow, "flat: memory of workers that served for 8 s"),
         (_leak_descriptors, "flat: descriptors of the master"),
-        (_leave_processes, "no process is left over"),
         (lambda soak: setattr(soak, "alone_after", None), "no process is left over"),
         (_fill_the_disk, "bounded: the files of the static"),
         (lambda soak: setattr(soak, "well_after", None), "all is well within 60 s of the end"),
