@@ -21,7 +21,7 @@ _SOURCES = {
 }
 _OTHER = "#b42318"
 _FAULTS = {"database": "#b42318", "cache": "#7c3aed", "database, cache": "#374151"}
-_PROCESSES = {"master": "#2563eb", "the spared worker": "#1a7f37", "other workers": "#9ca3af"}
+_PROCESSES = {"supervisor, server": "#2563eb", "the spared worker": "#1a7f37", "other workers": "#9ca3af"}
 
 
 def draw(soak: Soak) -> str:
@@ -66,11 +66,11 @@ def _answers(soak: Soak) -> list[str]:
 def _processes(soak: Soak, title: str, value: Callable[[Process], float]) -> list[str]:
     lines: dict[int, list[tuple[float, float]]] = {}
     for sample in soak.samples:
-        for each in (sample.master, *sample.workers):
+        for each in (*sample.masters, *sample.workers):
             lines.setdefault(each.pid, []).append((sample.at, value(each)))
     top = max((y for points in lines.values() for _, y in points), default=1.0)
-    master = soak.samples[0].master.pid if soak.samples else 0
-    names = {master: "master", soak.witness: "the spared worker"}
+    names = {each.pid: "supervisor, server" for each in (soak.samples[0].masters if soak.samples else ())}
+    names[soak.witness] = "the spared worker"
     marks = _scale(title, top)
     for pid, points in lines.items():
         colour = _PROCESSES[names.get(pid, "other workers")]

@@ -29,7 +29,7 @@ from tests.servers.process import ServerProcess
 from tests.soak.plan import BETWEEN_KILLS, Fault, Plan
 from tests.soak.readers import Readers
 from tests.soak.sign_ins import MAKE_PEOPLE, SignIns
-from tests.soak.watch import Sample, Watch, look, process, workers_of
+from tests.soak.watch import Sample, Watch, look, process
 
 WRITERS = 2
 _PAUSE = 1.0
@@ -140,7 +140,7 @@ def run(plan: Plan, *, open_for: str, step: float, tell: Callable[[str], None]) 
     with ExitStack() as stack:
         world = _World(stack, plan, open_for)
         site, ledger, lock = world.site, soak.ledger, threading.Lock()
-        soak.witness = workers_of(site.pid)[0]
+        soak.witness = site.workers()[0]
         sign_ins = SignIns(site)
         clients: list[Writer | SignIns] = [
             *(Writer(site, ledger, lock, pause=_PAUSE, patience=_PATIENCE) for _ in range(WRITERS)),
@@ -222,8 +222,8 @@ class _Timetable:
 
         A death that had to wait long puts off the next one, see `BETWEEN_KILLS`.
         """
-        soak, master, now = self._soak, self._world.site.pid, self._load.elapsed()
-        workers = workers_of(master)
+        soak, now = self._soak, self._load.elapsed()
+        workers = self._world.site.workers()
         found = [process(pid) for pid in workers]
         if len(found) < soak.plan.workers or any(each is None or each.threads == 1 for each in found):
             return
@@ -277,7 +277,7 @@ def _is_well(site: Site) -> bool:
 def _is_alone(site: Site) -> bool:
     """Tell whether no export of the catalogue is under way, nor what a killed worker may have left."""
     sample = look(site, 0.0)
-    return sample is not None and sample.family == 1 + len(sample.workers)
+    return sample is not None and sample.family == len(sample.masters) + len(sample.workers)
 
 
 def _logged(log: str) -> Counter[str]:

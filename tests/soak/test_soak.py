@@ -17,7 +17,7 @@ def test_every_promise_is_kept_while_dependencies_break_and_workers_die() -> Non
     plan = draw(11, seconds=90.0, rate=8.0, workers=2, every=13.0, longest=6.0)
     soak = run(plan, open_for="1", step=30.0, tell=lambda _: None)
     assert {f"{each.name}: {each.measured}" for each in judge(soak) if not each.met} == set()
-    processes = [each for sample in soak.samples for each in (sample.master, *sample.workers)]
+    processes = [each for sample in soak.samples for each in (*sample.masters, *sample.workers)]
     assert max(each.descriptors for each in processes) < MOST_DESCRIPTORS
     assert max(each.rss for each in processes) < MOST_MEMORY
     assert len(soak.faults) >= 5

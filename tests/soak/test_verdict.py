@@ -38,7 +38,7 @@ def good() -> Soak:
         workers = (process(WITNESS, rss=rss), process(100 + at // 20, age=at % 20.0, rss=rss))
         folders = dict.fromkeys(("store", "journal", "static"), (1000, 3))
         soak.samples.append(
-            Sample(at=float(at), master=process(MASTER), workers=workers, family=3, folders=folders)
+            Sample(at=float(at), masters=(process(MASTER),), workers=workers, family=3, folders=folders)
         )
     soak.answers = [Answer(at=1.0, seconds=0.1, path="/", status=200, source="live")]
     soak.ledger.stored |= {"Ledger 1", "Ledger 2"}
@@ -86,7 +86,7 @@ def _newcomers_grow(soak: Soak) -> None:
 
 
 def _leak_descriptors(soak: Soak) -> None:
-    _replace(soak, lambda s: _with(s, master=process(MASTER, descriptors=20 + s.at / 60)))
+    _replace(soak, lambda s: _with(s, masters=(process(MASTER, descriptors=20 + s.at / 60),)))
 
 
 def _fill_the_disk(soak: Soak) -> None:
@@ -114,7 +114,7 @@ def _fill_the_disk(soak: Soak) -> None:
         ),
         (_witness_grows, "flat: memory of the worker that is spared"),
         (_newcomers_grow, "flat: memory of workers that served for 8 s"),
-        (_leak_descriptors, "flat: descriptors of the master"),
+        (_leak_descriptors, "flat: descriptors of supervisor and server"),
         (lambda soak: setattr(soak, "alone_after", None), "no process is left over"),
         (_fill_the_disk, "bounded: the files of the static"),
         (lambda soak: setattr(soak, "well_after", None), "all is well within 60 s of the end"),

@@ -132,29 +132,28 @@ def growth(soak: Soak) -> list[Objective]:
             if each.pid == soak.witness
         ]
 
-    def master(value: Callable[[Process], float]) -> Points:
-        return [(sample.at, value(sample.master)) for sample in soak.samples]
+    def masters(value: Callable[[Process], float]) -> Points:
+        return [(sample.at, sum(map(value, sample.masters))) for sample in soak.samples]
 
     return [
         _flat("memory of the worker that is spared", witness(megabytes), "MB", soak),
-        _flat("memory of the master", master(megabytes), "MB", soak),
+        _flat("memory of supervisor and server", masters(megabytes), "MB", soak),
         _flat(f"memory of workers that served for {AGE:.0f} s", _young(soak, megabytes), "MB", soak),
         _flat("descriptors of the worker that is spared", witness(descriptors), "", soak),
-        _flat("descriptors of the master", master(descriptors), "", soak),
+        _flat("descriptors of supervisor and server", masters(descriptors), "", soak),
     ]
 
 
 def _processes(soak: Soak) -> Objective:
-    """Beside master and workers there are short-lived children that export the catalogue or remove rows.
+    """Children export the catalogue, or remove rows from the last export, and end.
 
-    A steward that is killed leaves its own behind, which ends by itself: how many there are depends on how slow
-    the machine is.
+    A steward that is killed leaves its own behind, which ends by itself.
     """
-    others = [sample.family - 1 - len(sample.workers) for sample in soak.samples]
+    others = [sample.family - len(sample.masters) - len(sample.workers) for sample in soak.samples]
     ended = "never" if soak.alone_after is None else f"after {soak.alone_after:.1f} s"
     return Objective(
         name="no process is left over",
-        measured=f"{max(others)} at most beside master and workers; all ended {ended}",
+        measured=f"{max(others)} at most beside supervisor, server and workers; all ended {ended}",
         met=soak.alone_after is not None,
     )
 

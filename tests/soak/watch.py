@@ -33,7 +33,8 @@ class Sample:
     """The server at one moment (seconds from the beginning). Folders: bytes and files by name."""
 
     at: float
-    master: Process
+    masters: tuple[Process, ...]
+    """The supervisor, and the server whose workers answer."""
     workers: tuple[Process, ...]
     family: int
     """All processes that the server has started and that still run, itself among them."""
@@ -77,33 +78,25 @@ class Watch:
                 self.samples.append(sample)
 
 
-def workers_of(master: int) -> list[int]:
-    """Return the ids of a server's worker processes, the oldest first."""
-    title = _title(master)  # A worker's says which one it is, after that.
-    found = [
-        (stat.started, pid)
-        for pid, stat in _family(master).items()
-        if stat.parent == master and _title(pid).startswith(title)
-    ]
-    return [pid for _, pid in sorted(found)]
-
-
 def look(site: Site, at: float) -> Sample | None:
     """Return a sample, or None when the server has just ended."""
-    master = process(site.pid)
-    if master is None:
+    masters = _alive([site.pid, *site.servers()])
+    if not masters:
         return None
-    workers = [each for each in map(process, workers_of(site.pid)) if each is not None]
     return Sample(
         at=at,
-        master=master,
-        workers=tuple(workers),
+        masters=masters,
+        workers=_alive(site.workers()),
         family=len(_family(site.pid)),
         folders={
             name: _size(site.directory / folder)
             for name, folder in (("store", "store"), ("journal", "events"), ("static", "static-tier"))
         },
     )
+
+
+def _alive(pids: list[int]) -> tuple[Process, ...]:
+    return tuple(each for each in map(process, pids) if each is not None)
 
 
 def process(pid: int) -> Process | None:
@@ -141,13 +134,6 @@ def _family(session: int) -> dict[int, _Stat]:
                 if stat.session == session and stat.state != "Z":
                     found[int(entry.name)] = stat
     return found
-
-
-def _title(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 def _size(folder: Path) -> tuple[int, int]:
