@@ -1,6 +1,11 @@
 """The schema shows each address once, without the trailing slash that is also taken, and its errors."""
 
-from typing import Any
+import threading
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.utils import translation
+from drf_spectacular.generators import SchemaGenerator
 
 PROBLEM = {
     "type": "object",
@@ -72,6 +77,25 @@ WRITE_PROBLEMS = {
 }
 # 412 is about entries that are there, 422 about new ones.
 NOT_OF = {"post": "412", "put": "422", "patch": "422", "delete": "422"}
+
+
+class OneSchema(SchemaGenerator):
+    """Make the schema once in each process, the same for all who ask.
+
+    It takes long to make, and drf-spectacular fails where two threads make their first one at the same time.
+    """
+
+    _lock = threading.Lock()
+    _made: ClassVar[dict[str, Any] | None] = None  # Guarded by _lock.
+
+    def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
+        """Return the public schema; nothing of the request is in it."""
+        with self._lock:
+            if OneSchema._made is None:
+                self.api_version = None
+                with translation.override(settings.LANGUAGE_CODE):
+                    OneSchema._made = super().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+            return OneSchema._made
 
 
 def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from resilience.views import metrics_view
+from zenow.openapi import OneSchema
 from zenow.views import home
 
 urlpatterns = [
@@ -13,7 +14,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/resilience/board/", include("resilience.board.urls")),
     path("admin/", admin.site.urls),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(generator_class=OneSchema), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("metrics", metrics_view, name="metrics"),
     path("api/auth/", include("zenow.accounts.urls")),

@@ -1,6 +1,9 @@
 """The schema is valid, complete, and its page works without the Internet."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +13,49 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 
+from tests.servers.site import ROOT
+
 
 @pytest.fixture
 def schema(tmp_path: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
     path = tmp_path / "schema.yml"
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", path)
     return yaml.safe_load(path.read_text())  # type: ignore[no-any-return]
+
+
+# A process that has just started, as a worker has: the second schema would be made by warm code.
+_ASK_IN_EIGHT_THREADS = """
+import django, threading
+django.setup()
+from django.test import Client
+statuses, all_here = [], threading.Barrier(8)
+
+def ask():
+    all_here.wait()
+    client = Client(raise_request_exception=False)
+    statuses.append(client.get("/api/schema?version=9&lang=de").status_code)
+
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(*statuses)
+print(Client().get("/api/schema", headers={"Accept": "application/json"}).json()["info"]["version"])
+"""
+
+
+class TestFirstSchemaOfAProcess:
+    def test_is_made_once_for_all_who_ask_at_that_moment(self) -> None:
+        ran = subprocess.run(
+            [sys.executable, "-c", _ASK_IN_EIGHT_THREADS],
+            env=os.environ | {"DJANGO_SETTINGS_MODULE": "zenow.settings.test", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        statuses, version = ran.stdout.splitlines()
+        assert statuses.split() == ["200"] * 8
+        assert version == "1"
 
 
 class TestSchema:
