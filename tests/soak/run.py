@@ -80,7 +80,7 @@ class Soak:
     alone_after: float | None = None
     """Seconds from then until nothing ran beside master and workers; None: something went on and on."""
     logged: Counter[str] = field(default_factory=Counter)
-    """Tracebacks and errors in the server's log, by their last line or message."""
+    """Errors in the server's log by their message, and the first lines of what nobody caught."""
 
 
 class _World:
@@ -291,5 +291,6 @@ def _logged(log: str) -> Counter[str]:
                 found[line] += 1
             continue
         if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
-            found[re.sub(r"[0-9]+", "N", f"{record.get('logger')}: {record.get('message')}")[:160]] += 1
+            why = str(record.get("exc_info", "")).rpartition("\n")[2]
+            found[re.sub(r"[0-9]+", "N", f"{record['logger']}: {record['message']} {why}".strip())[:200]] += 1
     return found

@@ -21,5 +21,5 @@ def test_every_promise_is_kept_while_dependencies_break_and_workers_die() -> Non
     assert max(each.descriptors for each in processes) < MOST_DESCRIPTORS
     assert max(each.rss for each in processes) < MOST_MEMORY
     assert len(soak.faults) >= 5
-    assert len(soak.kills) >= 3
+    assert len(soak.kills) >= 2
     assert {"live", "static"} <= {answer.source for answer in soak.answers}
