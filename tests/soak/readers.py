@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from resilience.drills.load import Answer, get, mislabelled
+from resilience.drills.load import Answer, mislabelled, send
 
 CLIENTS = 6
 
@@ -57,7 +57,7 @@ class Readers:
             with self._lock:
                 path = next(self._paths)
             at = self.elapsed()
-            status, headers, body = get(self._url, path)
+            status, headers, body = send(self._url, path)
             answer = Answer(
                 at=at,
                 seconds=self.elapsed() - at,
