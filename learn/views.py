@@ -63,10 +63,6 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
         allowed = [*self.filterset_class.base_filters, "page", "page_size"] if self.action == "list" else []
         refuse_unknown(request, allowed)
 
-    def get_queryset(self) -> models.QuerySet[Any]:
-        """Return the public rows."""
-        return self.model.objects.public()
-
     def get_object(self) -> Any:
         """Return the public row of this slug."""
         return self._one(self.shown(self.get_queryset()))
@@ -157,6 +153,7 @@ class CategoryViewSet(EntryViewSet):
     """Categories: broad areas of knowledge."""
 
     model = Category
+    queryset = Category.objects.public()
     serializer_class = CategorySerializer
     filterset_class = CategoryFilter
 
@@ -166,6 +163,7 @@ class FieldViewSet(EntryViewSet):
     """Fields of study, each in one category."""
 
     model = Field
+    queryset = Field.objects.public()
     serializer_class = FieldSerializer
     filterset_class = FieldFilter
 
@@ -175,5 +173,6 @@ class CourseViewSet(EntryViewSet):
     """Courses, each in one field of study."""
 
     model = Course
+    queryset = Course.objects.public()
     serializer_class = CourseSerializer
     filterset_class = CourseFilter

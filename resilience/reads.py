@@ -14,7 +14,15 @@ from rest_framework.views import APIView
 
 from resilience import registry
 from resilience.outages import is_outage, retry_after
-from resilience.primitives import Chain, Mark, NoTierAnsweredError, Tier, TierUnavailableError
+from resilience.primitives import (
+    Chain,
+    CircuitBreaker,
+    Mark,
+    NoTierAnsweredError,
+    Outcome,
+    Tier,
+    TierUnavailableError,
+)
 from resilience.primitives.chain import passes
 from resilience.problems import UNAVAILABLE, problem
 from resilience.tiers import fresh, generation, labels, static, stored
@@ -77,8 +85,9 @@ class ResilientReads(_View):
         if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
             self._key = stored.key_of(request._request, self.same_as_absent)
             self._look_up()
-            if not stack.enter_context(flight(self._key)):
-                self._look_up()
+        _ask(registry.breaker("database"))
+        if self._key and not stack.enter_context(flight(self._key)):
+            self._look_up()
         # Before the database is asked: what is written from here on makes the answer an old one.
         self._mark = generation.current()
         stack.enter_context(registry.bulkhead("read").enter())
@@ -153,6 +162,15 @@ class _Known(Exception):  # noqa: N818 - a way out of the view, no error
     def __init__(self, stored: Stored) -> None:
         super().__init__("answered already")
         self.stored = stored
+
+
+def _ask(database: CircuitBreaker) -> None:
+    """Raise the refusal of a breaker that refuses, and take no permit from the query that is to come.
+
+    Else the view would prepare a query that is then refused, which is most of its work.
+    """
+    if database.refuses():
+        database.settle(database.admit(), Outcome.IGNORED)
 
 
 def _passes(error: Exception) -> str | None:

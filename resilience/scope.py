@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.http import HttpRequest
 
@@ -18,20 +18,43 @@ _current: ContextVar[RequestScope | None] = ContextVar("resilience_scope", defau
 
 
 class RequestScope:
-    """Hold what one request shares between its guards, from the middleware to the last header."""
+    """Hold what one request shares between its guards, from the middleware to the last header.
 
-    __slots__ = ("committed", "deadline", "degraded", "outage", "place")
+    As a context manager it is the scope of the request at hand, whose one clock starts there and whose place
+    is given back there. `budget` is in seconds; without one there is no clock.
+    """
 
-    def __init__(self, deadline: Deadline | None) -> None:
-        self.deadline = deadline
-        self.place = ExitStack()
+    __slots__ = ("_bounds", "_place", "_token", "committed", "deadline", "degraded", "outage")
+
+    def __init__(self, budget: float | None) -> None:
+        self._bounds = None if budget is None else deadline_scope(budget)
+        self._place: AbstractContextManager[None] | None = None
+        self.deadline: Deadline | None = None
         self.outage: BaseException | None = None
         self.degraded = False
         self.committed = False
 
+    def __enter__(self) -> Self:
+        if self._bounds is not None:
+            self.deadline = self._bounds.__enter__()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            if self._place is not None:
+                self._place.__exit__(*error)
+        finally:
+            _current.reset(self._token)
+            if self._bounds is not None:
+                self._bounds.__exit__(*error)
+
     def enter_pool(self, name: str) -> None:
-        """Hold a place in the pool until the request ends. Raises `BulkheadFullError`."""
-        self.place.enter_context(registry.bulkhead(name).enter())
+        """Hold a place in the pool until the request ends; it never holds two. Raises `BulkheadFullError`."""
+        if self._place is None:
+            place = registry.bulkhead(name).enter()
+            place.__enter__()
+            self._place = place
 
 
 def current_scope() -> RequestScope | None:
@@ -56,19 +79,11 @@ def is_read(request: HttpRequest) -> bool:
     return request.method in ("GET", "HEAD", "OPTIONS")
 
 
-@contextmanager
-def request_scope(request: HttpRequest) -> Iterator[RequestScope]:
-    """Open the request's scope: its one clock starts here (servers only), its place is given back here."""
-    with ExitStack() as stack:
-        deadline = None
-        if registry.role() == "server":
-            kind = "read" if is_read(request) else "write"
-            deadline = stack.enter_context(deadline_scope(conf.deadline(kind)))
-        scope = RequestScope(deadline)
-        token = _current.set(scope)
-        stack.callback(_current.reset, token)
-        stack.enter_context(scope.place)
-        yield scope
+def request_scope(request: HttpRequest) -> RequestScope:
+    """Return the request's scope, to be entered; only servers have a clock."""
+    if registry.role() != "server":
+        return RequestScope(None)
+    return RequestScope(conf.deadline("read" if is_read(request) else "write"))
 
 
 def pool(name: str | None, *, writes: str | None = None) -> Callable[[View], View]:

@@ -3,27 +3,26 @@
 One time-out is what a request can afford: with ten cache calls in a page, ten of them would be 2.5 s.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
 from contextvars import ContextVar
 
 
-class _Scope:
-    timed_out = False
+class request_scope:  # noqa: N801 - it reads as what `with` takes, and each request pays for it
+    """Make the block one request: after its first time-out no further cache call is made in it."""
+
+    __slots__ = ("_token", "timed_out")
+
+    def __enter__(self) -> None:
+        self.timed_out = False
+        self._token = _current.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 # The scope is an object, not a value: what a thread started with this context learns, all of it learn.
-_current: ContextVar[_Scope | None] = ContextVar("resilience_cache_scope", default=None)
-
-
-@contextmanager
-def request_scope() -> Iterator[None]:
-    """Make the block one request: after its first time-out no further cache call is made in it."""
-    token = _current.set(_Scope())
-    try:
-        yield
-    finally:
-        _current.reset(token)
+_current: ContextVar[request_scope | None] = ContextVar("resilience_cache_scope", default=None)
 
 
 def given_up() -> bool:

@@ -7,8 +7,6 @@ A new thread starts without one: run its work through `contextvars.copy_context(
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from resilience.primitives.clock import SYSTEM_CLOCK, Clock
@@ -49,18 +47,23 @@ def current_deadline() -> Deadline | None:
     return _current.get()
 
 
-@contextmanager
-def deadline_scope(seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Deadline]:
+class deadline_scope:  # noqa: N801 - it reads as what `with` takes, and each request and query pays for it
     """Bound the block by `seconds` from now; an enclosing deadline that ends sooner stays in force."""
-    deadline = Deadline(seconds, clock=clock)
-    outer = _current.get()
-    if outer is not None and outer.remaining() <= deadline.remaining():
-        deadline = outer
-    token = _current.set(deadline)
-    try:
-        yield deadline
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_deadline", "_token")
+
+    def __init__(self, seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._deadline = Deadline(seconds, clock=clock)
+
+    def __enter__(self) -> Deadline:
+        outer = _current.get()
+        if outer is not None and outer.remaining() <= self._deadline.remaining():
+            self._deadline = outer
+        self._token = _current.set(self._deadline)
+        return self._deadline
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 def budget(limit: float) -> float:

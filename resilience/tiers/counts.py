@@ -7,11 +7,10 @@ from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Count, Max, QuerySet, Value
+from django.db.models import Count, Max, QuerySet
 from django.db.models.expressions import Combinable
 
 from resilience import registry
-from resilience.db.router import STATIC
 from resilience.tiers import generation
 from resilience.tiers.memory import Memory
 from resilience.tiers.static.reading import FileConnection
@@ -42,7 +41,7 @@ _counts: Memory[Kept] = Memory(_MEMORY_BYTES)
 
 
 class Counted:
-    """A count, and what to read beside a page to know whether it is of the same state."""
+    """A count, and what to read beside a page to know whether both are of one state."""
 
     def __init__(self, kept: Kept, beside: Combinable | None) -> None:
         self.rows = kept.rows
@@ -63,19 +62,20 @@ def of(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) -> Iterato
 
     `meaning` is the same for the same rows, in whatever order. Raises what the database raises.
     """
-    beside = _beside(rows)
-    kept = None if beside is None else _counts.get(meaning)
+    state, beside = _state(rows)
+    kept = _counts.get(meaning)
     # Only as long as an answer is fresh: what somebody writes past the ORM raises nothing.
-    if kept is not None and kept.rows > more_than and _now() - kept.at < FRESH_FOR:
+    young = kept is not None and _now() - kept.at < FRESH_FOR
+    if kept is not None and young and kept.rows > more_than and (beside is not None or kept.state == state):
         yield Counted(kept, beside)
     for _ in range(_ATTEMPTS):
         if beside is None:
-            anew = Kept(rows.count(), None, _now())
+            number = rows.count()
         else:
-            found = rows.aggregate(rows=Count("*"), state=Max(beside))
-            anew = Kept(found["rows"], found["state"], _now())
-            if anew.state is not None:
-                _counts.put(meaning, anew, len(repr(meaning)) + _BESIDE)
+            number, state = rows.aggregate(rows=Count("*"), state=Max(beside)).values()
+        anew = Kept(number, state, _now())
+        if state is not None:
+            _counts.put(meaning, anew, len(repr(meaning)) + _BESIDE)
         yield Counted(anew, beside)
 
 
@@ -84,19 +84,18 @@ def forget() -> None:
     _counts.clear()
 
 
-def _beside(rows: QuerySet[Any]) -> Combinable | None:
-    """Return what to read beside rows to know of which state they are.
+def _state(rows: QuerySet[Any]) -> tuple[Hashable, Combinable | None]:
+    """Return of which state rows are that are read now, and what to read beside them to know it.
 
     In a transaction nothing tells: its own writes raise the generation only at its end.
     """
     connection = connections[rows.db]
-    if registry.role() != "server" or connection.in_atomic_block:
-        return None
-    if rows.db == DEFAULT_DB_ALIAS:
-        return generation.beside(rows.db)
-    if rows.db == STATIC and isinstance(connection, FileConnection):
-        return Value(connection.file.path.name)  # A file never changes.
-    return None
+    if registry.role() == "server" and not connection.in_atomic_block:
+        if rows.db == DEFAULT_DB_ALIAS:
+            return None, generation.beside(rows.db)
+        if isinstance(connection, FileConnection):
+            return connection.file.path.name, None  # A file never changes.
+    return None, None
 
 
 def _now() -> float:

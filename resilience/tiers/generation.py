@@ -7,7 +7,7 @@ with, without asking any server. `removals` counts those writes that took someth
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -34,6 +34,7 @@ def current() -> Mark:
     return registry.store().marks.read()
 
 
+@cache
 def beside(using: str) -> Subquery:
     """Return the generation as a column of other rows: a statement sees one state, and this one is theirs."""
     return Subquery(_rows(using).values("generation"))

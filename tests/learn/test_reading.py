@@ -1,14 +1,17 @@
 """Lists, entries, filters and pages, as everybody sees them."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from learn.filters import CourseFilter
 from learn.models import Category, Course, Field
 from tests.learn.conftest import problem
 
@@ -302,3 +305,23 @@ class TestReadOnly:
     def test_head_is_answered_like_get(self, api: APIClient, course: Course) -> None:
         response = api.head("/api/courses")
         assert (response.status_code, response.content) == (200, b"")
+
+
+class TestSharedFilters:
+    def test_keep_nothing_of_a_request(self, api: APIClient, forty: list[Course]) -> None:
+        asked = ["", "?search=course+3&ordering=-title", "?level=none", "?search=" + "x" * 201, ""]
+        together: list[list[bytes]] = [[], []]
+
+        def ask(found: list[bytes]) -> None:
+            for query in asked * 3:
+                filterset = CourseFilter(QueryDict(query[1:]), queryset=Course.objects.public())
+                found.append(str((filterset.is_valid(), filterset.meaning(), filterset.errors)).encode())
+
+        threads = [threading.Thread(target=ask, args=(found,)) for found in together]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert together[0] == together[1]
+        assert together[0][0] == together[0][4] != together[0][1]
+        assert api.get("/api/courses").json()["count"] == 40

@@ -12,7 +12,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from learn.models import Category, Course, Field
+from learn.views import CourseViewSet
 from resilience import registry
+from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
 from resilience.tiers import fresh, generation, stored
 from resilience.tiers.static import building
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def server(settings: Settings, tmp_path: Path) -> Iterator[None]:
     settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path)}
-    with server_role():
+    with server_role(clock=ManualClock()):
         yield
     cache.clear()
     stored.forget()
@@ -199,6 +201,32 @@ class TestStatic:
         assert client.get("/api/courses?search=nothing").json()["count"] == 0
         assert client.get("/api/courses?page=x").status_code == 400
         assert client.get("/api/courses", headers={"authorization": "Bearer x"}).status_code == 401
+
+    def test_is_asked_at_once_while_the_breaker_refuses(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        database = registry.breaker("database")
+        database.isolate(who="a test", why="to be refused")
+        looked: list[object] = []
+        prepare = CourseViewSet.get_queryset
+
+        def noted(view: CourseViewSet) -> Any:
+            looked.append(view)
+            return prepare(view)
+
+        monkeypatch.setattr(CourseViewSet, "get_queryset", noted)
+        before = database.snapshot().rejected
+        assert client.get("/api/courses")["X-Data-Source"] == "static"
+        assert (len(looked), database.snapshot().rejected) == (1, before + 1)
+
+    def test_leaves_the_probe_to_the_query(self, client: Client) -> None:
+        database = registry.breaker("database")
+        for _ in range(3):
+            database.settle(database.admit(), Outcome.FAILURE, error=OperationalError("gone"))
+        assert client.get("/api/courses")["X-Data-Source"] == "static"
+        registry.clock().advance(database.config.recovery_timeout)  # type: ignore[attr-defined]
+        assert client.get("/api/courses?page_size=5")["X-Data-Source"] == "live"
+        assert database.shown() == "CLOSED"
 
     def test_a_full_pool_is_passed_by(self, client: Client) -> None:
         pool = registry.bulkhead("read")

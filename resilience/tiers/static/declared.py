@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Export:
     fixtures: Sequence[Path] = ()
     sample: Callable[[], Iterable[models.Model]] | None = None
 
-    @property
+    @cached_property
     def models(self) -> list[type[models.Model]]:
         """Return the models of all resources, parents first."""
         return [resource.model for resource in self.resources]
