@@ -1,15 +1,21 @@
-"""What an error report may show: Django's own filter misses the names under which our passwords travel."""
+"""What an error report may show: Django's own filter misses the names under which our secrets travel."""
 
 import re
+from types import FrameType
 from typing import Any
 
+from django.http import HttpRequest
 from django.views.debug import SafeExceptionReporterFilter
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 class SecretFreeReporterFilter(SafeExceptionReporterFilter):
-    """Hide settings named *URL* and *DSN* too, and the credentials in any address (a cache's LOCATION)."""
+    """Hide settings named *URL* and *DSN* too, and the credentials in any address (a cache's LOCATION).
+
+    Of a request all cookies (a pass to the board is one) and the form's secrets, by their names; of the
+    frames all variables, since a password has too many of them. Under DEBUG frames show all that they hold.
+    """
 
     hidden_settings = re.compile(
         SafeExceptionReporterFilter.hidden_settings.pattern + "|URL|DSN", re.IGNORECASE
@@ -20,3 +26,13 @@ class SecretFreeReporterFilter(SafeExceptionReporterFilter):
         if isinstance(cleansed, str):
             return _USERINFO.sub(f"{self.cleansed_substitute}@", cleansed)
         return cleansed
+
+    def get_safe_cookies(self, request: HttpRequest) -> dict[str, Any]:
+        return dict.fromkeys(super().get_safe_cookies(request), self.cleansed_substitute)
+
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
+        shown = super().get_post_parameters(request)
+        return {name: self.cleanse_setting(name, value) for name, value in shown.items()}
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
+        return [] if self.is_active(request) else super().get_traceback_frame_variables(request, tb_frame)

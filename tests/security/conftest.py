@@ -54,7 +54,14 @@ def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Be a server process with an OPS_TOKEN and a partner that nobody can reach."""
     settings.OPS_TOKEN = OPS_TOKEN
     settings.RATINGS_URL = "http://127.0.0.1:1"
-    settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path)}
+    # On a busy machine an answer may take its time: what is asked here is which one it is.
+    patient = {
+        "DEADLINES": dict.fromkeys(settings.RESILIENCE["DEADLINES"], 60.0),
+        "BREAKERS": {
+            name: {**breaker, "slow_after": 60.0} for name, breaker in settings.RESILIENCE["BREAKERS"].items()
+        },
+    }
+    settings.RESILIENCE = {**settings.RESILIENCE, **patient, "STATIC_DIR": str(tmp_path)}
     monkeypatch.setattr("resilience.steward.start", lambda: None)
     with server_role():
         yield

@@ -14,6 +14,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from zenow.settings.addresses import mail_settings, redis_address
 from zenow.settings.database import database_settings as database_settings
 from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
 
@@ -166,7 +167,7 @@ DATABASES = {
 }
 DATABASE_ROUTERS = ["resilience.db.router.TierRouter"]
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = redis_address(env.str("REDIS_URL", default=""))
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "resilience.cache.ResilientCache",
@@ -218,8 +219,7 @@ SPECTACULAR_SETTINGS = {
 ADMINS = [("", address) for address in env.list("ADMINS", default=[])]
 SERVER_EMAIL = env.str("SERVER_EMAIL", default="root@localhost")
 EMAIL_TIMEOUT = 5
-# EMAIL_HOST, EMAIL_PORT and the like, from smtp+tls://user:password@host:587
-globals().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+globals().update(mail_settings(env.str("EMAIL_URL", default="smtp://localhost:25")))
 
 # --- Language, time, files ---
 

@@ -4,10 +4,14 @@ from typing import Any
 
 import environ
 
+from zenow.settings.addresses import read_address
+
+_SCHEMES = ("postgres", "postgresql", "sqlite")
+
 
 def database_settings(url: str) -> dict[str, Any]:
     """Return Django's settings of the database at this address, behind its guard."""
-    database: dict[str, Any] = environ.Env.db_url_config(url)
+    database: dict[str, Any] = read_address("DATABASE_URL", url, _SCHEMES, environ.Env.db_url_config)
     database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")
     if database["ENGINE"] == "resilience.db.sqlite3":

@@ -52,6 +52,43 @@ class TestRefusal:
         assert "hunter2" not in refused.stderr
 
 
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("DATABASE_URL", "postgres://zenow:hunter2/x@db.example/zenow"),
+            ("DATABASE_URL", "postgres://zenow:hunter2?x@db.example/zenow"),
+            ("DATABASE_URL", "//zenow:hunter2@db.example/zenow"),
+            ("DATABASE_URL", "zenow:hunter2@db.example/zenow"),
+            ("DATABASE_URL", "mysql://zenow:hunter2@db.example/zenow"),
+            ("REDIS_URL", "redis://:hunter2/x@cache.example/0"),
+            ("REDIS_URL", "redis://:hunter2#x@cache.example/0"),
+            ("REDIS_URL", "cache.example:hunter2"),
+            ("EMAIL_URL", "smtp://zenow:hunter2#x@mail.example:25"),
+            ("EMAIL_URL", "hunter2"),
+        ],
+    )
+    def test_that_cannot_be_read_are_refused_and_not_shown(self, name: str, value: str) -> None:
+        refused = manage("check", **PRODUCTION | {name: value})
+        assert refused.returncode == 1
+        assert f"{name}: it is no address" in refused.stderr
+        assert "hunter2" not in refused.stderr + refused.stdout
+        assert "Traceback" not in refused.stderr
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgres://zenow:hun%2Fter2%40@one.example,two.example:5432/zenow",
+            "postgresql://zenow:hunter2@db.example/zenow?sslmode=require",
+            "postgres:///zenow?host=/run/postgresql",
+            "sqlite:///somewhere.sqlite3",
+        ],
+    )
+    def test_of_all_kinds_that_are_served_are_taken(self, url: str) -> None:
+        started = manage("check", **PRODUCTION | {"DATABASE_URL": url})
+        assert started.returncode == 0, started.stderr
+
+
 class TestProduction:
     @pytest.mark.parametrize("proxies", ["127.0.0.1", ""])
     def test_passes_the_deployment_checks(self, proxies: str) -> None:
