@@ -160,33 +160,33 @@ def _cases(stack: ExitStack) -> list[Case]:
     fresh, live, static = (("X-Data-Source", source) for source in ("cached", "live", "static"))
     database: Any = {"beside": (postgres.pid, redis.pid)}
     cases = [
-        Case("list", BARE, bare, same(LIST), 2000),
-        Case("list", "this app, fresh", ours, same(LIST), 2000, fresh),
-        Case("list", "cache_page on django-redis", cached, same(LIST), 800, **database),
-        Case("list", "this app, live", ours, _never_asked(), 300, live, **database),
-        Case("list", "plain Django and DRF", plain, _never_asked(), 300, **database),
-        Case("list", "this app, everything dead", dead, _never_asked(), 300, static),
-        Case("entry", BARE, bare, same(ENTRY), 2000),
-        Case("entry", "this app, fresh", ours, same(ENTRY), 2000, fresh),
-        Case("entry", "cache_page on django-redis", cached, same(ENTRY), 800, **database),
-        Case("entry", "this app, live", ours, other, 300, live, **database),
-        Case("entry", "plain Django and DRF", plain, other, 300, **database),
-        Case("entry", "this app, everything dead", dead, other, 300, static),
-        Case("304", BARE, bare, same(LIST), 2000, fresh, tag),
-        Case("304", "this app, fresh", ours, same(LIST), 2000, fresh, tag),
+        Case("list", BARE, bare, same(LIST), 1000),
+        Case("list", "this app, fresh", ours, same(LIST), 1000, fresh),
+        Case("list", "cache_page on django-redis", cached, same(LIST), 400, **database),
+        Case("list", "this app, live", ours, _never_asked(), 150, live, **database),
+        Case("list", "plain Django and DRF", plain, _never_asked(), 150, **database),
+        Case("list", "this app, everything dead", dead, _never_asked(), 150, static),
+        Case("entry", BARE, bare, same(ENTRY), 1000),
+        Case("entry", "this app, fresh", ours, same(ENTRY), 1000, fresh),
+        Case("entry", "cache_page on django-redis", cached, same(ENTRY), 400, **database),
+        Case("entry", "this app, live", ours, other, 150, live, **database),
+        Case("entry", "plain Django and DRF", plain, other, 150, **database),
+        Case("entry", "this app, everything dead", dead, other, 150, static),
+        Case("304", BARE, bare, same(LIST), 1000, fresh, tag),
+        Case("304", "this app, fresh", ours, same(LIST), 1000, fresh, tag),
         Case(
-            "304", "cache_page on django-redis", cached, same(LIST), 800, ("ETag", theirs), theirs, **database
+            "304", "cache_page on django-redis", cached, same(LIST), 400, ("ETag", theirs), theirs, **database
         ),
-        Case("health", BARE, bare, same(HEALTH), 2000),
-        Case("health", "this app", ours, same(HEALTH), 1000),
-        Case("health", "this app, everything dead", dead, same(HEALTH), 1000),
+        Case("health", BARE, bare, same(HEALTH), 500),
+        Case("health", "this app", ours, same(HEALTH), 500),
+        Case("health", "this app, everything dead", dead, same(HEALTH), 500),
     ]
     if NGINX:
         nginx = stack.enter_context(NginxServer(ours.port))
         hit = ("Cache-Status", "nginx; hit")
         for request, path in (("list", LIST), ("entry", ENTRY)):
             # Its connections end after a thousand requests.
-            case = Case(request, "this app behind nginx, hit", ours, same(path), 900, hit)
+            case = Case(request, "this app behind nginx, hit", ours, same(path), 500, hit)
             case.nginx = nginx
             cases.append(case)
     return sorted(cases, key=lambda case: ("list", "entry", "304", "health").index(case.request))

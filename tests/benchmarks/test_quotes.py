@@ -30,7 +30,7 @@ class Quote(NamedTuple):
 def quotes(document: Path, text: str) -> list[Quote]:
     """Return the links to results that have a number in their text."""
     return [
-        Quote(document, text, (document.parent / page).resolve(), title)
+        Quote(document, text, (document.parent / page).resolve(), " ".join(title.split()))
         for text, page, title in _LINK.findall(text)
         if _NUMBER.search(text)
     ]
