@@ -246,4 +246,12 @@ BENCHMARKS = (
             ),
         ),
     ),
+    Benchmark(
+        name="drills",
+        title="Drills",
+        module="tests.drill_table",
+        target="drills",
+        takes_rounds=False,
+        versions=("Django", "granian", "psycopg", "django-redis", "postgres", "redis-server"),
+    ),
 )

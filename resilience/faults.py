@@ -40,12 +40,14 @@ def inject(
     fault = current(name)
     if fault is None or fault.kind in REAL or random.random() >= fault.share:  # noqa: S311 (which calls are hit is no secret)
         return
+    if fault.kind == "flap" and int(monotonic() / fault.seconds) % 2:
+        return  # Up for `seconds`, down for `seconds`, by the host's clock: all processes together.
+    registry.store().counters.add("drilled", name)
     if fault.kind == "latency":
         _wait(name, fault.seconds, limit, timeout)
     elif fault.kind == "hang":
         _wait(name, LONGEST, limit, timeout)
-    # Down for `seconds`, up for `seconds`, by the host's clock: all processes together.
-    elif fault.kind == "error" or int(monotonic() / fault.seconds) % 2 == 0:
+    else:
         raise error(f"a drill lets {name} refuse")
 
 
@@ -109,6 +111,11 @@ def stop(name: str | None = None) -> None:
 def current(name: str) -> Fault | None:
     """Return the fault of a dependency, if there is one that has not ended."""
     return registry.store().faults.get(name, monotonic())
+
+
+def hits(name: str) -> int:
+    """Return how many calls of a dependency drills have hit on this host, ever."""
+    return registry.store().counters.totals().get(("drilled", name), 0)
 
 
 def active() -> dict[str, Fault]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 
-from resilience import conf, registry
+from resilience import conf, faults, registry
 from resilience.drills.fault import RESTART_WITHIN, Target, broken
 from resilience.drills.load import Answer, Load
 from resilience.drills.plan import Plan
@@ -41,7 +41,7 @@ class Result:
     recovered: float | None = None
     """Seconds from the fault's end until all broken breakers were closed; None: they were not in time."""
     met: dict[str, int] = field(default_factory=dict)
-    """Calls of each broken dependency that failed, were slow or were refused during the fault."""
+    """Calls of each dependency that met the fault; a real one: that failed, were slow or were refused."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run(
     with Load(plan.url, plan.paths, rate=plan.rate, token=token) as load, sign_ins or nullcontext():
         eye = _Eye(result, load, tell, halt)
         eye.watch("before", lambda: load.elapsed() >= plan.around)
-        before = {name: _troubles(name) for name in plan.names}
+        before = {name: _met(plan, name) for name in plan.names}
         with broken(plan, who=who, target=target, say=say) as repaired:
             began = load.elapsed()
             over = began + plan.seconds
@@ -89,7 +89,7 @@ def run(
             eye.watch("fault", lambda: repaired() or load.elapsed() >= over + RESTART_WITHIN)
         ended = load.elapsed()
         result.fault = began, ended
-        result.met = {name: _troubles(name) - before[name] for name in plan.names}
+        result.met = {name: _met(plan, name) - before[name] for name in plan.names}
         longest = interval(plan.names) + GRACE
         eye.watch("after", lambda: _closed(plan.names) or load.elapsed() > ended + longest)
         if _closed(plan.names):
@@ -109,8 +109,10 @@ def _closed(names: Sequence[str]) -> bool:
     return all(registry.breaker(name).shown() is State.CLOSED for name in names)
 
 
-def _troubles(name: str) -> int:
-    """Return how many calls of this dependency failed, were slow or were refused, ever."""
+def _met(plan: Plan, name: str) -> int:
+    """Return how many calls of this dependency may have met such a fault, ever."""
+    if plan.kind not in faults.REAL:
+        return faults.hits(name)
     breaker = registry.breaker(name)
     calls = sum(total for (_, outcome), total in breaker.calls().items() if outcome in _TROUBLES)
     return calls + breaker.snapshot().rejected

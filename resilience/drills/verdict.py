@@ -55,7 +55,7 @@ def judge(result: Result) -> list[Objective]:
         ),
         Objective(
             name="the fault was met, so that the drill says something",
-            measured="calls that failed, were slow or were refused: "
+            measured="calls that met it: "
             + ", ".join(f"{count} of {name}" for name, count in result.met.items()),
             met=any(result.met.values()),
         ),

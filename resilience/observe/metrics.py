@@ -21,6 +21,7 @@ _COUNTERS = {
     "dropped": (("what",), "What could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),
     "chores": (("chore", "outcome"), "Runs of what the steward does."),
+    "drilled": (("breaker",), "Calls that a drill has hit."),
     "limits": (("limit", "outcome"), "Attempts that a limit refused, or could not count."),
 }
 

@@ -67,6 +67,14 @@ class TestInject:
 
         inject()
 
+    def test_counts_the_calls_that_it_hits(self) -> None:
+        faults.start("cache", "error", lasts=60)
+        inject()
+        faults.start("database", "latency", lasts=60, seconds=0.01)
+        inject()
+        inject()
+        assert (faults.hits("database"), faults.hits("cache")) == (2, 0)
+
     def test_hits_its_share_of_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
         faults.start("database", "error", lasts=60, share=0.25)
         draws = iter([0.9, 0.24, 0.25])
