@@ -100,6 +100,7 @@ def _fill_the_disk(soak: Soak) -> None:
         (_answer(200, "static, and its body does not say so"), "every degraded answer says so"),
         (lambda soak: soak.broken.append((25.0, 30.0)), "connections break only where a worker was killed"),
         (lambda soak: soak.broken.append((5.0, 20.2)), None),
+        (lambda soak: soak.broken.append((19.8, 35.0)), None),
         (
             lambda soak: soak.contradictions.append("acknowledged and lost: Ledger 1"),
             "no acknowledged write is lost or doubled, none is lied about",
