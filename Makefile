@@ -117,6 +117,12 @@ differential: export DIFFERENTIAL_QUESTIONS := 6000
 differential: install
 	$(BIN)/pytest -q --timeout=900 tests/learn/test_same_everywhere.py
 
+# The tables of docs/settings.md, from the code that reads the settings.
+.PHONY: settings-page
+settings-page: export DJANGO_SETTINGS_MODULE := zenow.settings.test
+settings-page: install
+	$(BIN)/python -m tests.docs
+
 # Every line and branch of the primitives, by their own tests.
 coverage: install
 	$(BIN)/coverage run -m pytest -q tests/primitives

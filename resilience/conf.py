@@ -14,10 +14,13 @@ from django.utils.module_loading import import_string
 from resilience.defaults import DEADLINES, SETTINGS
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 
-# What a breaker's entry says beside the fields of `BreakerConfig`: what it guards (host, port, database),
-# and the dotted paths of what judges its exceptions, and of what asks the dependency once: `ping` all the
-# time, `probe` only when its open time is over.
-_BESIDE = ("endpoint", "classify", "ping", "probe")
+# What a breaker's entry says beside the fields of `BreakerConfig`.
+BESIDE: Mapping[str, str] = {
+    "endpoint": "what it guards, as host:port/name: another is another breaker; Django knows the usual ones'",
+    "classify": "dotted path of what says of an exception how it counts; without, each is a failure",
+    "ping": "dotted path of what asks the dependency once; the steward does so all the time",
+    "probe": "the same, for what is dear to ask: only when the open time is over",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +32,11 @@ class ChoreConfig:
 
     name: str
     run: str
+    """dotted path of a function, which gets the steward's epoch"""
     every: float
+    """seconds from start to start"""
     limit: float = 5.0
+    """seconds that one run may take"""
 
     def __post_init__(self) -> None:
         for name, value in (("every", self.every), ("limit", self.limit)):
@@ -51,20 +57,21 @@ class AlertConfig:
     """
 
     webhook_url: str = field(default="", repr=False)
-    """Whoever knows it may post: never logged."""
+    """where alerts are posted, in Slack's form; whoever knows the address may post, so it is never logged"""
     mail: bool = True
-    """To `ADMINS`, where there are any."""
+    """whether they go to `ADMINS` by e-mail, where there are any"""
     open_for: float = 300.0
-    """A breaker that is open for longer is told of once more."""
+    """seconds after which a breaker that is still open is told of once more"""
     flapping: int = 3
+    """openings that are too many"""
     flapping_within: float = 300.0
-    """So many openings in so short a time."""
+    """in so many seconds"""
     override_for: float = 3600.0
-    """An order that is older has perhaps been forgotten."""
+    """seconds after which an order has perhaps been forgotten"""
     quiet: float = 300.0
-    """What comes and goes is told anew only after so long without it."""
+    """seconds without it, after which what comes and goes is told anew"""
     queue: int = 100
-    """Alerts that may wait for one channel; further ones are dropped and counted."""
+    """alerts that may wait for one channel; further ones are dropped and counted"""
 
     def __post_init__(self) -> None:
         for name in ("open_for", "flapping", "flapping_within", "override_for", "quiet", "queue"):
@@ -124,7 +131,7 @@ def breakers() -> dict[str, BreakerConfig]:
             "BREAKERS",
             name,
             {"probed": "ping" in values or "probe" in values}
-            | {k: v for k, v in values.items() if k not in _BESIDE},
+            | {k: v for k, v in values.items() if k not in BESIDE},
         )
         for name, values in get("BREAKERS").items()
     }
@@ -209,7 +216,7 @@ def unknown_keys() -> list[str]:
     unknown = [key for key in given if key not in SETTINGS]
     kinds = (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig), ("CHORES", ChoreConfig))
     for section, kind in kinds:
-        known = {each.name for each in fields(kind)} | (set(_BESIDE) if kind is BreakerConfig else set())
+        known = {each.name for each in fields(kind)} | (set(BESIDE) if kind is BreakerConfig else set())
         for name, values in given.get(section, {}).items():
             unknown += [f"{section}.{name}.{key}" for key in values if key not in known]
     unknown += [f"DEADLINES.{key}" for key in given.get("DEADLINES", {}) if key not in DEADLINES]

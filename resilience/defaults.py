@@ -103,19 +103,19 @@ SETTINGS: Mapping[str, Setting] = {
     "NAMESPACE": Setting(None, "names the host store: one for each project on a host; must be given"),
     "DIR": Setting(
         None,
-        "folder of the host store; `None`: the variable `RESILIENCE_DIR`, else in `/dev/shm` where there is "
+        "folder of the host store; without: the variable `RESILIENCE_DIR`, else in `/dev/shm` where there is "
         "one, else `var/resilience`",
     ),
-    "STATIC_DIR": Setting(None, "folder of the static tier's files; `None`: `var/static-tier`"),
+    "STATIC_DIR": Setting(None, "folder of the static tier's files; without: `var/static-tier`"),
     "EVENTS_DIR": Setting(
-        None, "folder of the journal; `None`: the variable `RESILIENCE_EVENTS_DIR`, else `var/events`"
+        None, "folder of the journal; without: the variable `RESILIENCE_EVENTS_DIR`, else `var/events`"
     ),
     "EVENTS_LIMIT": Setting(
         16 * 1_048_576, "bytes that wait for the database; beyond it events are dropped and counted"
     ),
     "FALLBACK": Setting(
         None,
-        "dotted path of what the static tier holds, a `resilience.tiers.static.Export`; `None`: no such tier",
+        "dotted path of what the static tier holds, a `resilience.tiers.static.Export`; without: no tier",
     ),
     "DRILLS": Setting(False, "whether faults may be injected"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),

@@ -28,24 +28,32 @@ class BreakerConfig:
     """Say when a breaker opens, for how long, and what closes it. Durations are seconds.
 
     The rule that joins the first fields is written at `resilience.primitives.window.must_open`.
-    `slow_after`: a call that took longer is slow, which is no success (None: no call is slow).
-    `permit_timeout`: a probe that has not ended by then gives its permit back (None: the open time, at
-    least 5 s). `backoff`: each further opening in a row lasts so many times longer, less up to a tenth
-    of jitter, up to `max_open`. `probed`: a steward sends the probes, so that no request has to.
     """
 
     failure_threshold: int = 5
+    """failures that open it, when no call has succeeded since the first of them"""
     recovery_timeout: float = 30.0
+    """seconds that it stays open, until a probe"""
     window: float = 60.0
+    """seconds for which a call counts"""
     minimum_volume: int = 5
+    """calls in the window, below which no share of failures opens it"""
     failure_rate: float = 0.5
+    """share of the calls, up to 1, that opens it when so many have failed or were slow"""
     slow_after: float | None = None
+    """seconds after which a call is slow, which is no success; `None`: no call is slow"""
     half_open_max_calls: int = 1
+    """probes at once, on the whole host"""
     success_threshold: int = 1
+    """probes that have to succeed to close it"""
     permit_timeout: float | None = None
+    """seconds after which a probe that has not ended is given up; `None`: the open time, at least 5 s"""
     backoff: float = 1.0
+    """how many times longer each further opening in a row lasts, less up to a tenth of jitter"""
     max_open: float | None = None
+    """seconds that an opening lasts at most, with a backoff; `None`: no limit"""
     probed: bool = False
+    """whether a steward sends the probes, so that no request has to; set by a `ping` or `probe`"""
 
     def __post_init__(self) -> None:
         _count("failure_threshold", self.failure_threshold, 1, "the breaker would open without a failure")
@@ -82,8 +90,11 @@ class BulkheadConfig:
     """Say how many calls run at once in a process, how many wait, and for how long (seconds)."""
 
     running: int
+    """calls at once, in each process"""
     waiting: int = 0
+    """calls that may wait for a place; further ones are refused at once"""
     max_wait: float = 0.1
+    """seconds that they wait"""
 
     def __post_init__(self) -> None:
         _count("running", self.running, 1, "the bulkhead would let nothing through")

@@ -79,11 +79,15 @@ class ShopServer(ServerProcess):
             path.write_text(f"{code}\n{there}" if place == "at its top" else f"{there}\n{code}")
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def log(self) -> Path:
         return self.directory / "log"
 
     def command(self) -> list[str | Path]:
-        options = ["--workers", "2", "--threads", "8", "--no-control-socket"]
+        options = ["--workers", "2", "--threads", "16", "--no-control-socket"]
         place: list[str | Path] = ["--chdir", self.directory, "--bind", f"127.0.0.1:{self.port}"]
         return [sys.executable, "-m", "gunicorn", *options, *place, "shop.wsgi"]
 
@@ -106,9 +110,21 @@ class ShopServer(ServerProcess):
         path: str,
         body: Mapping[str, object] | None = None,
         auth: tuple[str, str] | None = None,
+        session: str = "",
     ) -> requests.Response:
-        address = f"http://127.0.0.1:{self.port}{path}"
-        return requests.request(method, address, json=body, auth=auth, timeout=10)
+        cookies = {"sessionid": session}
+        return requests.request(method, self.url + path, json=body, auth=auth, cookies=cookies, timeout=10)
+
+    def session(self) -> str:
+        """Return the session of a new superuser: hashing a password may take longer than a request has."""
+        code = (
+            "from django.contrib.auth.models import User; from django.test import Client;"
+            "client = Client(); client.force_login(User.objects.create_superuser('ada'));"
+            "print(client.cookies['sessionid'].value)"
+        )
+        made = self.manage("shell", "--verbosity", "0", "-c", code)
+        made.check_returncode()
+        return made.stdout.strip()
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
