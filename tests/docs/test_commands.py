@@ -119,6 +119,11 @@ class TestNames:
         assert [rule for rule in rules if f"`{rule}`" not in text("docs/operating.md")] == []
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+def test_no_merge_was_left_half_done(document: str) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", text(document), re.MULTILINE) == []
+
+
 class TestPictures:
     def test_are_small(self) -> None:
         pictures = [*(ROOT / "docs").glob("*.png"), *(ROOT / "docs").glob("*.svg")]
