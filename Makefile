@@ -72,6 +72,10 @@ timings: export STRICT_TIMES := 1
 timings: install
 	$(BIN)/pytest $$(grep -lrE 'ROOM|takes\(|taking_at_most\(|deadline_kept\(' tests --include='test_*.py' | grep -v outages)
 
+# Known vulnerabilities of what runs in production; asks the advisories' database, so it needs the network.
+audit: install
+	$(BIN)/pip-audit --strict --requirement requirements.txt --progress-spinner off
+
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
 django-suites: install
 	nice $(BIN)/python -m tests.django_suites
