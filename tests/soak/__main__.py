@@ -10,7 +10,7 @@ from tests.servers.site import ROOT
 from tests.soak import plot
 from tests.soak.plan import draw
 from tests.soak.run import run
-from tests.soak.verdict import growth, judge
+from tests.soak.verdict import judge
 
 
 def main() -> None:
@@ -29,8 +29,9 @@ def main() -> None:
     plan = draw(seed, seconds=60 * options.minutes, rate=options.rate, workers=options.workers)
     _tell(f"seed {seed}: {len(plan.faults)} faults, {len(plan.kills)} deaths in {plan.seconds:.0f} s")
     soak = run(plan, open_for=options.open_for, step=5.0, tell=_tell)
-    objectives = judge(soak) + growth(soak)
+    objectives = judge(soak)
     how = f"--minutes {options.minutes:g} --rate {options.rate:g} --workers {options.workers} --seed {seed}"
+    how += f" --open-for {options.open_for}" if options.open_for else ""
     lines = [
         f"`python -m tests.soak {how}`: {options.workers} workers, {len(soak.faults)} faults, "
         f"{len(soak.kills)} workers killed, {soak.length:.0f} s; Python {platform.python_version()}, "

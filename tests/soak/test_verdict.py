@@ -11,7 +11,7 @@ import pytest
 from resilience.drills.load import Answer
 from tests.soak.plan import BETWEEN_KILLS, KINDS, draw
 from tests.soak.run import Soak, paths
-from tests.soak.verdict import growth, judge, rise
+from tests.soak.verdict import judge, rise
 from tests.soak.watch import Process, Sample
 
 WITNESS, MASTER = 7, 6
@@ -47,7 +47,7 @@ def good() -> Soak:
 
 
 def broken(soak: Soak) -> list[str]:
-    return [each.name for each in judge(soak) + growth(soak) if not each.met]
+    return [each.name for each in judge(soak) if not each.met]
 
 
 def test_a_good_run_passes() -> None:
@@ -125,6 +125,13 @@ def test_a_broken_promise_is_named(harm: Callable[[Soak], object], promise: str 
     soak = good()
     harm(soak)
     assert broken(soak) == ([] if promise is None else [promise])
+
+
+def test_a_short_run_tells_nothing_of_growth() -> None:
+    soak = good()
+    _witness_grows(soak)
+    soak.length = 90.0
+    assert broken(soak) == []
 
 
 class TestRise:
