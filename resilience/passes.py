@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -96,9 +97,14 @@ def take(response: HttpResponseBase) -> None:
 
 def end(key: str, by: Literal["staff", "token"] = "staff") -> None:
     """End every copy of a holder's pass on this host, or of EVERYBODY's. See Note [When a pass ends]."""
-    now, path = time.time(), _path(key, by)
+    now, path, journal = time.time(), _path(key, by), conf.events_dir()
+    if registry.role() != "server" and not journal.exists():
+        return  # No server was here that could have given one, and the folder is to be the server's.
     try:
+        if journal.exists():
+            _refuse_unless_ours(journal)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_unless_ours(path.parent)
         for old in path.parent.iterdir():
             if old.stat().st_mtime < now - LASTS:  # No pass is as old as that.
                 old.unlink(missing_ok=True)
@@ -107,6 +113,12 @@ def end(key: str, by: Literal["staff", "token"] = "staff") -> None:
     except OSError as error:
         registry.store().counters.add("dropped", "end of a pass")
         logger.warning("The end of a pass to the board could not be written down: %s", error.strerror)
+
+
+def _refuse_unless_ours(folder: Path) -> None:
+    """Keep root from leaving there what the server cannot write, and from clearing where a link leads."""
+    if folder.lstat().st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "only the server's user may")
 
 
 def _ended(given: Pass) -> float:

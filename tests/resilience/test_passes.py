@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from resilience import conf, passes, registry
 from resilience.observe import events
+from resilience.registry import Registry
 from resilience.testing import server_role
 
 BOARD, STATE = "/admin/resilience/board/", "/admin/resilience/board/state.json"
@@ -200,3 +201,26 @@ class TestCopy:
         passes.end("2")
         assert old not in folder.iterdir()
         assert len(list(folder.iterdir())) == 1
+
+
+class TestCommand:
+    """`manage.py changepassword` and the like, which may be run by root."""
+
+    @pytest.fixture
+    def folder(self) -> Iterator[Path]:
+        before = registry.use(Registry())  # no server's
+        yield conf.events_dir()
+        registry.use(before)
+
+    def test_makes_no_folder_before_a_server_does(self, folder: Path) -> None:
+        passes.end("1")
+        assert not folder.exists()
+
+    def test_of_another_user_leaves_the_server_s_folder_alone(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder.mkdir()
+        monkeypatch.setattr("resilience.passes.os.geteuid", lambda: 12_345)
+        passes.end("1")
+        assert list(folder.iterdir()) == []
+        assert "only the server's user may" in caplog.text
