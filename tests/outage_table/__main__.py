@@ -28,7 +28,7 @@ from tests.servers.site import SiteServer
 RATE = 20.0
 # A probe that just failed is repeated after an open interval of 15 s.
 BEFORE, FAULT, AFTER = 15.0, 30.0, 18.0
-RESTART = 30.0
+REPLACED = 30.0
 HEADS = (
     *("outage", "answers", "200, %", "right for its label, %", "sources during", "p50 before, ms"),
     *("p50 during, ms", "p50 after, ms", "p99 before, ms", "p99 during, ms", "p99 after, ms", "slowest, s"),
@@ -49,12 +49,12 @@ class World:
 
 @dataclass(frozen=True)
 class Outage:
-    """What happens, and how it is undone; `restart`: the site in the middle of it."""
+    """What happens, and how it is undone; `replaced`: the server in the middle of it."""
 
     name: str
     begin: Callable[[World], object]
     end: Callable[[World], object]
-    restart: bool = False
+    replaced: bool = False
     nginx: bool = False
 
 
@@ -102,6 +102,10 @@ def quick(world: World) -> None:
     world.wire.set("pass")
 
 
+def nothing(world: World) -> None:
+    pass
+
+
 ALL_DEAD = (_both(kill_postgres, kill_redis), _both(start_postgres, start_redis))
 ALL_FROZEN = (_both(freeze_postgres, freeze_redis), _both(thaw_postgres, thaw_redis))
 OUTAGES = [
@@ -112,9 +116,11 @@ OUTAGES = [
     Outage("Redis frozen", freeze_redis, thaw_redis),
     Outage("both killed", *ALL_DEAD),
     Outage("both frozen", *ALL_FROZEN),
-    Outage("both killed, server restarted", *ALL_DEAD, restart=True),
+    Outage("none, server replaced", nothing, nothing, replaced=True),
+    Outage("both killed, server replaced", *ALL_DEAD, replaced=True),
     Outage("PostgreSQL frozen, nginx in front", freeze_postgres, thaw_postgres, nginx=True),
     Outage("both killed, nginx in front", *ALL_DEAD, nginx=True),
+    Outage("both killed, nginx in front, server replaced", *ALL_DEAD, replaced=True, nginx=True),
 ]
 
 
@@ -131,8 +137,8 @@ def main() -> None:
     print(
         f"Two workers, {RATE:g} mixed reads a second, a third of them never asked before. The fault lasts "
         f"from second {BEFORE:g} to {BEFORE + FAULT:g}; “right” compares a body with the healthy one of the "
-        f"same address. A server that is restarted stops and starts at second {RESTART:g}; status 0 is a "
-        "request for which no server listened.\n"
+        f"same address. A server that is replaced gets its successor at second {REPLACED:g}, by SIGHUP; "
+        "status 0 would be a request without an answer.\n"
     )
     print(table(HEADS, rows))
 
@@ -147,6 +153,7 @@ def _row(outage: Outage) -> list[str]:
             REDIS_URL=f"redis://127.0.0.1:{redis.port}/0",
             ALLOWED_HOSTS="localhost,127.0.0.1,learn.example",
             TRUSTED_PROXIES="127.0.0.1" if outage.nginx else "",
+            DRAIN_SECONDS="5",
         )
         for command in (["migrate"], ["loaddata", *FIXTURES], ["fallback", "export"]):
             _manage(site, *command)
@@ -162,9 +169,12 @@ def _row(outage: Outage) -> list[str]:
             (BEFORE, lambda: outage.begin(world)),
             (BEFORE + FAULT, lambda: outage.end(world)),
         ]
-        if outage.restart:
-            events.append((RESTART, site.restart))
+        servers = site.servers()
+        if outage.replaced:
+            events.append((REPLACED, site.roll))
         seen = load.run(get, asked, rate=RATE, events=events)
+        if (site.servers() != servers) != outage.replaced:
+            raise RuntimeError(f"{outage.name}: replaced is not {outage.replaced}")
         while get("/api/courses?page=2&page_size=7")[1]["x-system-degraded"] == "true":
             time.sleep(0.2)
         truth = {path: get(path) for path in {each.path for each in seen}}

@@ -120,4 +120,5 @@ class SiteServer(ServerProcess):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        shutil.rmtree(self.directory)
+        # A child that was exporting ends by itself, and may just be removing a file of its own.
+        shutil.rmtree(self.directory, ignore_errors=True)
