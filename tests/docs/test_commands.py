@@ -23,6 +23,17 @@ ELSEWHERE = ("make", "pip", "python")
 # What curl exits with when the answer is an error; the document then shows that answer.
 HTTP_ERROR = 22
 
+# All in one process: each loads Django anew.
+MADE_READY = """
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+for name in ("categories", "fields", "courses"):
+    call_command("loaddata", f"fixtures/{name}.json", verbosity=0)
+call_command("fallback", "export", verbosity=0)
+User.objects.create_superuser("ada", password="correct horse battery")
+"""
+
 SHELL = [
     pytest.param(block, id=f"{document}-{number}")
     for document in DOCUMENTS
@@ -35,12 +46,7 @@ SHELL = [
 def site() -> Iterator[SiteServer]:
     """The server of `make run`, with open intervals that a test can wait for, and Ada."""
     site = SiteServer(DEBUG="1", DJANGO_SETTINGS_MODULE="tests.functional.settings", OUTAGE_OPEN_FOR="1")
-    ada = ("createsuperuser", "--noinput", "--username", "ada", "--email", "ada@learn.test")
-    site.manage("migrate").check_returncode()
-    site.manage(*ada, DJANGO_SUPERUSER_PASSWORD="correct horse battery").check_returncode()
-    fixtures = [f"fixtures/{name}.json" for name in ("categories", "fields", "courses")]
-    site.manage("loaddata", *fixtures).check_returncode()
-    site.manage("fallback", "export").check_returncode()
+    site.manage("shell", "-c", MADE_READY).check_returncode()
     with site:
         yield site
 
