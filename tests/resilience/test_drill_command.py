@@ -46,6 +46,8 @@ def readable(server: None) -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
+            if self.path != "/other":
+                self.send_header("X-System-Degraded", "false")
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -94,10 +96,16 @@ class TestRefused:
     def test_for_an_address_that_is_none(self, server: None, url: str) -> None:
         assert "--url" in refusal("database", f"--url={url}", "--path=/a")[1]
 
-    @pytest.mark.parametrize("path", ["a\r\nb", "/ü", ""])
+    @pytest.mark.parametrize("path", ["/a\r\nb", "/ü", "/a b", "a", "", "//"])
     def test_for_a_path_that_is_none(self, server: None, path: str) -> None:
         url = f"--url=http://127.0.0.1:{free_port()}"
-        assert "cannot be read before the drill" in refusal("database", url, f"--path={path}")[1]
+        status, said = refusal("database", url, f"--path={path}")
+        assert status == 2
+        assert "--path must begin with /" in said or "cannot be read before the drill" in said
+
+    def test_for_a_server_of_another_kind(self, readable: str) -> None:
+        """It answers, and yet it is not what would be broken."""
+        assert "no server of this kind" in refusal("database", f"--url={readable}", "--path=/other")[1]
 
     def test_for_more_than_a_report_can_show(self, server: None) -> None:
         assert "50000 are the most" in refusal("database", "--seconds=3600", "--path=/a")[1]

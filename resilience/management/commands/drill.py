@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shlex
 import sys
 import tempfile
 from argparse import ArgumentParser
@@ -12,34 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from resilience import conf, faults, registry
-from resilience.drills import load, report, run, server
+from resilience import conf, faults
+from resilience.drills import report, run, server
 from resilience.drills.fault import Target
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result, Second
 from resilience.drills.sign_in import SignInError, SignIns
 from resilience.drills.turn import noted, turn
 from resilience.drills.verdict import judge
+from resilience.management.drill_plan import REFUSED, planned
 from resilience.management.user import user
-from resilience.primitives import StoreUnavailableError
 
-REFUSED, NO_STORE, INTERRUPTED = 2, 3, 130
-"""Exit statuses beside 0, all objectives met, and 1, one was missed."""
-
-# A report draws each answer, and all are held in memory.
-_READS = 50_000
-_MOST = {
-    "seconds": faults.LONGEST,
-    "share": 1.0,
-    "delay": faults.LONGEST,
-    "rate": 500.0,
-    "around": faults.LONGEST,
-}
+INTERRUPTED = 130
+"""The exit status beside those of a refusal, 0, all objectives met, and 1, one was missed."""
 
 
 class Command(BaseCommand):
@@ -78,7 +66,13 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, help="folder of the report (var/drills)")
 
     def handle(self, **options: Any) -> None:
-        plan = self._plan(options)
+        try:
+            self._hold(options)
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; nothing is broken", returncode=INTERRUPTED) from None
+
+    def _hold(self, options: dict[str, Any]) -> None:
+        plan = planned(options)
         folder = self._folder(options)
         sign_ins = self._sign_ins(plan)
         with self._target(plan, options) as target:
@@ -181,93 +175,6 @@ class Command(BaseCommand):
         finally:
             found.close()
 
-    def _plan(self, options: dict[str, Any]) -> Plan:
-        """Return what to do; refuse what cannot be done, before anything is broken."""
-        if not conf.drills():
-            raise CommandError(
-                'drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)',
-                returncode=REFUSED,
-            )
-        for name, most in _MOST.items():
-            if not 0 < options[name] <= most:
-                raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
-        self._check_together(options)
-        reads = options["rate"] * (options["seconds"] + 2 * options["around"])
-        if reads > _READS:
-            raise CommandError(
-                f"--rate, --seconds and --around make {reads:.0f} reads; {_READS} are the most",
-                returncode=REFUSED,
-            )
-        try:
-            registry.host_store()
-        except StoreUnavailableError as error:
-            raise CommandError(str(error), returncode=NO_STORE) from error
-        chosen = options["dependency"]
-        names = list(conf.get("BREAKERS")) if chosen == "all" else [chosen]
-        unserved = [name for name in names if name not in registry.served()]
-        if unserved:
-            raise CommandError(
-                f"no server counts for {', '.join(unserved)} of these settings: start one, with the same",
-                returncode=NO_STORE,
-            )
-        taken = [name for name in names if faults.current(name) is not None]
-        if taken:
-            raise CommandError(f"a drill of {', '.join(taken)} is under way", returncode=REFUSED)
-        url = options["url"] or f"http://127.0.0.1:{getattr(settings, 'PORT', 8000)}"
-        if not _is_address(url):
-            raise CommandError(f"--url must be like http://127.0.0.1:8080, not {url!r}", returncode=REFUSED)
-        paths = options["path"] or conf.get("DRILL_PATHS")
-        if not paths:
-            raise CommandError(
-                'name what is read, by --path or in RESILIENCE["DRILL_PATHS"]', returncode=REFUSED
-            )
-        for path in paths:
-            status, _, body = load.send(url, path.replace("{n}", "1"))
-            if status != 200:
-                why = body.decode(errors="replace")[:200] if status == 0 else f"it answers {status}"
-                raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
-        return Plan(
-            names=names,
-            kind=options["fault"],
-            seconds=options["seconds"],
-            share=options["share"],
-            delay=options["delay"],
-            url=url,
-            paths=paths,
-            rate=options["rate"],
-            around=options["around"],
-            user=options["user"],
-        )
-
-    def _check_together(self, options: dict[str, Any]) -> None:
-        """Refuse options that need each other, or bear each other ill."""
-        is_real = options["fault"] in faults.REAL
-        if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
-            raise CommandError(
-                f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}",
-                returncode=REFUSED,
-            )
-        if options["pid_file"] is not None and not is_real:
-            raise CommandError("--pid-file is for --fault kill and freeze alone", returncode=REFUSED)
-        if options["restart"] and options["fault"] != "kill":
-            raise CommandError("--restart is for --fault kill alone", returncode=REFUSED)
-        if options["user"] and is_real:
-            # What was stored and lost on its way back would make the next refresh look like a theft.
-            raise CommandError("--user is for faults that are injected alone", returncode=REFUSED)
-        if options["dependency"] == "auth" and not options["user"]:
-            raise CommandError(
-                "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD",
-                returncode=REFUSED,
-            )
-        if options["user"] and not {"sign_in", "refresh"} <= conf.get("DRILL_SIGN_IN").keys():
-            raise CommandError(
-                'RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in', returncode=REFUSED
-            )
-        try:
-            shlex.split(options["restart"])
-        except ValueError as error:
-            raise CommandError(f"--restart is no command: {error}", returncode=REFUSED) from error
-
     def _say(self, text: str) -> None:
         """Tell what has to be done by hand."""
         self.stdout.write(f"        {text}")
@@ -283,15 +190,3 @@ class Command(BaseCommand):
             f"{sources:40}  {states or 'all closed'}"
         )
         self.stdout.flush()
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    # A user and a password in it would stand in the report.
-    return (
-        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
-    )

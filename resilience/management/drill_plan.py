@@ -1,0 +1,138 @@
+"""What a drill is asked to do, or why it is refused, before anything is broken."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from resilience import conf, faults, registry
+from resilience.drills import load, server
+from resilience.drills.plan import Plan
+from resilience.primitives import StoreUnavailableError
+
+REFUSED, NO_STORE = 2, 3
+"""Exit statuses: it cannot be done like this; there is no server here."""
+
+# A report draws each answer, and all are held in memory.
+_READS = 50_000
+_MOST = {
+    "seconds": faults.LONGEST,
+    "share": 1.0,
+    "delay": faults.LONGEST,
+    "rate": 500.0,
+    "around": faults.LONGEST,
+}
+
+
+def planned(options: dict[str, Any]) -> Plan:
+    """Return what to do; refuse what cannot be done, before anything is broken."""
+    if not conf.drills():
+        raise CommandError(
+            'drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)',
+            returncode=REFUSED,
+        )
+    for name, most in _MOST.items():
+        if not 0 < options[name] <= most:
+            raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
+    _check_together(options)
+    reads = options["rate"] * (options["seconds"] + 2 * options["around"])
+    if reads > _READS:
+        raise CommandError(
+            f"--rate, --seconds and --around make {reads:.0f} reads; {_READS} are the most",
+            returncode=REFUSED,
+        )
+    try:
+        registry.host_store()
+    except StoreUnavailableError as error:
+        raise CommandError(str(error), returncode=NO_STORE) from error
+    chosen = options["dependency"]
+    names = list(conf.get("BREAKERS")) if chosen == "all" else [chosen]
+    unserved = [name for name in names if name not in registry.served()]
+    if unserved:
+        raise CommandError(
+            f"no server counts for {', '.join(unserved)} of these settings: start one, with the same",
+            returncode=NO_STORE,
+        )
+    taken = [name for name in names if faults.current(name) is not None]
+    if taken:
+        raise CommandError(f"a drill of {', '.join(taken)} is under way", returncode=REFUSED)
+    url = options["url"] or f"http://127.0.0.1:{getattr(settings, 'PORT', 8000)}"
+    if not _is_address(url):
+        raise CommandError(f"--url must be like http://127.0.0.1:8080, not {url!r}", returncode=REFUSED)
+    paths = options["path"] or conf.get("DRILL_PATHS")
+    if not paths:
+        raise CommandError('name what is read, by --path or in RESILIENCE["DRILL_PATHS"]', returncode=REFUSED)
+    for path in paths:
+        _check_readable(url, path)
+    return Plan(
+        names=names,
+        kind=options["fault"],
+        seconds=options["seconds"],
+        share=options["share"],
+        delay=options["delay"],
+        url=url,
+        paths=paths,
+        rate=options["rate"],
+        around=options["around"],
+        user=options["user"],
+    )
+
+
+def _check_together(options: dict[str, Any]) -> None:
+    """Refuse options that need each other, or bear each other ill."""
+    is_real = options["fault"] in faults.REAL
+    if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
+        raise CommandError(
+            f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}",
+            returncode=REFUSED,
+        )
+    if options["pid_file"] is not None and not is_real:
+        raise CommandError("--pid-file is for --fault kill and freeze alone", returncode=REFUSED)
+    if options["restart"] and options["fault"] != "kill":
+        raise CommandError("--restart is for --fault kill alone", returncode=REFUSED)
+    if options["user"] and is_real:
+        # What was stored and lost on its way back would make the next refresh look like a theft.
+        raise CommandError("--user is for faults that are injected alone", returncode=REFUSED)
+    if options["dependency"] == "auth" and not options["user"]:
+        raise CommandError(
+            "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD",
+            returncode=REFUSED,
+        )
+    if options["user"] and not {"sign_in", "refresh"} <= conf.get("DRILL_SIGN_IN").keys():
+        raise CommandError('RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in', returncode=REFUSED)
+    try:
+        shlex.split(options["restart"])
+    except ValueError as error:
+        raise CommandError(f"--restart is no command: {error}", returncode=REFUSED) from error
+
+
+def _check_readable(url: str, path: str) -> None:
+    """Refuse an address that is not read, or not from a server like this."""
+    if not path.startswith("/"):
+        raise CommandError(f"--path must begin with /, not {path!r}", returncode=REFUSED)
+    status, headers, body = load.send(url, path.replace("{n}", "1"))
+    why = ""
+    if status == 0:
+        why = body.decode(errors="replace")[:200]
+    elif status != 200:
+        why = f"it answers {status}"
+    elif "x-system-degraded" not in headers:
+        why = "whoever answers there is no server of this kind, and is not what would be broken"
+    if why:
+        raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    # A user and a password in it would stand in the report.
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
+    )
