@@ -53,7 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def running_site() -> Iterator[Running]:
     """Start two workers on a PostgreSQL and a Redis with a catalogue and three members of staff."""
     with PostgresServer() as postgres, RedisServer() as redis:
-        site = SiteServer(DATABASE_URL=postgres.url, REDIS_URL=redis.url, OPS_TOKEN=TOKEN)
+        site = SiteServer(
+            DATABASE_URL=postgres.url,
+            REDIS_URL=redis.url,
+            OPS_TOKEN=TOKEN,
+            DJANGO_SETTINGS_MODULE="tests.drill_table.settings",  # as in production, and with drills
+        )
         fixtures = [f"fixtures/{name}.json" for name in ("categories", "fields", "courses")]
         for command in (
             ["migrate", "--verbosity=0"],

@@ -143,6 +143,32 @@ class TestDeadDatabase:
         expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
 
 
+class TestDrill:
+    @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+    def test_is_told_until_it_ends_with_the_database_dead(
+        self, sign_in: Open, site: Running, viewport: Any
+    ) -> None:
+        def fault(call: str) -> None:
+            done = site.site.manage("shell", "-c", f"from resilience import faults; faults.{call}")
+            assert done.returncode == 0, done.stderr
+
+        page = sign_in("grace", BOARD, viewport=viewport)
+        site.postgres.kill()
+        wait_until_refused(site)
+        expect(page.locator("#drills")).to_be_hidden()
+        fault("start('database', 'kill', lasts=600, who='ada')")
+        for _ in range(2):  # as the page asks for it, and as it is given with the page
+            expect(page.locator("#drills")).to_contain_text(
+                "its server was killed, by ada", timeout=4 * SEEN_WITHIN
+            )
+            expect(page.locator("#drills .left")).to_have_text(re.compile(r"^5\d\d s left$"))
+            page.reload()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        fault("stop()")
+        expect(page.locator("#drills")).to_be_hidden(timeout=4 * SEEN_WITHIN)
+
+
 class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
