@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from benchmarks.processor import processor_of
 from benchmarks.tables import spread, table
@@ -204,7 +205,7 @@ def _entries(site: SiteServer) -> list[str]:
     paths: list[str] = []
     for page in itertools.count(1):
         found = json.loads(site.get(f"{LIST}?page_size=100&page={page}").body)
-        paths += [f"{LIST}/{entry['slug']}" for entry in found["results"]]
+        paths += [f"{LIST}/{quote(entry['slug'])}" for entry in found["results"]]
         if not found["next"]:
             return paths
     raise AssertionError("a list without an end")
