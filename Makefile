@@ -106,7 +106,7 @@ ledger: install
 
 # Twenty minutes of load while dependencies break at random and workers are killed; `make test` has a short form.
 soak: install
-	$(BIN)/python -m tests.soak --minutes 20
+	@$(BIN)/python -m benchmarks --only soak
 
 # A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
 outage-table: install

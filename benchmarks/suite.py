@@ -254,4 +254,12 @@ BENCHMARKS = (
         takes_rounds=False,
         versions=("Django", "granian", "psycopg", "django-redis", "postgres", "redis-server"),
     ),
+    Benchmark(
+        name="soak",
+        title="Twenty minutes of load, faults and killed workers",
+        module="tests.soak",
+        target="soak",
+        takes_rounds=False,
+        versions=("Django", "granian", "psycopg", "django-redis", "postgres", "redis-server"),
+    ),
 )

@@ -14,7 +14,7 @@ from tests.soak.verdict import judge
 
 
 def main() -> None:
-    """Run, tell how it stands on standard error, and write the report."""
+    """Run, tell how it stands on standard error, draw the plot, and print the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=10.0, help="reads a second")
@@ -44,7 +44,6 @@ def main() -> None:
         "![answers, memory and descriptors](soak.svg)",
     ]
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "soak.md").write_text("\n".join(lines) + "\n")
     (options.results / "soak.svg").write_text(plot.draw(soak))
     sys.stdout.write("\n".join(lines) + "\n")
     sys.exit(not all(each.met for each in objectives))
