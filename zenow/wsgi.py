@@ -15,6 +15,9 @@ from zenow.memory import give_back_large_blocks
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
+# Bytes; a category or a course has hundreds.
+_SHORT = 65_536
+
 
 def without_process_environment(app: Wsgi) -> Wsgi:
     """Strip the process environment from each request's.
@@ -33,8 +36,26 @@ def without_process_environment(app: Wsgi) -> Wsgi:
     return application
 
 
+def reading_to_the_end(app: Wsgi) -> Wsgi:
+    """Read what the application left of a short request body, before the answer goes out.
+
+    granian closes a connection whose request was not read, and the reset can overtake the answer: a write
+    that was refused at once would look like a broken connection. Who sends more than `_SHORT` bytes to no
+    avail is cut off.
+    """
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = app(environ, start_response)
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and 0 < int(length) <= _SHORT:
+            environ["wsgi.input"].read()
+        return answer
+
+    return application
+
+
 give_back_large_blocks()
-application = without_process_environment(get_wsgi_application())
+application = without_process_environment(reading_to_the_end(get_wsgi_application()))
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
 # Whoever starts in the middle of an outage has something to answer with.
