@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,15 @@ class Person:
     address: str
     cookies: dict[str, str]
     bearer: str = ""
+    # One each: a new one sets up all middleware anew.
+    client: Client = field(default_factory=lambda: Client(raise_request_exception=False), repr=False)
 
     def asks(self, method: str, path: str) -> Any:
-        """Ask once with an empty body, as a new client: what an answer sets is not kept."""
-        client = Client(raise_request_exception=False)
-        client.cookies.load(self.cookies)
+        """Ask once with an empty body; what an answer sets is not kept."""
+        self.client.cookies.clear()
+        self.client.cookies.load(self.cookies)
         is_api = path.startswith("/api/")
-        return client.generic(
+        return self.client.generic(
             method,
             path,
             "" if method in ("GET", "HEAD", "OPTIONS") else "{}" if is_api else "x=y",
