@@ -16,6 +16,7 @@ $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; name it by: make PYTHON=python3.11'; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV), which takes about a minute the first time'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -27,6 +28,7 @@ $(VENV)/.installed: $(VENV)/.runtime requirements-dev.txt
 run: export DEBUG := 1
 run: $(VENV)/.runtime
 	@mkdir -p staticfiles
+	@echo 'Preparing the database'
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) shell --verbosity 0 -c \
 		'from learn.models import Course; raise SystemExit(not Course.objects.exists())' || \
