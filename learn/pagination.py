@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import QuerySet
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Coalesce
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 
@@ -26,9 +28,9 @@ class EitherEnd(Paginator):  # type: ignore[type-arg]
     # How many rows are walked past as they are. A second look at twenty rows costs more than that.
     NEAR = 1_000
 
-    def __init__(self, rows: QuerySet[Any], size: int, count: int) -> None:
+    def __init__(self, rows: QuerySet[Any], size: int, count: int, *, scattered: bool = False) -> None:
         super().__init__(rows, size)
-        self.rows = rows
+        self.rows = sorted_anew(rows) if scattered and count <= self.NEAR else rows
         self.count = count
 
     def rows_of(self, number: int) -> tuple[QuerySet[Any], bool]:
@@ -45,6 +47,19 @@ class EitherEnd(Paginator):  # type: ignore[type-arg]
             return some, backwards
         found = self.rows.model._default_manager.filter(slug__in=some.values("slug"))
         return found.order_by(*self.rows.query.order_by), False
+
+
+def sorted_anew(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return these rows in their order, by a name for it that no index has.
+
+    What a search finds lies anywhere in that order. A database that takes it to be spread evenly walks the
+    index of the order until a page is full: past a quarter of 100,000 courses, to find the first "jazz".
+    """
+    # The ordering filter has made terms of all that was asked for.
+    first, *others = cast("tuple[OrderBy, ...]", rows.query.order_by)
+    term = first.copy()
+    term.set_source_expressions([Coalesce(first.expression, first.expression)])
+    return rows.order_by(term, *others)
 
 
 class CataloguePagination(PageNumberPagination):
@@ -67,7 +82,7 @@ class CataloguePagination(PageNumberPagination):
         number = _number(request, self.page_query_param, default=1, limit=_LAST)
         # See Note [A page and its count are of one state]
         for counted in counts.of(queryset, view.meaning, more_than=(number - 1) * size):
-            paginator = EitherEnd(queryset, size, counted.rows)
+            paginator = EitherEnd(queryset, size, counted.rows, scattered="search" in request.query_params)
             try:
                 rows, backwards = paginator.rows_of(number)
             except InvalidPage as error:

@@ -205,7 +205,16 @@ class TestPlanOfTheStaticFile:
 
 
 class TestLatePage:
-    @pytest.mark.parametrize("query", ["", "&ordering=-title", "&ordering=level,-title", "&search=jazz"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "",
+            "&ordering=-title",
+            "&ordering=level,-title",
+            "&search=jazz",
+            "&search=a&ordering=-credits,title",
+        ],
+    )
     def test_is_the_same_when_it_is_found_by_keys_alone(
         self, ask: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, query: str
     ) -> None:
