@@ -1,6 +1,6 @@
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
 
 
@@ -8,7 +8,7 @@ class ResilienceConfig(AppConfig):
     name = "resilience"
 
     def ready(self) -> None:
-        from resilience import departures, registry
+        from resilience import registry
         from resilience.checks import register_all
         from resilience.observe import events
         from resilience.tiers import generation
@@ -16,7 +16,10 @@ class ResilienceConfig(AppConfig):
         register_all()
         registry.listen(events.heard)
         generation.listen()
-        departures.listen()
+        if apps.is_installed("django.contrib.auth"):
+            from resilience import departures
+
+            departures.listen()
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.accounts.conftest import PASSWORD, refresh, sign_in
 from zenow.accounts.access import verify
-from zenow.accounts.models import RefreshFamily
+from zenow.accounts.models import KnownAddress, RefreshFamily
 
 
 class TestSignIn:
@@ -189,12 +189,15 @@ class TestAdmin:
         assert RefreshFamily.objects.get().ended_because == "revoked"
         assert refresh(client, token).status_code == 401
 
-    @pytest.mark.parametrize("page", ["refreshfamily", "knownaddress"])
-    def test_shows_rows_and_no_secret(self, client: Client, ada: User, page: str) -> None:
+    @pytest.mark.parametrize("model", [RefreshFamily, KnownAddress])
+    def test_shows_rows_and_no_secret(
+        self, client: Client, ada: User, model: type[RefreshFamily | KnownAddress]
+    ) -> None:
         sign_in(client)
         client.force_login(User.objects.create_superuser("root"))
         family = RefreshFamily.objects.get()
-        for address in (f"/admin/accounts/{page}/", f"/admin/accounts/{page}/1/change/"):
+        page = f"/admin/accounts/{model._meta.model_name}/"
+        for address in (page, f"{page}{model.objects.get().pk}/change/"):
             shown = client.get(address, follow=True)
             assert shown.status_code == 200
             assert "ada" in shown.content.decode()
