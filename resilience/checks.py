@@ -10,17 +10,16 @@ import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 
 from resilience import conf
+from resilience.databases import ENGINES, STATIC_ALIAS
 from resilience.defaults import BREAKERS
 from resilience.primitives import BulkheadConfig
 
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
 CACHE = "resilience.cache.ResilientCache"
-ENGINES = ("resilience.db.postgresql", "resilience.db.sqlite3")
-STATIC_ALIAS = "static"  # Django's own SQLite engine: nothing to wait for, so nothing to guard.
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
 PSYCOPG = ((3, 3, 6), (3, 4))
 
@@ -78,16 +77,18 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
-    """E010 to E012: every database is guarded, by a driver that can be, and no view is one transaction."""
+    """E010 to W013: every database is guarded, by a driver that can be, and no view is one transaction."""
     for alias, database in settings.DATABASES.items():
         if alias == STATIC_ALIAS:
             continue
         engine = database["ENGINE"]
         if engine not in ENGINES:
-            yield Error(
+            # A site may have good reasons for another engine beside the database that it lives on.
+            lives = alias == DEFAULT_DB_ALIAS
+            yield (Error if lives else Warning)(
                 f"DATABASES['{alias}'] is not guarded: its engine is {engine}.",
                 hint=f"Use {' or '.join(ENGINES)}: Django's own engine behind a breaker and deadlines.",
-                id="resilience.E010",
+                id="resilience.E010" if lives else "resilience.W013",
             )
         elif database.get("ATOMIC_REQUESTS"):
             yield Error(

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
+from resilience import databases
 from resilience.defaults import DEADLINES, SETTINGS
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 
@@ -123,6 +126,19 @@ def drills() -> bool:
     return bool(get("DRILLS"))
 
 
+def declared_breakers() -> dict[str, dict[str, Any]]:
+    """Return the entry of each breaker: those of `BREAKERS`, and one more for each further database.
+
+    A further database has the entry of `database`, unless `BREAKERS` has one under its own name.
+    """
+    given: dict[str, dict[str, Any]] = get("BREAKERS")
+    usual = given.get(databases.BREAKER)
+    if usual is None:
+        return given
+    entry = {key: value for key, value in usual.items() if key != "endpoint"}
+    return given | {name: entry for name in databases.breakers() if name not in given}
+
+
 def breakers() -> dict[str, BreakerConfig]:
     """Return the declared breakers; raise `ImproperlyConfigured` for one that makes no sense."""
     return {
@@ -133,7 +149,7 @@ def breakers() -> dict[str, BreakerConfig]:
             {"probed": "ping" in values or "probe" in values}
             | {k: v for k, v in values.items() if k not in BESIDE},
         )
-        for name, values in get("BREAKERS").items()
+        for name, values in declared_breakers().items()
     }
 
 
@@ -175,9 +191,10 @@ def endpoint(name: str) -> str:
     declared = _beside(name, "endpoint")
     if declared is not None:
         return _bare(str(declared))
-    if name in ("database", "auth"):
-        primary = settings.DATABASES.get("default", {})
-        return f"{primary.get('HOST', '')}:{primary.get('PORT', '')}/{primary.get('NAME', '')}"
+    if name == "auth":
+        return databases.endpoint(DEFAULT_DB_ALIAS)
+    if (alias := databases.breakers().get(name)) is not None:
+        return databases.endpoint(alias)
     if name == "cache":
         location = settings.CACHES.get("default", {}).get("LOCATION", "")
         places = [location] if isinstance(location, str) else location
@@ -194,10 +211,16 @@ def classify(name: str) -> Classify | None:
 def probes(kind: str) -> dict[str, Callable[[], object]]:
     """Return what asks each dependency once, by breaker: those of kind `ping`, or of kind `probe`.
 
-    A breaker with neither is probed by the next real call.
+    A breaker with neither is probed by the next real call. The entry of `database`, where another database
+    uses it, is called with that one's alias.
     """
-    found = {name: _beside(name, kind) for name in get("BREAKERS")}
-    return {name: import_string(path) for name, path in found.items() if path is not None}
+    found = {name: entry.get(kind) for name, entry in declared_breakers().items()}
+    aliases = {name: alias for name, alias in databases.breakers().items() if name not in get("BREAKERS")}
+    return {
+        name: partial(import_string(path), aliases[name]) if name in aliases else import_string(path)
+        for name, path in found.items()
+        if path is not None
+    }
 
 
 def liveness_path() -> str:
@@ -226,7 +249,7 @@ def unknown_keys() -> list[str]:
 
 
 def _beside(name: str, key: str) -> Any:
-    return get("BREAKERS").get(name, {}).get(key)
+    return declared_breakers().get(name, {}).get(key)
 
 
 def _built(kind: type[Any], section: str, name: str, values: Mapping[str, Any]) -> Any:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resilience import registry
+from resilience import databases, registry
 from resilience.outages import is_outage, retry_after
 from resilience.primitives import (
     Chain,
@@ -61,6 +62,10 @@ class ResilientReads(_View):
     _mark = Mark()
     _in_tier = False
 
+    def read_alias(self) -> str:
+        """Return the database that the view reads; while its breaker refuses, the view is not run live."""
+        return DEFAULT_DB_ALIAS
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, a write from the view."""
         # OPTIONS reads nothing that a tier could hold.
@@ -85,7 +90,7 @@ class ResilientReads(_View):
         if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
             self._key = stored.key_of(request._request, self.same_as_absent)
             self._look_up()
-        _ask(registry.breaker("database"))
+        _ask(self._database())
         if self._key and not stack.enter_context(flight(self._key)):
             self._look_up()
         # Before the database is asked: what is written from here on makes the answer an old one.
@@ -97,6 +102,9 @@ class ResilientReads(_View):
         if self._in_tier and (isinstance(exc, _Known) or is_outage(exc)):
             raise exc
         return super().handle_exception(exc)
+
+    def _database(self) -> CircuitBreaker:
+        return registry.breaker(databases.breaker_of(self.read_alias()))
 
     def _look_up(self) -> None:
         found = stored.find(self._key)
@@ -145,7 +153,7 @@ class ResilientReads(_View):
         with static.opened() as info:
             response = self._rendered(request, *args, **kwargs)
         if response.status_code == 404:
-            return _unavailable(NOT_KNOWN, registry.breaker("database").snapshot().retry_after)
+            return _unavailable(NOT_KNOWN, self._database().snapshot().retry_after)
         if response.status_code == 200:
             labels.degrade(response, info.tier, info.as_of)
         return response

@@ -36,6 +36,7 @@ class Registry:
 
     clock: Clock = SYSTEM_CLOCK
     store: Store | None = None
+    names: list[str] = field(default_factory=list)
     breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
     bulkheads: dict[str, Bulkhead] = field(default_factory=dict)
 
@@ -123,12 +124,15 @@ def served() -> list[str]:
 
     One that is missing is another one there, or none: the servers have other settings, or do not run.
     """
-    return [name for name in conf.get("BREAKERS") if in_use(store(), _key(name))]
+    return [name for name in conf.declared_breakers() if in_use(store(), _key(name))]
 
 
 def states() -> dict[str, str]:
     """Return the state of each declared breaker as people see it: `CLOSED`, `OPEN` or `HALF_OPEN`."""
-    return {name: breaker(name).shown().value for name in conf.get("BREAKERS")}
+    names = _registry.names
+    if not names:  # Every response says these: the names are looked up once.
+        names[:] = conf.declared_breakers()
+    return {name: breaker(name).shown().value for name in names}
 
 
 def forget() -> None:

@@ -27,17 +27,17 @@ class GuardedCursor(CursorWrapper):
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
         with self._measured(sql):
-            drills.inject()
+            drills.inject(self.db.breaker_name)
             return super()._execute(sql, params)  # type: ignore[misc]  # the stubs leave it out
 
     def _executemany(self, sql: Any, param_list: Any, *ignored: Any) -> Any:
         with self._measured(sql):
-            drills.inject()
+            drills.inject(self.db.breaker_name)
             return super()._executemany(sql, param_list)  # type: ignore[misc]  # as above
 
     def callproc(self, procname: Any, params: Any = None, kparams: Any = None) -> Any:
         with self._measured(None):
-            drills.inject()
+            drills.inject(self.db.breaker_name)
             return super().callproc(procname, params, kparams)
 
     def close(self) -> None:

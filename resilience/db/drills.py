@@ -9,11 +9,11 @@ from resilience import conf, faults
 from resilience.db.connection import CutError, DeadlineConnection
 
 
-def inject() -> None:
-    """Do to this call what the drill of the moment says; usually nothing."""
+def inject(name: str) -> None:
+    """Do to this call what the drill of the breaker `name` says; usually nothing."""
     if not conf.drills():
         return
-    faults.inject("database", limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
+    faults.inject(name, limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
 
 
 def _lost(text: str) -> django.db.OperationalError:

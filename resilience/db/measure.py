@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import django.db
 
-from resilience import conf, registry
+from resilience import conf
 from resilience.db import failures
 from resilience.db.connection import CutError, SpentError
 from resilience.primitives import Admission, Outcome
@@ -77,7 +77,7 @@ class Measured:
         if self._operation == "query" and self._stores_at_once():
             note_commit()
         took = elapsed if self._timed else 0.0
-        breaker = registry.breaker("database")
+        breaker = self._wrapper.breaker
         if not self._counts and took <= (breaker.config.slow_after or inf):
             return
         self._wrapper.asked = True
@@ -95,7 +95,7 @@ class Measured:
         limit = conf.deadline(self._operation if self._operation in _OWN_LIMIT else "statement")
         outcome = failures.classify(cause, had_full_time=elapsed >= limit)
         self._wrapper.asked = True
-        registry.breaker("database").settle(self._admission, outcome, error=cause, operation=self._operation)
+        self._wrapper.breaker.settle(self._admission, outcome, error=cause, operation=self._operation)
         stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
         if failures.is_dead(cause):
             self._wrapper.close()

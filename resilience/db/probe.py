@@ -1,19 +1,20 @@
-"""One question to the primary, past its guard: what the steward asks to learn whether it is there."""
+"""One question to a database, past its guard: what the steward asks to learn whether it is there."""
 
 from __future__ import annotations
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from resilience import databases
 from resilience.db import drills
 
 
-def probe() -> None:
-    """Connect anew, within the current deadline, and ask for nothing. Raises what the driver raises.
+def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
+    """Connect to `alias` within the current deadline, and ask for nothing. Raises what the driver raises.
 
     On a connection of its own: a kept one says nothing of the server's willingness to take another.
     """
-    wrapper = connections[DEFAULT_DB_ALIAS]
-    drills.inject()
+    wrapper = connections[alias]
+    drills.inject(databases.breaker_of(alias))
     connection = wrapper.get_new_connection(wrapper.get_connection_params())
     try:
         connection.cursor().execute("SELECT 1")

@@ -13,9 +13,8 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from resilience.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
-
-STATIC = "static"
 
 # The models whose rows the static file holds, within its tier; None outside it.
 _held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)
@@ -41,16 +40,16 @@ class TierRouter:
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
         if (held := _held.get()) is not None and model._meta.concrete_model not in held:
             raise TierUnavailableError(f"the static file holds no {model._meta.verbose_name_plural}")
-        return STATIC if held is not None or _origin(hints) == STATIC else None
+        return STATIC_ALIAS if held is not None or _origin(hints) == STATIC_ALIAS else None
 
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
         # Django would write the relations of a row back to where the row came from.
-        if _held.get() is not None or _origin(hints) == STATIC:
+        if _held.get() is not None or _origin(hints) == STATIC_ALIAS:
             return DEFAULT_DB_ALIAS
         return None
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
-        return False if db == STATIC else None
+        return False if db == STATIC_ALIAS else None
 
 
 def _origin(hints: dict[str, Any]) -> str | None:

@@ -10,13 +10,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.functional import cached_property
 
-from resilience import conf, registry
+from resilience import conf, databases, registry
 from resilience.db import drills
 from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
-from resilience.primitives import Admission, BreakerOpenError, Outcome, current_deadline, deadline_scope
+from resilience.primitives import (
+    Admission,
+    BreakerOpenError,
+    CircuitBreaker,
+    Outcome,
+    current_deadline,
+    deadline_scope,
+)
 from resilience.scope import note_commit
 
 # Note [Why COMMIT is never refused]
@@ -68,6 +76,15 @@ class GuardedWrapper(_DjangosWrapper):
         super().__init__(*args, **kwargs)
         self._last: dict[Hashable, Any] = {}
 
+    @cached_property
+    def breaker_name(self) -> str:
+        """The name of the breaker of this alias; aliases of one endpoint share it."""
+        return databases.breaker_of(self.alias)
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        return registry.breaker(self.breaker_name)
+
     # --- Admission ---
 
     def admitted(self) -> Admission:
@@ -81,7 +98,7 @@ class GuardedWrapper(_DjangosWrapper):
         if self._admission is not None:
             return self._admission
         try:
-            admission = registry.breaker("database").admit()
+            admission = self.breaker.admit()
         except BreakerOpenError as refusal:
             raise DatabaseRefusedError.of(refusal) from None
         if not self.autocommit:  # a transaction that was begun by hand
@@ -95,7 +112,7 @@ class GuardedWrapper(_DjangosWrapper):
         """Forget the admission that is held. A permit with which nothing was asked goes back."""
         admission, self._admission = self._admission, None
         if admission is not None and admission.permit and not self.asked:
-            registry.breaker("database").settle(admission, Outcome.IGNORED)
+            self.breaker.settle(admission, Outcome.IGNORED)
 
     @contextmanager
     def _prepare(self) -> Iterator[Admission]:
@@ -122,7 +139,7 @@ class GuardedWrapper(_DjangosWrapper):
             deadline_scope(conf.deadline("connect")),
             Measured(self, admission, "connect"),
         ):
-            drills.inject()
+            drills.inject(self.breaker_name)
             return super().connect()
 
     def close_if_health_check_failed(self) -> None:
@@ -142,7 +159,7 @@ class GuardedWrapper(_DjangosWrapper):
         """As Django's, between requests; costs no wait while calls are refused."""
         if self.preparing or not self.has_server or not guarded():
             return super().is_usable()
-        if registry.breaker("database").refuses():
+        if self.breaker.refuses():
             return False
         with deadline_scope(conf.deadline("health_check")):
             return super().is_usable()

@@ -50,7 +50,7 @@ def planned(options: dict[str, Any]) -> Plan:
     except StoreUnavailableError as error:
         raise CommandError(str(error), returncode=NO_STORE) from error
     chosen = options["dependency"]
-    names = list(conf.get("BREAKERS")) if chosen == "all" else [chosen]
+    names = list(conf.declared_breakers()) if chosen == "all" else [chosen]
     unserved = [name for name in names if name not in registry.served()]
     if unserved:
         raise CommandError(

@@ -24,7 +24,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     Counts are of each breaker's window, rates in percent, ages in seconds. Who gave an order, and why, is not
     in it: everybody may read this.
     """
-    looked_at = conf.get("BREAKERS") if names is None else names
+    looked_at = conf.declared_breakers() if names is None else names
     services = {name: service(registry.breaker(name).snapshot()) for name in looked_at}
     status = HEALTHY if all(one["state"] == State.CLOSED for one in services.values()) else DEGRADED
     copy = static_copy()

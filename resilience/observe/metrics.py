@@ -115,7 +115,7 @@ def _pools() -> Iterator[Metric]:
 def _drills() -> Metric:
     active = _gauge("drill_active", "1 while a drill breaks the dependency on purpose.", "breaker")
     broken = faults.active()
-    for name in conf.get("BREAKERS"):
+    for name in conf.declared_breakers():
         active.add_metric([name], name in broken)
     return active
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("dependency", choices=[*conf.get("BREAKERS"), "all"])
+        parser.add_argument("dependency", choices=[*conf.declared_breakers(), "all"])
         parser.add_argument(
             "--fault",
             choices=faults.KINDS + faults.REAL,

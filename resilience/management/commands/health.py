@@ -102,7 +102,7 @@ def look() -> dict[str, Any]:
 
 
 def _strangers(served: list[str]) -> list[str]:
-    missing = [name for name in conf.get("BREAKERS") if name not in served]
+    missing = [name for name in conf.declared_breakers() if name not in served]
     if not served:
         return [
             "no server was seen: the store is there, and nobody counts in it; none runs, or none was asked"
@@ -121,7 +121,7 @@ def _is_down(name: str, report: dict[str, Any], pings: dict[str, Ping]) -> bool:
 
 def _table(found: dict[str, Any]) -> str:
     rows = [("SERVICE", "STATE", "FAILURES", "CALLS", "PING")]
-    for name in conf.get("BREAKERS"):
+    for name in conf.declared_breakers():
         one, ping = found["services"].get(name), found["pings"].get(name)
         seen = (
             (one["state"], str(one["failures"]), str(one["totalRequests"])) if one else ("not known", "", "")

@@ -16,7 +16,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from resilience.db.router import STATIC
+from resilience.databases import STATIC_ALIAS
 from resilience.observe import events
 from resilience.primitives import ResilienceError
 from resilience.tiers.static import files, info, sources
@@ -121,7 +121,7 @@ def _build(
 @contextmanager
 def database(path: Path) -> Iterator[Any]:
     """Open the file to be filled, under the alias of building."""
-    usual = connections[STATIC].settings_dict
+    usual = connections[STATIC_ALIAS].settings_dict
     options = {**usual["OPTIONS"], "init_command": _PRAGMAS}
     connection = DatabaseWrapper({**usual, "NAME": str(path), "OPTIONS": options}, BUILD)
     connections[BUILD] = connection

@@ -16,7 +16,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 
 from resilience import conf
-from resilience.db.router import STATIC
+from resilience.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
 from resilience.tiers.static.info import FORMAT
 
@@ -75,7 +75,7 @@ def schema() -> str:
 
 @lru_cache(maxsize=8)
 def _schema(path: str | None) -> str:
-    connection = connections[STATIC]
+    connection = connections[STATIC_ALIAS]
     said: list[Any] = [FORMAT]
     for model in declared().models:
         columns = [(field.column, field.db_type(connection)) for field in model._meta.concrete_fields]

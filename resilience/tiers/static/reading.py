@@ -10,7 +10,8 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from resilience.db.router import STATIC, static_tier
+from resilience.databases import STATIC_ALIAS
+from resilience.db.router import static_tier
 from resilience.primitives.chain import TierUnavailableError
 from resilience.tiers.static import files
 from resilience.tiers.static.declared import declared
@@ -25,7 +26,7 @@ class FileConnection(DatabaseWrapper):
     """Django's own SQLite connection, to one static file. A newer file gets another connection."""
 
     def __init__(self, file: StaticFile, usual: BaseDatabaseWrapper) -> None:
-        super().__init__({**usual.settings_dict, "NAME": file.uri}, STATIC)
+        super().__init__({**usual.settings_dict, "NAME": file.uri}, STATIC_ALIAS)
         self.file = file
 
     def ensure_connection(self) -> None:
@@ -57,11 +58,11 @@ def opened() -> Iterator[StaticInfo]:
 @contextmanager
 def _connected(file: StaticFile) -> Iterator[None]:
     """Let the alias mean this file in this thread, from now on."""
-    usual = connections[STATIC]
+    usual = connections[STATIC_ALIAS]
     if isinstance(usual, FileConnection) and usual.file == file:
         yield
         return
-    connections[STATIC] = FileConnection(file, usual)
+    connections[STATIC_ALIAS] = FileConnection(file, usual)
     # An older file's connection is closed, and one that nobody has used is forgotten. But Django's test cases
     # forbid databases by replacing `connect` on the connection, or begin a transaction on it, and want to
     # find the same object at the end.
@@ -72,8 +73,8 @@ def _connected(file: StaticFile) -> Iterator[None]:
     try:
         yield
     finally:
-        connections[STATIC].close()
-        connections[STATIC] = usual
+        connections[STATIC_ALIAS].close()
+        connections[STATIC_ALIAS] = usual
 
 
 def _is_damage(error: DatabaseError) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 
-from resilience.db.router import STATIC
+from resilience.databases import STATIC_ALIAS
 from resilience.tiers.static import files, info, sources
 from resilience.tiers.static.building import BUILD, all_rows, changed, database, from_live
 from resilience.tiers.static.declared import Resource, declared
@@ -32,7 +32,7 @@ def without_removed() -> StaticInfo | None:
     with sources.snapshot():
         public = [set(_keys(resource.rows().using(DEFAULT_DB_ALIAS))) for resource in export.resources]
     with opened():
-        held = [set(_keys(each.model._base_manager.using(STATIC))) for each in export.resources]
+        held = [set(_keys(each.model._base_manager.using(STATIC_ALIAS))) for each in export.resources]
     gone = [list(there - seen) for there, seen in zip(held, public, strict=True)]
     if not any(gone):
         return None

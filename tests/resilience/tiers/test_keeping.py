@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from learn.models import Category, Course, Field
 from resilience import registry
-from resilience.db.router import STATIC
+from resilience.databases import STATIC_ALIAS
 from resilience.primitives import ManualClock, TierUnavailableError
 from resilience.testing import server_role
 from resilience.tiers.static import Export, Resource, building, files, keeping, opened, removing
@@ -252,7 +252,7 @@ class TestAttacked:
             first = next(rows)
             for _ in range(3):
                 building.from_live()
-            assert not Path(str(connections[STATIC].settings_dict["NAME"])[7:].split("?")[0]).exists()
+            assert not Path(str(connections[STATIC_ALIAS].settings_dict["NAME"])[7:].split("?")[0]).exists()
             assert [first.title, *(course.title for course in rows)] == ["Lasers", "Lenses", "Optics"]
 
     def test_threads_read_whole_files_while_others_take_their_place(self) -> None:
@@ -269,7 +269,7 @@ class TestAttacked:
                         assert Course.objects.count() == info.rows["courses"]
                     entries += 1
             finally:
-                connections[STATIC].close()
+                connections[STATIC_ALIAS].close()
             return entries
 
         with ThreadPoolExecutor(4) as pool:

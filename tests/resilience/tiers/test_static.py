@@ -8,7 +8,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from learn.models import Category, Course, Field
-from resilience.db.router import STATIC
+from resilience.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
 from resilience.tiers.static import building, files, opened, sources
 
@@ -52,13 +52,13 @@ class TestOpened:
             assert Course.objects.get().title == "Acoustics"
 
     def test_leaves_the_alias_to_the_test_case_that_forbids_it(self) -> None:
-        before = connections[STATIC]
+        before = connections[STATIC_ALIAS]
         catalogue()
         building.from_live()
         with opened():
             assert Course.objects.count() == 1
-            assert connections[STATIC] is not before
-        assert connections[STATIC] is before
+            assert connections[STATIC_ALIAS] is not before
+        assert connections[STATIC_ALIAS] is before
 
     def test_writes_nothing_to_the_file(self) -> None:
         catalogue()
