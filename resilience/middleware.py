@@ -33,13 +33,12 @@ from resilience.tiers import fresh
 
 logger = logging.getLogger("resilience.middleware")
 
-# What dashboards and clients read, by the name of the breaker.
-STATUS_HEADERS = {"database": "X-Database-Status", "cache": "X-Cache-Status"}
-BREAKER_HEADERS = {
-    "database": "X-Circuit-Breaker-DB",
-    "cache": "X-Circuit-Breaker-Cache",
-    "auth": "X-Circuit-Breaker-Auth",
-    "external_api": "X-Circuit-Breaker-External-API",
+# What clients and dashboards read: by the name of the breaker, the headers that say its state.
+STATE_HEADERS = {
+    "database": ("X-Database-Status", "X-Circuit-Breaker-DB"),
+    "cache": ("X-Cache-Status", "X-Circuit-Breaker-Cache"),
+    "auth": ("X-Circuit-Breaker-Auth",),
+    "external_api": ("X-Circuit-Breaker-External-API",),
 }
 # Of the page that says 503: its own few styles, and nothing else.
 _POLICY = (
@@ -186,9 +185,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: boo
 def _with_headers(response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
     for name, state in registry.states().items():
         degraded = degraded or state != "CLOSED"
-        if name in STATUS_HEADERS:
-            response[STATUS_HEADERS[name]] = "healthy" if state == "CLOSED" else "degraded"
-        if name in BREAKER_HEADERS:
-            response[BREAKER_HEADERS[name]] = state
+        for header in STATE_HEADERS.get(name, ()):
+            response[header] = state
     response["X-System-Degraded"] = "true" if degraded else "false"
     return response

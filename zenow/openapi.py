@@ -7,6 +7,9 @@ from django.conf import settings
 from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 
+from resilience.middleware import STATE_HEADERS
+from resilience.primitives import State
+
 PROBLEM = {
     "type": "object",
     "description": "What went wrong (RFC 9457).",
@@ -53,10 +56,30 @@ DEGRADATION = {
         "notice": {"type": "string"},
     },
 }
+# Of every response.
+STATUS_HEADERS = {
+    header: {
+        "description": f"The state of the circuit breaker `{name}`.",
+        "required": True,
+        "schema": {"type": "string", "enum": [state.value for state in State]},
+    }
+    for name, headers in STATE_HEADERS.items()
+    for header in headers
+} | {
+    "X-System-Degraded": {
+        "description": "Whether a breaker is not closed, or this answer is degraded.",
+        "required": True,
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    "X-Request-ID": {
+        "description": "The client's own, if it is 1 to 64 letters, digits, `-` and `_`; else a new one.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+}
 # Of each read of the catalogue.
 READ_HEADERS = {
     "X-Data-Source": ("Which tier answered: live, cached, static or mock.", "string"),
-    "X-System-Degraded": ("Whether a breaker is not closed, or this answer is degraded.", "string"),
     "Age": ("How old a stored answer is, in seconds.", "integer"),
     "Cache-Status": ("What the store of answers did (RFC 9211).", "string"),
     "ETag": ("What `If-None-Match` and, of an entry, `If-Match` take.", "string"),
@@ -103,17 +126,6 @@ def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
-def with_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Return the schema with the errors of each operation described: all are problems of one form."""
-    result["components"]["schemas"]["Problem"] = PROBLEM
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            operation["responses"].setdefault(
-                "default", {"description": "An error.", "content": PROBLEM_CONTENT}
-            )
-    return result
-
-
 def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Return the schema with what the catalogue's reads and writes say and take in headers."""
     result["components"]["schemas"]["Degradation"] = DEGRADATION
@@ -143,6 +155,20 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
                     for status, text in WRITE_PROBLEMS.items()
                     if status != NOT_OF[method]
                 }
+    return result
+
+
+def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Return the schema with what all operations have: errors of one form, and headers on each response."""
+    result["components"]["schemas"]["Problem"] = PROBLEM
+    result["components"]["headers"] = STATUS_HEADERS
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in STATUS_HEADERS}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            responses.setdefault("default", {"description": "An error.", "content": PROBLEM_CONTENT})
+            for response in responses.values():
+                response["headers"] = references | response.get("headers", {})
     return result
 
 

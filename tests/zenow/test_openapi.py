@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +15,9 @@ from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 
 from tests.servers.site import ROOT
+from zenow.settings.resilience import RESPONSE_HEADERS
+
+BREAKERS = ("-DB", "-Cache", "-Auth", "-External-API")
 
 
 @pytest.fixture
@@ -94,6 +98,20 @@ class TestSchema:
             for operation in operations.values():
                 assert "application/problem+json" in str(operation["responses"]["default"]["content"])
         assert "Problem" in schema["components"]["schemas"]
+
+    def test_has_the_state_of_the_system_on_every_response(self, schema: dict[str, Any]) -> None:
+        states = {
+            name: header["schema"]["enum"]
+            for name, header in schema["components"]["headers"].items()
+            if "enum" in header["schema"]
+        }
+        assert states.pop("X-System-Degraded") == ["true", "false"]
+        assert set(states) == {name for name in RESPONSE_HEADERS if name.endswith(("-Status", *BREAKERS))}
+        assert {tuple(enum) for enum in states.values()} == {("CLOSED", "OPEN", "HALF_OPEN")}
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for response in operation["responses"].values():
+                    assert {*states, "X-System-Degraded", "X-Request-ID"} <= set(response["headers"])
 
 
 class TestDocs:

@@ -204,8 +204,8 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["zenow.openapi.without_trailing_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "zenow.openapi.with_problems",
         "zenow.openapi.with_tiers",
+        "zenow.openapi.with_what_all_share",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
