@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from resilience import conf
 from zenow.listening import Listeners
 from zenow.supervisor import Supervisor
 
@@ -35,7 +34,6 @@ def main() -> None:
             listeners,
             workers=settings.WEB_CONCURRENCY,
             drain_seconds=settings.DRAIN_SECONDS,
-            drain_file=conf.directory() / "drain",
         )
         sys.exit(supervisor.run())
 

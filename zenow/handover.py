@@ -1,7 +1,11 @@
 """What a server inherits from its supervisor, and how a worker takes part in being replaced.
 
 Descriptors: the sockets on which all servers listen, one for each worker; a pipe that ends when this server
-is to retire, or when the supervisor has died; a pipe into which each worker says that it has loaded the site.
+is to retire, or when the supervisor has died; a pipe into which each worker says that it has loaded the site;
+a pipe that ends when this server is being drained.
+
+A supervisor outlives deploys, and its servers may have older or newer code than it has. So what was added
+later has a variable of its own, and may be absent.
 """
 
 import logging
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 VARIABLE = "ZENOW_HANDOVER"
+DRAIN_VARIABLE = "ZENOW_DRAIN"
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -30,6 +35,7 @@ class Handover:
     listeners: tuple[int, ...]
     retire: int
     ready: int
+    drain: int | None = None
 
     @classmethod
     def inherited(cls) -> Self | None:
@@ -38,37 +44,60 @@ class Handover:
         if told is None:
             return None
         *listeners, retire, ready = map(int, told.split(","))
-        return cls(listeners=tuple(listeners), retire=retire, ready=ready)
+        drain = os.environ.get(DRAIN_VARIABLE)
+        return cls(
+            listeners=tuple(listeners),
+            retire=retire,
+            ready=ready,
+            drain=None if drain is None else int(drain),
+        )
 
     def descriptors(self) -> tuple[int, ...]:
         """Return all that a child must inherit."""
-        return (*self.listeners, self.retire, self.ready)
+        return (*self._first(), *([] if self.drain is None else [self.drain]))
 
     def as_environment(self) -> dict[str, str]:
-        """Return the variable that tells a child."""
-        return {VARIABLE: ",".join(map(str, self.descriptors()))}
+        """Return the variables that tell a child."""
+        told = {VARIABLE: ",".join(map(str, self._first()))}
+        return told if self.drain is None else told | {DRAIN_VARIABLE: str(self.drain)}
+
+    def _first(self) -> tuple[int, ...]:
+        return (*self.listeners, self.retire, self.ready)
 
     def wait(self) -> None:
         """Return when this server is to retire."""
-        # Nothing is ever written: a byte would reach one process, the end of the pipe reaches all.
-        os.read(self.retire, 1)
+        _wait_for_the_end(self.retire)
+
+    def wait_for_drain(self) -> None:
+        """Return when this server is being drained."""
+        if self.drain is not None:
+            _wait_for_the_end(self.drain)
 
     def announce(self, worker: int) -> None:
         """Say that this process, the worker of that number, has loaded the site."""
         os.write(self.ready, f"{worker} {os.getpid()}\n".encode())
 
 
+def _wait_for_the_end(pipe: int) -> None:
+    # Nothing is ever written: a byte would reach one process, the end of the pipe reaches all.
+    os.read(pipe, 1)
+
+
 class Retiring:
     """A worker's part: once told to retire it takes no new connection, and each answer ends an old one."""
 
-    def __init__(self, handover: Handover, *, linger: float) -> None:
+    def __init__(self, handover: Handover, *, linger: float, drain: Callable[[], None]) -> None:
+        """Linger for so many seconds once retired; call `drain` when the server is being drained."""
         self._handover = handover
         self._linger = linger
+        self._drain = drain
         self._retired = False
 
     def watch(self) -> None:
         """Wait, beside the requests, to be told."""
         threading.Thread(target=self._watch, name="zenow-handover", daemon=True).start()
+        if self._handover.drain is not None:
+            threading.Thread(target=self._watch_for_drain, name="zenow-drain", daemon=True).start()
 
     def closing(self, app: Wsgi) -> Wsgi:
         """Let answers say that their connection ends, so that its client does not ask on it again.
@@ -85,6 +114,10 @@ class Retiring:
             return app(environ, start)
 
         return application
+
+    def _watch_for_drain(self) -> None:
+        self._handover.wait_for_drain()
+        self._drain()
 
     def _watch(self) -> None:
         server = os.getppid()

@@ -49,8 +49,11 @@ class GivenSocketsServer(MPServer):
 
 def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsgi:
     """Load the site in a worker, and say so."""
-    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS)
-    application = retiring.closing(load())
+    application = load()
+    from resilience.observe import health  # Not before the site is loaded: it needs the apps.
+
+    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS, drain=health.drain)
+    application = retiring.closing(application)
     retiring.watch()
     handover.announce(worker)
     return application

@@ -19,7 +19,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 
 from zenow.handover import Handover
@@ -38,17 +37,18 @@ class Server:
 
     def __init__(self, listeners: Listeners, workers: int) -> None:
         retire, self._retire = os.pipe()
+        drain, self._drain = os.pipe()
         said, ready = os.pipe()
-        handover = Handover(listeners=listeners.descriptors(), retire=retire, ready=ready)
+        handover = Handover(listeners=listeners.descriptors(), retire=retire, ready=ready, drain=drain)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "zenow.server"],
             env=os.environ | {"WEB_CONCURRENCY": str(workers)} | handover.as_environment(),
             pass_fds=handover.descriptors(),
         )
-        os.close(retire)
-        os.close(ready)
+        for given in (retire, drain, ready):
+            os.close(given)
         self._said = os.fdopen(said)
-        self._retires = False
+        self._drains = self._retires = False
         self.workers: dict[int, int] = {}  # process ids of those that have loaded the site, by number
 
     @property
@@ -66,6 +66,12 @@ class Server:
             worker, pid = line.split()
             yield int(worker), int(pid)
 
+    def drain(self) -> None:
+        """Let its readiness say 503, while it answers everything."""
+        if not self._drains:
+            self._drains = True
+            os.close(self._drain)
+
     def retire(self) -> None:
         """Let it take no new connections, and end in a while."""
         if not self._retires:
@@ -81,11 +87,10 @@ class Server:
 class Supervisor:
     """The process that an init system knows; `run()` serves until told to end."""
 
-    def __init__(self, listeners: Listeners, *, workers: int, drain_seconds: float, drain_file: Path) -> None:
+    def __init__(self, listeners: Listeners, *, workers: int, drain_seconds: float) -> None:
         self._listeners = listeners
         self._workers = workers
         self._drain_seconds = drain_seconds
-        self._drain_file = drain_file
         # Signals, timers and threads that wait for a server only put orders here: one thread obeys them.
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._running: list[Server] = []
@@ -101,13 +106,11 @@ class Supervisor:
         self._obey(signal.SIGTERM, self._drain)
         self._obey(signal.SIGINT, self._end)
         self._obey(signal.SIGCHLD, lambda: None)  # to look who has ended
-        self._drain_file.unlink(missing_ok=True)
         self._serving = self._start()
         while self._running:
             self._orders.get()()
             for server in [each for each in self._running if each.status() is not None]:
                 self._has_ended(server)
-        self._drain_file.unlink(missing_ok=True)
         return self._status
 
     def _obey(self, number: signal.Signals, order: Order) -> None:
@@ -182,6 +185,7 @@ class Supervisor:
 
     def _has_ended(self, server: Server) -> None:
         self._running.remove(server)
+        server.drain()
         server.retire()
         if server is self._successor:
             self._successor = None
@@ -203,11 +207,8 @@ class Supervisor:
             return
         self._ending = True
         logger.info("draining for %.0f s", self._drain_seconds)
-        try:
-            self._drain_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._drain_file.touch()
-        except OSError:
-            logger.exception("readiness cannot say that this host is being drained")
+        for server in self._running:
+            server.drain()
         self._after(self._drain_seconds, self._retire_all)
 
     def _retire_all(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -14,6 +15,8 @@ from resilience.tiers.static import StaticInfo, files
 from resilience.tiers.static.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
+
+_ending = Event()
 
 
 def report(names: Sequence[str] | None = None) -> dict[str, Any]:
@@ -140,9 +143,18 @@ def has_steward() -> bool:
     return registry.store().lease.holder(registry.clock().monotonic()) is not None
 
 
+def drain() -> None:
+    """Have this process say that it is not ready, for the rest of its life; its server is about to end."""
+    _ending.set()
+
+
 def draining() -> bool:
-    """Say whether the host is being taken out of rotation: the file `drain` beside its store says so."""
-    return (conf.directory() / "drain").exists()
+    """Say whether this process is being taken out of rotation: its server ends, or an operator says so.
+
+    The operator's order is the file `drain` beside the host's store: for all servers of the host, until it
+    is removed.
+    """
+    return _ending.is_set() or (conf.directory() / "drain").exists()
 
 
 def able() -> list[str]:

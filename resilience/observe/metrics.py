@@ -44,7 +44,7 @@ class HostCollector:
         yield _single(
             "store_shared", "Whether the workers share their state.", registry.store().kind == "host"
         )
-        yield _single("draining", "Whether the host is being taken out of rotation.", health.draining())
+        yield _single("draining", "Whether the server is being taken out of rotation.", health.draining())
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

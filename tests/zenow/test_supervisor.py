@@ -84,19 +84,57 @@ class TestDeadWorker:
             assert {site.get("/api/health").status for _ in range(12)} == {200}
 
 
+def is_ready(site: SiteServer) -> bool:
+    """Say what a load balancer hears from each of the workers: they agree."""
+    (status,) = {site.get("/api/health/ready").status for _ in range(12)}
+    return status == 200
+
+
+class TestDrain:
+    """A drain is a fact of one server, and ends with its process; the file `drain` is an order for the host.
+
+    Of the kind: two servers on one store, SIGTERM and SIGKILL in the middle of a drain, a worker that starts
+    during one, the operator's file across starts, stops, replacements and another server's drain.
+    """
+
+    def test_is_that_of_one_server_of_the_host_and_ends_with_it(self) -> None:
+        with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
+            store = site.variables["RESILIENCE_DIR"]
+            with SiteServer(workers=1, RESILIENCE_DIR=store, DRAIN_SECONDS="600") as drained:
+                os.kill(drained.pid, signal.SIGTERM)
+                eventually(lambda: drained.get("/api/health/ready").status == 503, drained)
+                assert is_ready(site)
+                # One that starts in the middle of it knows as well.
+                (worker,) = drained.workers()
+                os.kill(worker, signal.SIGKILL)
+                eventually(lambda: drained.workers() not in ([], [worker]), drained)
+                eventually(lambda: drained.get("/api/health/ready", timeout=40).status == 503, drained)
+                drained.kill()
+            assert is_ready(site)
+            site.stop_signal = signal.SIGINT
+
+    def test_ordered_for_the_host_outlives_starts_and_stops(self) -> None:
+        with SiteServer(workers=1) as site:
+            drain = Path(site.variables["RESILIENCE_DIR"]) / "drain"
+            drain.touch()
+            assert not is_ready(site)
+            with SiteServer(workers=1, RESILIENCE_DIR=str(drain.parent)) as other:
+                assert not is_ready(other)
+            assert not is_ready(site)
+            drain.unlink()
+            assert is_ready(site)
+
+
 class TestEnding:
     def test_drains_first_and_at_once_when_told_twice(self) -> None:
         with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
-            drain = Path(site.variables["RESILIENCE_DIR"]) / "drain"
             process, worker = site.pid, site.workers()[0]
             os.kill(process, signal.SIGTERM)
             eventually(lambda: site.get("/api/health/ready").status == 503, site)
             assert site.get("/api/health").status == 200
-            assert drain.exists()
             os.kill(process, signal.SIGTERM)
             eventually(lambda: not site.running, site)
             assert not runs(worker)
-            assert not drain.exists()
 
     def test_leaves_nobody_behind_when_killed(self) -> None:
         with SiteServer(workers=1) as site:

@@ -83,7 +83,7 @@ def look() -> dict[str, Any]:
     if conf.get("FALLBACK") is not None and not any(report["fallbackData"].values()):
         problems.append("there is no static copy to answer from")
     if health.draining():
-        problems.append("the host is being drained")
+        problems.append("an operator is draining the host: the file drain")
     # What the other tiers hold in memory is known to the servers alone, and lasts for minutes.
     copy = health.static_copy()
     dead = _is_down("database", report, pings) and not (copy and any(copy.rows.values()))
