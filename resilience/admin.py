@@ -47,7 +47,8 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Say what became of the breaker, in a transition or an order; else what the event tells."""
         data = event.data
         if "after" in data:
-            return f"{data.get('before', '')} → {data['after']}: {data.get('reason', '')}"
+            change = f"{data.get('before', '')} → {data['after']}"
+            return ": ".join(filter(None, (change, data.get("reason", ""), data.get("cause", ""))))
         return ", ".join(f"{name} {value}" for name, value in data.items())
 
     def has_add_permission(self, request: HttpRequest) -> bool:

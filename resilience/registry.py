@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from circuitbreaker import CircuitBreakerMonitor
 from django.core.exceptions import ImproperlyConfigured
 
-from resilience import conf
+from resilience import causes, conf
 from resilience.primitives import (
     SYSTEM_CLOCK,
     Bulkhead,
@@ -168,7 +168,7 @@ def _make_breaker(name: str) -> CircuitBreaker:
         if made is None:
             config = conf.breakers().get(name)
             if config is None:
-                made = CircuitBreaker(name=name, clock=_registry.clock)
+                made = CircuitBreaker(name=name, describe=causes.describe, clock=_registry.clock)
             else:
                 made = CircuitBreaker(
                     name=name,
@@ -176,6 +176,7 @@ def _make_breaker(name: str) -> CircuitBreaker:
                     store=store(),
                     key=_key(name),
                     classify=conf.classify(name),
+                    describe=causes.describe,
                     clock=_registry.clock,
                 )
             for listener in _listeners:

@@ -79,6 +79,7 @@ def _shown(event: dict[str, Any]) -> dict[str, Any]:
     change = f"{before} → {after}" if before != after else ""
     # The reason of an order only says again who gave it.
     told = event.get("why") or ("" if event.get("who") else data.get("reason", ""))
+    cause = str(data.get("cause", ""))
     return {
         "at": history.iso(float(event["at"])),
         "kind": event["kind"].replace("_", " "),
@@ -86,5 +87,5 @@ def _shown(event: dict[str, Any]) -> dict[str, Any]:
         "before": before,
         "after": after,
         "who": event.get("who", ""),
-        "what": ": ".join(filter(None, (change, str(told)))),
+        "what": ": ".join(filter(None, (change, str(told), cause))),
     }

@@ -60,6 +60,7 @@ def heard(transition: Transition) -> None:
         after=transition.after.value,
         generation=transition.generation,
         reason=transition.reason,
+        cause=transition.cause,
         until=transition.until,
     )
 

@@ -191,6 +191,7 @@ def _shown(outage: Outage) -> dict[str, Any]:
         "ended": None if outage.ended is None else iso(outage.ended),
         "seconds": round(outage.lasted, 1),
         "reason": outage.reason,
+        "cause": outage.cause,
     }
 
 
@@ -230,11 +231,15 @@ def _outage_rows(listed: list[dict[str, Any]]) -> list[tuple[str, ...]]:
                 one["began"],
                 f"{one['seconds']:g} s" + ("" if one["ended"] else ", still"),
                 one["host"],
-                one["reason"],
+                _why(one),
             )
             for one in listed
         ),
     ]
+
+
+def _why(told: dict[str, Any]) -> str:
+    return ": ".join(filter(None, (told["reason"], told["cause"])))
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

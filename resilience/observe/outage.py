@@ -23,6 +23,8 @@ class Outage:
     breaker: str
     host: str
     reason: str
+    cause: str
+    """What failed last before it opened, as the driver put it; empty where calls were only slow."""
 
 
 def outages(
@@ -69,4 +71,5 @@ def _outage(opened: dict[str, Any], ended: float | None, since: float, until: fl
         breaker=opened["breaker"],
         host=opened["host"],
         reason=str(opened["data"].get("reason", "")),
+        cause=str(opened["data"].get("cause", "")),
     )

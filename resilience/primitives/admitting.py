@@ -11,6 +11,7 @@ from .clock import SYSTEM_CLOCK, Clock
 from .config import BreakerConfig
 from .errors import BreakerOpenError, DeadlineExceededError, RejectedError
 from .gate import Gate
+from .noting import Describe, describe
 from .state import Outcome
 from .store import ALONE, LocalStore, Store
 
@@ -40,6 +41,7 @@ class AdmittingBreaker(circuitbreaker.CircuitBreaker):
         store: Store | None = None,
         key: str | None = None,
         classify: Classify | None = None,
+        describe: Describe = describe,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if config is not None:
@@ -61,6 +63,7 @@ class AdmittingBreaker(circuitbreaker.CircuitBreaker):
             key or name or "",
             self.config,
             clock,
+            describe=describe,
             fast=not opinionated,
         )
         self._cell = self._gate.cell

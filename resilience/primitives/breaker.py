@@ -27,7 +27,8 @@ class CircuitBreaker(CallingBreaker):
     All arguments may be left out. Those of the library mean what they mean there; `config` says more, and
     stands above `failure_threshold` and `recovery_timeout`. Without a `store` the breaker is this
     process's own; in one it is that of all processes that use the same `key` (by default the name).
-    `classify` says what an exception counts as, in place of `expected_exception`: see `Outcome`.
+    `classify` says what an exception counts as, in place of `expected_exception`: see `Outcome`. `describe`
+    says in a line why a call failed, for the log and for operators; by default class and code.
     """
 
     def on_transition(self, listener: Callable[[Transition], None]) -> None:

@@ -8,7 +8,6 @@ import threading
 from itertools import count
 
 from . import state
-from .clock import Clock
 from .config import BreakerConfig
 from .state import Outcome, Record, State
 from .store.layout import ALONE, BREAKER_COPY, Region
@@ -55,7 +54,6 @@ class Cell:
         "due",
         "gate",
         "index",
-        "noted",
         "open_until",
         "record",
         "rejected_at",
@@ -90,8 +88,6 @@ class Cell:
         self.at = home.layout.records.at
         self.closed = Admission(0)
         self.due = 0.0
-        # The last error's class, and until when another of the kind need not be noted.
-        self.noted: tuple[type[BaseException] | None, float] = (None, 0.0)
         self.index = 0
         self.votes = False
         self.window: Window | None = None
@@ -214,13 +210,6 @@ class Cell:
         label = "late" if outcome is None else outcome.name.lower()
         return self.store.counters.place("calls", name, operation, label) or 0
 
-    def note(self, error: BaseException, now: float, clock: Clock) -> None:
-        """Note the last error, of a kind once a second."""
-        kind, until = self.noted
-        if kind is not type(error) or now >= until:
-            self.noted = (type(error), now + 1.0)
-            self.store.last_errors.put(self.index, clock.time(), describe(error))
-
     def calls(self, name: str) -> dict[tuple[str, str], int]:
         """Return the calls of all processes, ever, by operation and outcome."""
         calls = {
@@ -237,10 +226,3 @@ def in_use(store: Store, key: str) -> bool:
     """Say whether a living process counts for the breaker of this key, which is given no place for that."""
     names = store.breaker_names.all()
     return key in names and is_counted(store, store.layout.rows.of(names.index(key)))
-
-
-def describe(error: BaseException) -> str:
-    """Name an error by class and code; its message may hold values that nobody should see."""
-    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return name if code is None else f"{name} {code}"

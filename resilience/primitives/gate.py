@@ -13,6 +13,7 @@ from .cell import Admission, Cell
 from .clock import Clock
 from .config import BreakerConfig
 from .errors import BreakerOpenError
+from .noting import Describe, Notes, cause
 from .state import Outcome, Override, Permit, Record, State
 from .store.store import Store
 from .transitions import Transition, between, tell
@@ -48,10 +49,12 @@ class Gate:
         config: BreakerConfig,
         clock: Clock,
         *,
+        describe: Describe,
         fast: bool = True,
     ) -> None:
         self.owner = owner
         self.name = name
+        self.notes = Notes(describe)
         self.config = config
         self.clock = clock
         self._now = clock.monotonic
@@ -110,7 +113,7 @@ class Gate:
         if outcome is _SUCCESS:
             cell.words[cell.count_at] = next(cell.successes)
         elif outcome is _FAILURE and error is not None:
-            cell.note(error, now, self.clock)
+            self.notes.take(self.name, cell, error, now, self.clock)
         if admission.permit:
             self._probed(admission.permit, outcome, now)
         elif outcome is _FAILURE or outcome is _SLOW:
@@ -272,7 +275,15 @@ class Gate:
         after = self.cell.record.update(noted)
         if after is not None and after.generation != before[0].generation:
             change_made = between(
-                before[0], after, self.name, now, self.clock.time(), reason, order=order, override=override
+                before[0],
+                after,
+                self.name,
+                now,
+                self.clock.time(),
+                reason,
+                cause=cause(self.cell, after.window) if after.state is State.OPEN and not order else "",
+                order=order,
+                override=override,
             )
             if self.cell.store.layout.counters and change_made.before is not change_made.after:
                 self.cell.store.counters.add("transitions", self.name, change_made.before, change_made.after)

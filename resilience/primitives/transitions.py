@@ -26,6 +26,8 @@ class Transition:
     who: str = ""
     why: str = ""
     until: float | None = None
+    cause: str = ""
+    """What failed last before it opened, in a sentence; empty where nothing failed, or it did not open."""
 
 
 def between(
@@ -36,6 +38,7 @@ def between(
     wall: float,
     reason: str,
     *,
+    cause: str,
     order: str | None,
     override: Override | None,
 ) -> Transition:
@@ -48,6 +51,7 @@ def between(
         generation=after.generation,
         at=wall,
         reason=reason,
+        cause=cause,
         order=order,
         who="" if override is None else override.who,
         why="" if override is None else override.why,
@@ -58,11 +62,12 @@ def between(
 def tell(transition: Transition, listeners: list[Callable[[Transition], None]]) -> None:
     """Log the change and call the listeners; what one of them raises is logged, and harms nobody."""
     log.info(
-        "%s: %s to %s, %s",
+        "%s: %s to %s, %s%s",
         transition.name,
         transition.before,
         transition.after,
         transition.reason,
+        transition.cause and f"; {transition.cause}",
         extra={"breaker": transition.name, "before": transition.before, "after": transition.after},
     )
     for listener in listeners:

@@ -55,7 +55,8 @@ class TestLog:
         with caplog.at_level(logging.INFO):
             bench.fails(breaker, 3)
         assert caplog.messages == [
-            "database: CLOSED to OPEN, 3 failures and 0 slow of 3 calls",
+            "database fails: builtins.ConnectionError",
+            "database: CLOSED to OPEN, 3 failures and 0 slow of 3 calls; builtins.ConnectionError",
             "a listener of breaker database failed",
         ]
 

@@ -160,26 +160,30 @@ class StaticRows:
 
 
 class LastError(NamedTuple):
-    """When (wall seconds) and what: the error's class and code, never its message, which holds values."""
+    """When (wall seconds), what, in which window of its breaker (`Record.window`), and when (monotonic)."""
 
     at: float
     what: str
+    window: int = 0
+    seen: float = 0.0
 
 
 class LastErrors:
     """The last error of each breaker. Written without a lock: one of two at a time may be lost."""
 
-    _room = min(200, (ERROR_WORDS - 2) * WORD)
+    _room = min(200, (ERROR_WORDS - 4) * WORD)
 
     def __init__(self, store: "Store", region: Region) -> None:
         self._store = store
         self._region = region
 
-    def put(self, index: int, wall: float, what: str) -> None:
+    def put(self, index: int, wall: float, what: str, window: int = 0, seen: float = 0.0) -> None:
         """Note the error of the `index`-th breaker, cut to 200 bytes."""
         text = what.encode()[: self._room].decode(errors="ignore").encode()
         at = self._region.of(index)
         self._store.times[at] = wall
+        self._store.times[at + ERROR_WORDS - 2] = seen
+        self._store.words[at + ERROR_WORDS - 1] = window
         self._store.words[at + 1] = len(text) << 32 | crc32(text)
         self._store.bytes[(at + 2) * WORD : (at + 2) * WORD + len(text)] = text
 
@@ -189,4 +193,7 @@ class LastErrors:
         if not 0 < length <= self._room:
             return None
         text = bytes(self._store.bytes[(at + 2) * WORD : (at + 2) * WORD + length])
-        return LastError(self._store.times[at], text.decode()) if crc32(text) == checksum else None
+        if crc32(text) != checksum:
+            return None
+        window, seen = self._store.words[at + ERROR_WORDS - 1], self._store.times[at + ERROR_WORDS - 2]
+        return LastError(self._store.times[at], text.decode(), window, seen)

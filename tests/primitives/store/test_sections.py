@@ -138,9 +138,9 @@ class TestLastErrors:
     def test_are_kept_for_each_breaker(self, one: HostStore, two: HostStore) -> None:
         assert one.last_errors.get(0) is None
         one.last_errors.put(0, 1_700.0, "OperationalError 57P01")
-        one.last_errors.put(1, 1_800.0, "TimeoutError")
-        assert two.last_errors.get(0) == (1_700.0, "OperationalError 57P01")
-        assert two.last_errors.get(1) == (1_800.0, "TimeoutError")
+        one.last_errors.put(1, 1_800.0, "TimeoutError", window=7, seen=9.5)
+        assert two.last_errors.get(0) == (1_700.0, "OperationalError 57P01", 0, 0.0)
+        assert two.last_errors.get(1) == (1_800.0, "TimeoutError", 7, 9.5)
 
     def test_are_cut_to_200_bytes_at_a_whole_character(self, one: HostStore) -> None:
         one.last_errors.put(0, 1.0, "x" + "\u6587" * 100)

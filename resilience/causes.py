@@ -1,0 +1,126 @@
+"""Why a call of a dependency failed, in the driver's own words, without secrets: for log, board, events."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import django.db
+import psycopg
+import redis
+from django.conf import settings
+
+from resilience import conf
+from resilience.primitives import ResilienceError
+from resilience.primitives.noting import describe as class_and_code
+
+LONGEST = 400
+"""Characters of a description; the store keeps the first 200 bytes."""
+
+# The errors whose words are those of a driver or of the system. Another's may hold anything, such as a
+# customer's data, so of those the class is all that is told. (OSError: also of requests, ssl and smtplib.)
+_DRIVERS = (OSError, psycopg.Error, sqlite3.Error, django.db.Error, redis.RedisError, ResilienceError)
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_TARGET = re.compile(r"with url: \S+")
+_NAMED = re.compile(
+    r"\b(password|passwd|pwd|secret|token|api[_-]?key|authorization)(\s*[=:]\s*)(?:(?:bearer|basic)\s+)?\S+",
+    re.IGNORECASE,
+)
+# What libpq says of the system's errors, whose numbers it does not tell.
+_SYSTEM = {
+    os.strerror(number): number
+    for number in (
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENOENT,
+        errno.ETIMEDOUT,
+    )
+}
+_HIDDEN = "hidden"
+
+
+def describe(error: BaseException) -> str:
+    """Name an error by class, SQLSTATE or errno, and what the driver said: one line, without secrets."""
+    named = class_and_code(error)
+    if not isinstance(error, _DRIVERS):
+        return named
+    said = without_secrets(_sentence(error))
+    if named.rpartition(" ")[0] == "" and (code := _code(error, said)):
+        named = f"{named} {code}"
+    return f"{named}: {said}"[:LONGEST] if said else named
+
+
+def without_secrets(text: str) -> str:
+    """Leave out of a text passwords, tokens and all of an address but its host."""
+    text = _NAMED.sub(rf"\1\2{_HIDDEN}", _ADDRESS.sub(_bare, _TARGET.sub(f"with url: {_HIDDEN}", text)))
+    for secret in _secrets():
+        text = text.replace(secret, _HIDDEN)
+    return " ".join(text.split())
+
+
+def _sentence(error: BaseException) -> str:
+    """Return what the driver said; of what wraps the cause only to repeat it, the cause's own words."""
+    for inner in _within(error):
+        if isinstance(reason := getattr(inner, "reason", None), Exception):
+            return str(reason)
+    lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # libpq's hints
+    return " ".join(lines).removeprefix("connection failed: ")
+
+
+def _code(error: BaseException, said: str) -> str:
+    """Return the code of what lies behind an error that has none of its own."""
+    if isinstance(error, sqlite3.Error):
+        return str(getattr(error, "sqlite_errorname", ""))
+    for inner in _within(error):
+        if isinstance(code := getattr(inner, "smtp_code", None) or getattr(inner, "errno", None), int):
+            return str(code)
+    return next((str(number) for words, number in _SYSTEM.items() if words in said), "")
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, outermost first."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting and len(seen) < 8:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            yield one
+            waiting += [one.__cause__ or one.__context__, getattr(one, "reason", None), *one.args[:1]]
+
+
+def _bare(match: re.Match[str]) -> str:
+    try:
+        parts = urlsplit(match[0])
+        place = parts.hostname or ""
+        return f"{parts.scheme}://{place}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return _HIDDEN
+
+
+def _secrets() -> list[str]:
+    """Return the secrets of the settings, as they might stand in an error's words; the longest first."""
+    databases: Mapping[str, Mapping[str, Any]] = settings.DATABASES
+    found = [str(one.get("PASSWORD") or "") for one in databases.values()]
+    caches: Mapping[str, Mapping[str, Any]] = settings.CACHES
+    for one in caches.values():
+        places = one.get("LOCATION", "")
+        for place in [places] if isinstance(places, str) else places:
+            written = str(place).rpartition("@")[0].partition("://")[2].partition(":")[2]
+            found += [written, unquote(written)]
+        found.append(str((one.get("OPTIONS") or {}).get("PASSWORD") or ""))
+    found += [
+        str(getattr(settings, name, None) or "")
+        for name in ("SECRET_KEY", "EMAIL_HOST_PASSWORD", "OPS_TOKEN")
+    ]
+    found.append(urlsplit(str(conf.get("ALERTS").get("webhook_url", ""))).path)
+    # What is as short as this stands in ordinary words too.
+    return sorted({one for one in found if len(one) > 3}, key=len, reverse=True)

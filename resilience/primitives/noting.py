@@ -1,0 +1,68 @@
+"""What went wrong last: kept in the store for all to see, and said in the log once for a cause and outage."""
+
+import logging
+from collections.abc import Callable
+
+from .cell import Cell
+from .clock import Clock
+from .state import State
+
+log = logging.getLogger("resilience.breaker")
+
+Describe = Callable[[BaseException], str]
+
+# Causes that one process remembers having said in one outage; beyond them it says what it sees.
+_REMEMBERED = 32
+# A cause that did not show for so long, in seconds, is said again though the breaker never opened.
+_QUIET = 300.0
+
+
+def describe(error: BaseException) -> str:
+    """Name an error by class and code; its message may hold values that nobody should see."""
+    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return name if code is None else f"{name} {code}"
+
+
+class Notes:
+    """The failures of one breaker, as one process notes them.
+
+    An outage is known by the generation in which the breaker's counting began anew (`Record.window`): it is
+    the same from the first failure to the closing. So a cause is said once on the host, whichever of its
+    processes meets it, and once more in the next outage, or when it was away for 5 min. Two processes that
+    meet it at the same moment may both say it.
+    """
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        # The last error's class, and until when another of the kind need not be noted.
+        self._kind: type[BaseException] | None = None
+        self._until = 0.0
+        self._window = -1
+        self._said: dict[str, float] = {}  # and when it was met last
+
+    def take(self, name: str, cell: Cell, error: BaseException, now: float, clock: Clock) -> None:
+        """Note a failure, of a kind once a second."""
+        if self._kind is type(error) and now < self._until:
+            return
+        self._kind, self._until = type(error), now + 1.0
+        what, record = self._describe(error), cell.record.read()
+        window = record.window
+        errors = cell.store.last_errors
+        before = errors.get(cell.index)
+        errors.put(cell.index, clock.time(), what, window, now)
+        after = errors.get(cell.index)  # as far as there is room for it
+        if self._window != window or len(self._said) >= _REMEMBERED:
+            self._window, self._said = window, {}
+        met = self._said.get(what)
+        if before and after and before[1:3] == after[1:3]:
+            met = before.seen
+        if met is None or (record.state is State.CLOSED and now - met >= _QUIET):
+            log.warning("%s fails: %s", name, what, extra={"breaker": name})
+        self._said[what] = now
+
+
+def cause(cell: Cell, window: int) -> str:
+    """Return what failed last in the outage of this window; nothing where no call failed."""
+    last = cell.store.last_errors.get(cell.index)
+    return last.what if last is not None and last.window == window else ""
