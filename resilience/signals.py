@@ -2,6 +2,13 @@
 
 from django.dispatch import Signal
 
+table_lock = Signal()
+"""Sent when reads of a table stop or resume waiting for its lock: `breaker`, `table`, `locked` (bool), and
+`seconds`, for how long nobody waited.
+
+The sender is the process whose read made the difference.
+"""
+
 alert = Signal()
 """Sent for each alert, in a thread of its own: `alert`, a `resilience.observe.alerts.Alert`.
 

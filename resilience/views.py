@@ -79,6 +79,7 @@ class HealthView(UncachedView):
                     "staticTier": serializers.DictField(allow_null=True),
                     "pools": serializers.DictField(child=serializers.DictField()),
                     "drills": serializers.DictField(child=serializers.DictField()),
+                    "notices": serializers.ListField(child=serializers.CharField()),
                 },
             )
         },

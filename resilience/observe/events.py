@@ -65,6 +65,13 @@ def heard(transition: Transition) -> None:
     )
 
 
+def table_lock(*, breaker: str, table: str, locked: bool, seconds: float, **_: object) -> None:
+    """Write down that reads of a table stopped or resumed waiting for its lock."""
+    record(
+        "table_locked" if locked else "table_free", breaker=breaker, table=table, seconds=round(seconds, 1)
+    )
+
+
 def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
     """Write an entry that is bounded already, with id, time and host; count it by its kind, or as dropped."""
     global _dropping

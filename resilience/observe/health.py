@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from resilience import conf, faults, registry
+from resilience.db import table_locks
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.tiers import stored
 from resilience.tiers.static import StaticInfo, files
@@ -42,6 +43,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         "staticTier": None if copy is None else described(copy),
         "pools": pools(),
         "drills": drills(),
+        "notices": notices(),
     }
 
 
@@ -107,6 +109,14 @@ def drills() -> dict[str, dict[str, Any]]:
         }
         for name, fault in faults.active().items()
     }
+
+
+def notices() -> list[str]:
+    """Return what is not as it should be and no breaker tells, in sentences."""
+    return [
+        f"Reads of the table {name.partition(' ')[2]} do not wait for it: another client has locked it."
+        for name in table_locks.locked()
+    ]
 
 
 def static_copy() -> StaticInfo | None:

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from resilience import conf, faults, registry
+from resilience.db import table_locks
 from resilience.observe import health
 from resilience.primitives import BreakerSnapshot, State
 
@@ -38,6 +39,7 @@ class HostCollector:
         yield from _pools()
         yield from _static_copy()
         yield _drills()
+        yield _table_locks()
         yield _single(
             "steward_present", "Whether a process of the host watches the dependencies.", health.has_steward()
         )
@@ -118,6 +120,14 @@ def _drills() -> Metric:
     for name in conf.declared_breakers():
         active.add_metric([name], name in broken)
     return active
+
+
+def _table_locks() -> Metric:
+    held = _gauge("table_locked", "1 while reads of the table do not wait for its lock.", "breaker", "table")
+    for name in table_locks.locked():
+        breaker, _, table = name.partition(" ")
+        held.add_metric([breaker, table], 1)
+    return held
 
 
 def _static_copy() -> Iterator[Metric]:

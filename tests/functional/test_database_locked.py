@@ -13,3 +13,11 @@ def test_a_locked_table_costs_no_failure(outage_site: Site) -> None:
     outage.check(opens_by="nothing")
     assert outage.transitions() == []
     assert {seen.source for seen in outage.seen} == {"live", "static"}
+    waited = [seen for seen in outage.seen if seen.source == "static" and seen.seconds > 1.0]
+    at_once = [seen for seen in outage.seen if seen.source == "static" and seen.seconds <= 1.0]
+    # Three have to wait in vain first, beside all that wait at the same time; then one in two seconds.
+    assert len(waited) <= 16
+    assert len(at_once) > len(waited)
+    told = outage_site.log.read_text()
+    assert "reads of learn_course no longer wait for its lock" in told
+    assert "reads of learn_course wait again for its lock" in told

@@ -13,9 +13,10 @@ import django.db
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.base import CursorDebugWrapper
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
 
 from resilience import conf
+from resilience.db import table_locks
 from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection
 from resilience.db.cursor import GuardedCursor
 from resilience.db.failures import is_lost
@@ -42,13 +43,18 @@ class PostgreSQLCursor(GuardedCursor):
     """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
-        try:
+        if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
             return super()._execute(sql, params)
+        tried = table_locks.ask(self.db, sql)
+        try:
+            result = super()._execute(sql, params)
         except django.db.OperationalError as error:
-            if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
-                raise
+            if isinstance(error.__cause__, LockNotAvailable):
+                table_locks.waited_in_vain(self.db, sql, params, error)
             calls = iter((partial(_raise, error), self._repeat))
-        return _RETRY.call(lambda: next(calls)(sql, params))
+            return _RETRY.call(lambda: next(calls)(sql, params))
+        table_locks.has_read(tried)
+        return result
 
     def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if isinstance(self.cursor, psycopg.ServerCursor):

@@ -3,7 +3,7 @@
 from .host import HostStore, open_store
 from .layout import ALONE, HOST, LOCAL, Layout
 from .pools import Gauge
-from .sections import Fault, Holder, LastError, Mark
+from .sections import Fault, Holder, LastError, Mark, TableLock
 from .store import LocalStore, Role, Store
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Mark",
     "Role",
     "Store",
+    "TableLock",
     "open_store",
 ]

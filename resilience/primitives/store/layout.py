@@ -8,7 +8,7 @@ from ..window import SEATS as SEATS
 
 # Part of the file's name: raise it with every change of what lies where or what it means, so that the
 # old and the new workers of a rolling deploy never read each other's bytes.
-FORMAT = 2
+FORMAT = 3
 WORD = 8
 
 # The header.
@@ -70,7 +70,7 @@ class Layout:
     lease: Region = field(init=False)
     marks: Region = field(init=False)
     faults: Region = field(init=False)
-    static_rows: Region = field(init=False)
+    table_locks: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
     pool_names: Region = field(init=False)
@@ -90,7 +90,7 @@ class Layout:
             ("lease", int(self.shared), 1 + COPIES * SMALL_COPY),
             ("marks", int(self.shared), 1 + COPIES * SMALL_COPY),
             ("faults", int(self.shared), 1 + COPIES * LARGE_COPY),
-            ("static_rows", int(self.shared), 1 + COPIES * LARGE_COPY),
+            ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),
             ("pool_names", 1 + self.pools, NAME_WORDS),

@@ -1,5 +1,6 @@
 """What a host's processes tell each other beside the breakers: small typed values, one each."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -143,20 +144,37 @@ class Faults:
         )
 
 
-class StaticRows:
-    """What the static tier holds: any small JSON object, here rows and age of each resource."""
+class TableLock(NamedTuple):
+    """Reads that waited in vain for one table: when (monotonic seconds), since when nobody else waits
+    (0: everybody still does), and when a read last tried in spite of that."""
+
+    waits: tuple[float, ...] = ()
+    since: float = 0.0
+    tried: float = 0.0
+
+
+class TableLocks:
+    """Tables that another client of a database has locked, by database and table."""
 
     def __init__(self, store: "Store", at: int) -> None:
-        self._value: Versioned[dict[str, object]] = Versioned(
-            store, at, LARGE_COPY, {}, encode=lambda value: value, decode=lambda value: value
+        self._value: Versioned[dict[str, TableLock]] = Versioned(
+            store,
+            at,
+            LARGE_COPY,
+            {},
+            encode=lambda locks: locks,
+            decode=lambda value: {
+                name: TableLock(tuple(waits), since, tried) for name, (waits, since, tried) in value.items()
+            },
         )
 
-    def read(self) -> dict[str, object]:
+    def read(self) -> dict[str, TableLock]:
+        """Return what is known; costs next to nothing while nothing changes."""
         return self._value.read()
 
-    def write(self, value: dict[str, object]) -> bool:
-        """Replace it; False when the lock could not be had."""
-        return self._value.update(lambda _: value) is not None
+    def update(self, change: Callable[[dict[str, TableLock]], dict[str, TableLock] | None]) -> bool:
+        """Write what `change` makes of it; False when it returned None, or the lock could not be had."""
+        return self._value.update(change) is not None
 
 
 class LastError(NamedTuple):

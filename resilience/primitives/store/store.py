@@ -17,7 +17,7 @@ from .layout import LOCAL, SECRET_BYTES, WORD, Layout
 from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
-from .sections import Faults, LastErrors, Lease, Marks, StaticRows
+from .sections import Faults, LastErrors, Lease, Marks, TableLocks
 
 Role = Literal["server", "command"]
 
@@ -146,8 +146,8 @@ class Store(ABC):
         return Faults(self, self.layout.faults.at)
 
     @cached_property
-    def static_rows(self) -> StaticRows:
-        return StaticRows(self, self.layout.static_rows.at)
+    def table_locks(self) -> TableLocks:
+        return TableLocks(self, self.layout.table_locks.at)
 
 
 class LocalStore(Store):

@@ -132,6 +132,14 @@ function showDrills(drills) {
   drills.forEach((one, at) => text(list.children[at].querySelector(".left"), `${one.secondsLeft} s left`));
 }
 
+function showNotices(notices) {
+  const list = document.getElementById("notices");
+  const known = notices.join("|");
+  if (list.dataset.known === known) return;
+  list.dataset.known = known;
+  list.replaceChildren(...notices.map((one) => element("li", one)));
+}
+
 // An outage is one line, however often it was probed: newest first, so what follows in the list came before.
 function folded(events) {
   const kept = [];
@@ -172,6 +180,7 @@ async function update() {
     overall.dataset.overall = state.health.status;
     text(overall.querySelector('[data-field="message"]'), state.health.message);
     showDrills(state.drills);
+    showNotices(state.health.notices);
     state.breakers.forEach((one) => showBreaker(one, state.rates));
     showAnswers(state.answers);
     showPools(state.health.pools);

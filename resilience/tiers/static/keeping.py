@@ -43,7 +43,7 @@ class Keeper:
         self._due = self._again = -math.inf  # when the next export may begin, and anything after a failure
 
     def run(self, epoch: int) -> None:
-        """Do what is due, and tell the host what the file holds.
+        """Do what is due.
 
         Raises `RuntimeError` when a child failed: it has said why in the log.
         """
@@ -54,9 +54,7 @@ class Keeper:
             self._epoch = epoch
         if not build_if_missing() or not self._check():
             return
-        _tell()
         self._bring_up_to_date()
-        _tell()
 
     def _check(self) -> bool:
         """Read each file once as a whole: requests would meet damage only where they read.
@@ -87,13 +85,6 @@ class Keeper:
                 return
             self._exported, self._due = mark.generation, now + EXPORT_EVERY
         self._again = now
-
-
-def _tell() -> None:
-    """Tell the host what the file holds."""
-    told = files.current().info.shown()
-    if registry.store().static_rows.read() != told:
-        registry.store().static_rows.write(told)
 
 
 def prepare() -> None:

@@ -9,7 +9,7 @@ from resilience.primitives import BreakerConfig, CircuitBreaker, HostStore, Manu
 from tests.primitives.conftest import SMALL
 
 Another = Callable[[], HostStore]
-FILE = "test-v2.store"
+FILE = "test-v3.store"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ NAMES = (
     "lease",
     "marks",
     "faults",
-    "static_rows",
+    "table_locks",
     "counter_names",
     "counts",
     "pool_names",
@@ -42,7 +42,7 @@ class TestLayout:
             "lease": (1, 1 + 4 * 64),
             "marks": (1, 1 + 4 * 64),
             "faults": (1, 1 + 4 * 1024),
-            "static_rows": (1, 1 + 4 * 1024),
+            "table_locks": (1, 1 + 4 * 1024),
             "counter_names": (6, 16),
             "counts": (3, 5),
             "pool_names": (8, 16),
@@ -52,7 +52,7 @@ class TestLayout:
 
     def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
         found = regions(Layout(breakers=1, slots=1, shared=False))
-        assert [found[name].room for name in ("lease", "marks", "faults", "static_rows")] == [0, 0, 0, 0]
+        assert [found[name].room for name in ("lease", "marks", "faults", "table_locks")] == [0, 0, 0, 0]
 
     def test_leaves_no_gap_and_nothing_lies_in_two_places(self) -> None:
         layout = Layout(breakers=2, slots=3, counters=5, pools=7, limits=11)

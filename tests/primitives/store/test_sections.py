@@ -5,7 +5,7 @@ import os
 import pytest
 
 from resilience.primitives import HostStore
-from resilience.primitives.store import Fault, Gauge, Mark
+from resilience.primitives.store import Fault, Gauge, Mark, TableLock
 from resilience.primitives.store.layout import NAME_WORDS
 from tests.primitives.conftest import SMALL
 
@@ -124,14 +124,15 @@ class TestFaults:
         assert not one.faults.end()
 
 
-class TestStaticRows:
-    def test_hold_any_small_object(self, one: HostStore, two: HostStore) -> None:
-        assert one.static_rows.read() == {}
-        assert one.static_rows.write({"courses": {"rows": 3, "as_of": "2026-01-15"}})
-        assert two.static_rows.read() == {"courses": {"rows": 3, "as_of": "2026-01-15"}}
+class TestTableLocks:
+    def test_are_seen_by_all_processes(self, one: HostStore, two: HostStore) -> None:
+        assert one.table_locks.read() == {}
+        known = {"database orders": TableLock(waits=(1.0, 2.5), since=2.5, tried=3.0)}
+        assert one.table_locks.update(lambda _: known)
+        assert two.table_locks.read() == known
 
-    def test_say_when_they_could_not_be_written(self, one: HostStore, busy: HostStore) -> None:
-        assert not one.static_rows.write({"courses": 1})
+    def test_say_when_they_could_not_be_changed(self, one: HostStore, busy: HostStore) -> None:
+        assert not one.table_locks.update(lambda locks: locks)
 
 
 class TestLastErrors:

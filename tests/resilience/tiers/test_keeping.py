@@ -79,10 +79,10 @@ def clock() -> Iterator[ManualClock]:
 
 
 class TestKeeper:
-    def test_builds_what_is_missing_and_tells_the_host(self, children: Children, clock: ManualClock) -> None:
+    def test_builds_what_is_missing(self, children: Children, clock: ManualClock) -> None:
         Keeper().run(1)
         assert children.since()[0] == "build"
-        assert registry.store().static_rows.read() == files.current().info.shown()
+        assert files.current().info.source == "fixtures"
 
     def test_of_a_new_steward_looks_at_everything_anew(self, children: Children, clock: ManualClock) -> None:
         building.from_fixtures()
@@ -157,7 +157,7 @@ class TestKeeper:
         registry.breaker("database").isolate(who="test", why="maintenance")
         Keeper().run(1)
         assert children.since() == []
-        assert registry.store().static_rows.read()["source"] == "fixtures"
+        assert files.current().info.source == "fixtures"
 
     def test_finds_damage_before_a_request_does(self, children: Children, clock: ManualClock) -> None:
         building.from_fixtures()
