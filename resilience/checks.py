@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.databases import ENGINES, STATIC_ALIAS
+from resilience.db.checks import DATABASE_CHECKS
 from resilience.defaults import BREAKERS
 from resilience.primitives import BulkheadConfig
 
@@ -164,30 +165,6 @@ def check_pools(**_: Any) -> Iterator[CheckMessage]:
         )
 
 
-def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """W051: the server takes as many connections as all threads open. `check --database default` asks it."""
-    threads, workers = getattr(settings, "WEB_THREADS", None), getattr(settings, "WEB_CONCURRENCY", None)
-    for alias in databases or ():
-        connection = connections[alias]
-        if connection.vendor != "postgresql" or threads is None or workers is None:
-            continue
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('max_connections')::int"
-                " - current_setting('superuser_reserved_connections')::int"
-            )
-            most = cursor.fetchone()[0]
-        # Each thread keeps one, and the steward of each worker may open one beside them.
-        wanted = workers * (threads + 1)
-        if wanted > most:
-            yield Warning(
-                f"{workers} workers of {threads} threads may open {wanted} connections to '{alias}', "
-                f"which takes {most}.",
-                hint="Raise max_connections, or lower WEB_CONCURRENCY or WEB_THREADS.",
-                id="resilience.W051",
-            )
-
-
 def check_system(**_: Any) -> Iterator[CheckMessage]:
     """I060: the host store needs Linux."""
     if platform.system() != "Linux":
@@ -240,10 +217,11 @@ CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
 
 
 def register_all() -> None:
-    """Tell Django of all checks; the one that asks a database runs when that is named."""
+    """Tell Django of all checks; those that ask a database run when that is named."""
     for check in CHECKS:
         register(_listed(check), "resilience")
-    register(_listed(check_connections), Tags.database)
+    for check in DATABASE_CHECKS:
+        register(_listed(check), Tags.database)
 
 
 def _listed(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:

@@ -18,6 +18,7 @@ from psycopg.abc import ConnDict, PQGen, PQGenConn
 from psycopg.conninfo import conninfo_attempts, make_conninfo
 
 from resilience import addresses
+from resilience.db.set_local import SetLocalConnection
 from resilience.primitives import current_deadline, deadline_scope
 
 _ACTIVE = pq.TransactionStatus.ACTIVE
@@ -35,7 +36,7 @@ class SpentError(psycopg.OperationalError):
     """The budget was spent before anything was sent. The connection is as it was."""
 
 
-class DeadlineConnection(psycopg.Connection[Any]):
+class DeadlineConnection(SetLocalConnection):
     """Give each wait what is left of the current deadline; outside all deadlines ``limit`` seconds."""
 
     limit = 2.0

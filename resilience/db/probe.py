@@ -17,6 +17,8 @@ def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
     drills.inject(databases.breaker_of(alias))
     connection = wrapper.get_new_connection(wrapper.get_connection_params())
     try:
+        if wrapper.vendor == "postgresql":
+            connection.autocommit = True  # a pooler gives up a session that is closed in a transaction
         connection.cursor().execute("SELECT 1")
     finally:
         connection.close()

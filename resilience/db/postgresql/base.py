@@ -2,7 +2,8 @@
 
 from django.db.backends.postgresql import base
 
-from resilience.db.postgresql.guard import PostgreSQLGuard, guarded_driver
+from resilience.db.postgresql.connecting import guarded_driver
+from resilience.db.postgresql.guard import PostgreSQLGuard
 
 
 class DatabaseWrapper(PostgreSQLGuard, base.DatabaseWrapper):

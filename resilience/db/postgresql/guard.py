@@ -1,17 +1,14 @@
-"""What the guard of PostgreSQL adds: limits on the server's side, COPY, and one repeat of a lost read."""
+"""What the guard of PostgreSQL adds: COPY, health checks, and one repeat of a lost read."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import django.db
 import psycopg
-from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.base import CursorDebugWrapper
 from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
 
@@ -21,14 +18,11 @@ from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection
 from resilience.db.cursor import GuardedCursor
 from resilience.db.failures import is_lost
 from resilience.db.measure import is_read
-from resilience.db.wrapper import GuardedWrapper, guarded
+from resilience.db.postgresql.connecting import ConnectingWrapper
 from resilience.primitives import RejectedError, Retry
-
-logger = logging.getLogger(__name__)
 
 # Never after a deadline: that error is none of a lost connection.
 _RETRY = Retry(retry_on=is_lost)
-_CHECK_INTERVAL = "client_connection_check_interval"
 
 
 def _raise(error: Exception, *_: object) -> None:
@@ -67,14 +61,11 @@ class PostgreSQLCursor(GuardedCursor):
         self.db.ensure_connection()
         self.cursor = self.db.create_cursor()
         with self._measured(sql), self.db.wrap_database_errors:
-            self.db.connection.execute("SET default_transaction_read_only = on")
             try:
-                return self.cursor.execute(sql) if params is None else self.cursor.execute(sql, params)
+                with self.db.connection.own_transaction(read_only=True):
+                    return self.cursor.execute(sql) if params is None else self.cursor.execute(sql, params)
             except ReadOnlySqlTransaction:
                 raise _WouldWriteError("database", retry_after=0.0, reason="it would write") from None
-            finally:
-                if not self.db.connection.closed:
-                    self.db.connection.execute("RESET default_transaction_read_only")
 
     @contextmanager
     def copy(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -99,54 +90,11 @@ class PostgreSQLDebugCursor(PostgreSQLCursor, CursorDebugWrapper):
             yield copy
 
 
-class PostgreSQLGuard(GuardedWrapper):
+class PostgreSQLGuard(ConnectingWrapper):
     """Mix in before Django's wrapper for PostgreSQL."""
 
     cursor_class = PostgreSQLCursor
     debug_cursor_class = PostgreSQLDebugCursor
-
-    # Whether a server refused the option; as long as the process lives, for all its connections.
-    _without_check_interval = False
-
-    def get_connection_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = super().get_connection_params()
-        if not guarded():
-            return params
-        if self.settings_dict["OPTIONS"].get("pool"):
-            raise ImproperlyConfigured(
-                f"DATABASES[{self.alias!r}]['OPTIONS']['pool'] does not go with this engine: the wait for a "
-                "pooled connection has no deadline. Use CONN_MAX_AGE."
-            )
-        # Ours first: a project's own options stand further right, and win.
-        params["options"] = f"{self._server_limits()} {params.get('options', '')}".rstrip()
-        return params
-
-    def _server_limits(self) -> str:
-        """Return limits just below the client's: a live server ends a statement itself, and is free."""
-        limits = {
-            "statement_timeout": round(conf.deadline("statement") * 1000),
-            "lock_timeout": round(conf.deadline("lock") * 1000),
-        }
-        if not self._without_check_interval:
-            limits[_CHECK_INTERVAL] = 1000
-        return " ".join(f"-c {name}={value}" for name, value in limits.items())
-
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        try:
-            connection = super().get_new_connection(conn_params)
-        except psycopg.OperationalError as error:
-            # PostgreSQL 13 does not know it, and on systems other than Linux it must be 0.
-            if self._without_check_interval or _CHECK_INTERVAL not in str(error):
-                raise
-            logger.warning(
-                "the server takes no %s: abandoned queries end by statement_timeout", _CHECK_INTERVAL
-            )
-            type(self)._without_check_interval = True
-            connection = super().get_new_connection(self.get_connection_params())
-        if isinstance(connection, DeadlineConnection):
-            connection.limit = conf.deadline("read")
-            connection.commit_floor = conf.deadline("commit")
-        return connection
 
     def is_usable(self) -> bool:
         if not self.preparing or not isinstance(self.connection, DeadlineConnection):
@@ -163,14 +111,3 @@ class PostgreSQLGuard(GuardedWrapper):
         if isinstance(self.connection, DeadlineConnection):
             return self.connection.at_least(CONTROL_FLOOR)
         return nullcontext()
-
-
-def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
-    return (DeadlineConnection if guarded() else psycopg.Connection).connect(conninfo, **kwargs)
-
-
-def guarded_driver() -> ModuleType:
-    """Return psycopg as Django's wrapper knows it, with ``connect`` replaced: nothing else decides it."""
-    driver = ModuleType("psycopg")
-    driver.__dict__.update(vars(psycopg), connect=_connect)
-    return driver

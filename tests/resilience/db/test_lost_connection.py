@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import django.db
 import psycopg
 import pytest
 from django.db import transaction
 
+from resilience.db.connection import DeadlineConnection
 from resilience.db.failures import DatabaseRefusedError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, Outcome
@@ -38,6 +40,26 @@ class TestLostConnection:
         assert query(guarded, "SELECT %s", [7]) == [(7,)]
         assert counted(calls) == [("query", FAILURE), ("query", SUCCESS)]
         assert query(guarded, "SHOW default_transaction_read_only") == [("off",)]
+
+    def test_is_asked_read_only_without_a_word_to_the_session(
+        self, guarded: GuardedWrapper, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is set for a session stays in a pooler's, and has the writes of other clients fail."""
+        query(guarded, "SELECT 1")
+        proxy.set("refuse")
+        proxy.set("pass")
+        sent: list[bytes] = []
+        wait = DeadlineConnection._exec_command
+
+        def record(self: DeadlineConnection, command: Any, *rest: Any) -> Any:
+            sent.append(command)
+            return wait(self, command, *rest)
+
+        monkeypatch.setattr(DeadlineConnection, "_exec_command", record)
+        read = "SELECT current_setting('transaction_read_only'), current_setting('default_transaction_read_only')"
+        assert query(guarded, read) == [("on", "off")]
+        assert sent[-2:] == [b"BEGIN READ ONLY", b"COMMIT"]
+        assert query(guarded, read) == [("off", "off")]
 
     def test_repeats_no_select_that_writes(
         self, guarded: GuardedWrapper, server: PostgresServer, proxy: FaultProxy, calls: Calls

@@ -111,7 +111,7 @@ class TestServersLimits:
     ) -> None:
         # What a server before 14 says to the real name.
         name = "client_connection_check_interval_of_the_future"
-        monkeypatch.setattr("resilience.db.postgresql.guard._CHECK_INTERVAL", name)
+        monkeypatch.setattr("resilience.db.postgresql.limits.CHECK_INTERVAL", name)
         monkeypatch.setattr(PostgreSQLGuard, "_without_check_interval", False)
         assert query(guarded, "SHOW statement_timeout") == [("1700ms",)]
         assert type(guarded)._without_check_interval  # type: ignore[attr-defined]

@@ -1,0 +1,168 @@
+"""How a connection to PostgreSQL is made, directly or through a pooler, and what it is told first."""
+
+from __future__ import annotations
+
+import logging
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.postgresql import base
+
+from resilience import conf, registry
+from resilience.db.connection import DeadlineConnection
+from resilience.db.postgresql import limits
+from resilience.db.set_local import SetLocalConnection
+from resilience.db.wrapper import GuardedWrapper, guarded
+
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+
+    class _DjangosWrapper(base.DatabaseWrapper):  # what its stubs leave out
+        def _configure_timezone(self, connection: Any) -> bool: ...
+        def _configure_role(self, connection: Any) -> bool: ...
+else:
+    _DjangosWrapper = object
+
+
+class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
+    """Connect with the limits of the server's side, and keep nothing in a session that others share.
+
+    Commands connect in the same way and to the same address as servers, without limits.
+    """
+
+    # Whether a server refused the setting; as long as the process lives, for all its connections.
+    _without_check_interval = False
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        own: dict[str, str] = {limits.MARK: registry.role()}
+        if guarded():
+            if self.settings_dict["OPTIONS"].get("pool"):
+                raise ImproperlyConfigured(
+                    f"DATABASES[{self.alias!r}]['OPTIONS']['pool'] does not go with this engine: the wait "
+                    "for a pooled connection has no deadline. Use CONN_MAX_AGE."
+                )
+            own |= limits.own(check_interval=not self._without_check_interval)
+        # Ours first: a project's own options stand further right, and win.
+        params["options"] = f"{limits.as_options(own)} {params.get('options', '')}".rstrip()
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        try:
+            connection = self._connected(conn_params)
+        except psycopg.Error as error:
+            # PostgreSQL 13 does not know it, and on systems other than Linux it must be 0.
+            if self._without_check_interval or limits.CHECK_INTERVAL not in str(error):
+                raise
+            logger.warning(
+                "the server takes no %s: abandoned queries end by statement_timeout", limits.CHECK_INTERVAL
+            )
+            type(self)._without_check_interval = True
+            connection = self._connected(self.get_connection_params())
+        if isinstance(connection, DeadlineConnection):
+            connection.limit = conf.deadline("read")
+            connection.commit_floor = conf.deadline("commit")
+        return connection
+
+    def _connected(self, params: dict[str, Any]) -> Any:
+        address = limits.address_of(params)
+        way = limits.known(address)
+        try:
+            if way is None or way.takes_options or not limits.is_sure(way):
+                connection = self._by_options(params, address, way)
+                if connection is not None:
+                    return connection
+            return self._by_set_local(params, address, way)
+        except psycopg.Error:
+            limits.doubt(address)
+            raise
+
+    def _by_options(self, params: dict[str, Any], address: limits.Address, way: limits.Way | None) -> Any:
+        """Connect with start-up parameters; None where they are refused or dropped."""
+        try:
+            connection = super().get_new_connection(params)
+        except psycopg.OperationalError as error:
+            if limits.may_be_refused(way, error):
+                return None
+            raise
+        if limits.is_sure(way):
+            return connection
+        try:
+            arrived = connection.ask(f"SELECT current_setting('{limits.MARK}', true)") == registry.role()
+        except BaseException:
+            connection.close()
+            raise
+        if not arrived:
+            connection.close()
+            return None
+        limits.learn(address, takes_options=True)
+        return connection
+
+    def _by_set_local(self, params: dict[str, Any], address: limits.Address, way: limits.Way | None) -> Any:
+        """Connect without them, and have each transaction take the settings."""
+        connection = super().get_new_connection({k: v for k, v in params.items() if k != "options"})
+        try:
+            connection.share_session(self._settings(params["options"]))
+            if not limits.is_sure(way):
+                connection.execute("SELECT 1")  # in a transaction, which not every pooler allows
+                connection.commit()
+                limits.learn(address, takes_options=False)
+                if way is None or way.takes_options:
+                    logger.info(
+                        "DATABASES[%r] takes no start-up parameters: limits go into each transaction",
+                        self.alias,
+                    )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _settings(self, options: str) -> dict[str, str]:
+        try:
+            return limits.as_settings(options)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"DATABASES[{self.alias!r}]['OPTIONS']['options'] holds {str(error)!r}. The server takes no "
+                "start-up parameters, as behind a pooler, and only '-c name=value' can be set otherwise."
+            ) from None
+
+    # --- What Django sets for a session ---
+
+    def shares_session(self) -> bool:
+        """Tell whether the session of the connection is a pooler's, which others get too."""
+        return isinstance(self.connection, SetLocalConnection) and self.connection.local is not None
+
+    def _configure_timezone(self, connection: Any) -> bool:
+        if not self.shares_session():
+            return super()._configure_timezone(connection)
+        if (name := self.timezone_name) and (
+            "TimeZone" in connection.local or connection.info.parameter_status("TimeZone") != name
+        ):
+            connection.share_session({**connection.local, "TimeZone": name})
+        return False
+
+    def _configure_role(self, connection: Any) -> bool:
+        if not self.shares_session():
+            return super()._configure_role(connection)
+        if role := self.settings_dict["OPTIONS"].get("assume_role"):
+            connection.share_session({**connection.local, "role": role})
+        return False
+
+    def chunked_cursor(self) -> Any:
+        """As Django's; outside a transaction a cursor of the server's would live in the session."""
+        self.ensure_connection()
+        return self.cursor() if self.shares_session() and self.autocommit else super().chunked_cursor()
+
+
+def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
+    return (DeadlineConnection if guarded() else SetLocalConnection).connect(conninfo, **kwargs)
+
+
+def guarded_driver() -> ModuleType:
+    """Return psycopg as Django's wrapper knows it, with ``connect`` replaced: nothing else decides it."""
+    driver = ModuleType("psycopg")
+    driver.__dict__.update(vars(psycopg), connect=_connect)
+    return driver
