@@ -56,7 +56,8 @@ class TestLostConnection:
             return wait(self, command, *rest)
 
         monkeypatch.setattr(DeadlineConnection, "_exec_command", record)
-        read = "SELECT current_setting('transaction_read_only'), current_setting('default_transaction_read_only')"
+        names = ("transaction_read_only", "default_transaction_read_only")
+        read = f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}"
         assert query(guarded, read) == [("on", "off")]
         assert sent[-2:] == [b"BEGIN READ ONLY", b"COMMIT"]
         assert query(guarded, read) == [("off", "off")]
