@@ -13,6 +13,8 @@ from rest_framework.renderers import BaseRenderer
 
 from resilience.problems import TooLargeError
 
+# More levels than any body of ours has, and far fewer than Python's own limit of calls.
+LEVELS = 32
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -34,7 +36,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class JSONParser(BaseParser):
-    """Read UTF-8 JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes (DRF's own has no limit)."""
+    """Read UTF-8 JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes and LEVELS levels (DRF has no limits)."""
 
     media_type = "application/json"
     renderer_class = JSONRenderer
@@ -49,16 +51,32 @@ class JSONParser(BaseParser):
 
         Raises:
             TooLargeError: it has too many bytes; no more than the limit were read.
-            ParseError: it is no JSON, or holds a lone surrogate, NaN or a number beyond a double.
+            ParseError: it is no JSON, is nested too deeply, or holds a lone surrogate, NaN or a number beyond
+                a double.
         """
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLargeError(f"The body has more than {limit:,} bytes.")
         try:
-            return orjson.loads(body)
+            value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: {error}.") from error
+        # Whoever walks the value may do so by calls within calls.
+        if body.count(b"[") + body.count(b"{") > LEVELS and _is_deeper(value, LEVELS):
+            raise ParseError(f"The body is nested in more than {LEVELS} levels.")
+        return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether arrays and objects lie within each other in more levels, without recursion."""
+    level = [value]
+    for _ in range(levels + 1):
+        inner = [each for each in level if isinstance(each, list | dict)]
+        level = [each for one in inner for each in (one.values() if isinstance(one, dict) else one)]
+        if not inner:
+            return False
+    return True
 
 
 def _plain(value: object) -> float | str:

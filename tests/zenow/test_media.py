@@ -10,7 +10,7 @@ from pytest_django import Settings
 from rest_framework.exceptions import ParseError
 
 from resilience.problems import TooLargeError
-from zenow.media import JSONParser, JSONRenderer
+from zenow.media import LEVELS, JSONParser, JSONRenderer
 
 
 class TestRenderer:
@@ -35,6 +35,14 @@ class TestParser:
         with pytest.raises(TooLargeError):
             JSONParser().parse(stream)
         assert stream.tell() == 11
+
+    def test_reads_no_more_than_its_levels(self) -> None:
+        wide = b"[" + b"[]," * 1_000 + b"[]]"
+        assert len(JSONParser().parse(io.BytesIO(wide))) == 1_001
+        deep = b"[" * LEVELS + b"]" * LEVELS
+        assert JSONParser().parse(io.BytesIO(deep)) is not None
+        with pytest.raises(ParseError, match="nested"):
+            JSONParser().parse(io.BytesIO(b"[" + deep + b"]"))
 
     @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b'"\\ud800"', b"\xff", b"[" * 3000])
     def test_refuses_what_is_no_json(self, body: bytes) -> None:
