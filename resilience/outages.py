@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import django.db
 from django.http import HttpResponse
 
 from resilience import registry
 from resilience.db import failures
 from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
-from resilience.problems import UNAVAILABLE, problem
+from resilience.problems import UNAVAILABLE, come_back, problem
 from resilience.scope import has_committed
 
 # A dependency that failed once, or was busy, may be well with the next request.
@@ -49,7 +47,7 @@ def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
         said["outcome"] = "not_stored" if known else "unknown"
         detail = f"{UNAVAILABLE} Nothing was stored." if known else NOT_SEEN
     response = problem(503, detail=detail, **said)
-    response["Retry-After"] = str(max(1, math.ceil(retry_after(error))))
+    come_back(response, retry_after(error))
     response["Cache-Control"] = "no-store"
     return response
 

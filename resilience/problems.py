@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,11 @@ from resilience.primitives.errors import BreakerOpenError, BulkheadFullError, Re
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
 UNAVAILABLE = "A service that this answer needs is not available at the moment. Please try again shortly."
+
+# Seconds: no header asks for more, and no more than that is added to spread those who come back.
+LONGEST_WAIT = 86_400
+WIDEST_SPREAD = 30
+_draw = random.random
 
 # What Django's own error pages would say at more length, and to people only.
 _DETAILS = {
@@ -73,6 +79,17 @@ def problem(
     return HttpResponse(json.dumps(body, ensure_ascii=False), status=status, content_type=MEDIA_TYPE)
 
 
+def come_back(response: HttpResponseBase, seconds: float) -> None:
+    """Say by `Retry-After` when asking again makes sense: not before `seconds` from now, and not all at once.
+
+    Whole seconds, at least 1. Half of the wait is added at random, from 2 s to `WIDEST_SPREAD`: all who were
+    refused in an outage would otherwise return in the second in which the dependency is tried again.
+    """
+    least = min(max(1, math.ceil(seconds)), LONGEST_WAIT)
+    spread = min(max(2, least // 2), WIDEST_SPREAD)
+    response["Retry-After"] = str(least + int(_draw() * (spread + 1)))
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Answer an exception of an API view as a problem; None for what is a bug of ours (it becomes a 500)."""
     if isinstance(exc, RejectedError):
@@ -80,7 +97,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
         response = problem(
             exc.http_status, detail=UNAVAILABLE if inner else f"{exc.reason[:1].upper()}{exc.reason[1:]}."
         )
-        response["Retry-After"] = str(max(1, math.ceil(exc.retry_after)))
+        come_back(response, exc.retry_after)
         _set_rollback()
         return response
     if isinstance(exc, Http404):
@@ -101,7 +118,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     if header := getattr(exc, "auth_header", None):
         response["WWW-Authenticate"] = header
     if wait := getattr(exc, "wait", None):
-        response["Retry-After"] = str(math.ceil(wait))
+        come_back(response, wait)
     return response
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -25,7 +24,7 @@ from resilience.primitives import (
     TierUnavailableError,
 )
 from resilience.primitives.chain import passes
-from resilience.problems import UNAVAILABLE, problem
+from resilience.problems import UNAVAILABLE, come_back, problem
 from resilience.tiers import fresh, generation, labels, static, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
@@ -188,6 +187,6 @@ def _passes(error: Exception) -> str | None:
 
 def _unavailable(detail: str, seconds: float) -> HttpResponse:
     response = problem(503, detail=detail)
-    response["Retry-After"] = str(max(1, math.ceil(seconds)))
+    come_back(response, seconds)
     response["Cache-Control"] = "no-store"
     return response

@@ -21,7 +21,7 @@ from resilience import registry
 from resilience.observe import health, history, metrics
 from resilience.observe.steering import StoreBusyError, UnknownBreakerError, steer
 from resilience.permissions import Steerer, has_ops_token, may_steer
-from resilience.problems import ParameterError, problem
+from resilience.problems import ParameterError, come_back, problem
 from resilience.scope import pool
 
 _OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
@@ -142,7 +142,7 @@ class ResetView(OperatorView):
             return problem(400, detail=f"There is {error}.", errors=errors)
         except StoreBusyError as error:
             busy = problem(503, detail=f"{error}.")
-            busy["Retry-After"] = "1"
+            come_back(busy, 1.0)
             return busy
         return Response(
             {"reset": [one.name for one in found], "breakers": [health.breaker(one) for one in found]}

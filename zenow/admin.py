@@ -1,6 +1,5 @@
 """The admin's site. Its sign-in says 503 or 429, and why in the form, where no password was looked at."""
 
-import math
 from collections.abc import Callable
 from functools import wraps
 from itertools import chain
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from resilience import passes
+from resilience.problems import come_back
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ class AdminSite(admin.AdminSite):
             refusal = getattr(response.context_data["form"], "refusal", None)
             if refusal is not None:
                 response.status_code = refusal.http_status
-                response["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+                come_back(response, refusal.retry_after)
         return response
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

@@ -26,6 +26,7 @@ from resilience.passes import Pass
 from resilience.permissions import Steerer, may_steer
 from resilience.places import place_of
 from resilience.primitives import Limits, RejectedError
+from resilience.problems import come_back
 from resilience.scope import pool
 
 logger = logging.getLogger("resilience.board")
@@ -81,7 +82,9 @@ def enter(request: HttpRequest) -> HttpResponse:
     if not decision.allowed:
         store.counters.add("limits", "board", "refused")
         wait = f"Too many attempts. Try again in {max(1, round(decision.retry_after))} s."
-        return _entry(request, wait, status=429)
+        response = _entry(request, wait, status=429)
+        come_back(response, decision.retry_after)
+        return response
     expected = getattr(settings, "OPS_TOKEN", "")
     if not expected or not constant_time_compare(request.POST.get("token", "").strip(), expected):
         logger.warning("a wrong OPS_TOKEN was typed at the board")
@@ -124,7 +127,9 @@ def _ordered(request: HttpRequest, holder: Steerer) -> HttpResponse:
     except OrderError as error:
         return _shown(request, holder, error=f"{error}", status=400)
     except StoreBusyError as error:
-        return _shown(request, holder, error=f"{error}", status=503)
+        response = _shown(request, holder, error=f"{error}", status=503)
+        come_back(response, 1.0)
+        return response
     return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={action}")
 
 

@@ -123,13 +123,13 @@ class TestOutage:
         response = client.get("/api/lost")
         assert response.status_code == 503
         assert response["Content-Type"] == "application/problem+json"
-        assert response["Retry-After"] == "1"
+        assert 1 <= int(response["Retry-After"]) <= 3
         assert response.json()["status"] == 503
 
     def test_is_a_readable_page_elsewhere(self, server: Registry, client: Client) -> None:
         response = client.get("/lost")
         assert response.status_code == 503
-        assert response["Retry-After"] == "1"
+        assert 1 <= int(response["Retry-After"]) <= 3
         assert "Back in a moment" in response.content.decode()
 
     def test_in_another_middleware_is_a_503_too(
@@ -140,7 +140,7 @@ class TestOutage:
 
     def test_says_when_the_breaker_lets_through_again(self, server: Registry, client: Client) -> None:
         registry.breaker("database").isolate(who="ada", why="a drill")
-        assert client.get("/api/lost")["Retry-After"] == "15"
+        assert 15 <= int(client.get("/api/lost")["Retry-After"]) <= 22
 
     def test_is_also_a_deadlock_that_another_transaction_won(self, server: Registry, client: Client) -> None:
         assert client.get("/api/deadlock").status_code == 503
@@ -162,7 +162,7 @@ class TestPools:
                 stack.enter_context(pool.enter())
             response = client.get("/api/left")
         assert response.status_code == 503
-        assert response["Retry-After"] == "1"
+        assert 1 <= int(response["Retry-After"]) <= 3
 
     def test_are_not_asked_for_a_view_that_takes_none(self, server: Registry, client: Client) -> None:
         pool = registry.bulkhead("other")
@@ -203,4 +203,4 @@ def test_a_refusal_is_told_to_clients_in_a_sentence_and_not_in_the_breakers_word
     response = exception_handler(refusal.value, {})
     assert response is not None
     assert json.loads(response.content)["detail"] == UNAVAILABLE
-    assert response["Retry-After"] == "15"
+    assert 15 <= int(response["Retry-After"]) <= 22

@@ -1,7 +1,10 @@
 """Every error under /api/ is a problem, wherever it comes from."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +16,14 @@ from pytest_django import Settings
 from rest_framework import exceptions
 
 from resilience.primitives.errors import RejectedError
-from resilience.problems import ConflictError, ParameterError, ProblemMiddleware, exception_handler, problem
+from resilience.problems import (
+    ConflictError,
+    ParameterError,
+    ProblemMiddleware,
+    come_back,
+    exception_handler,
+    problem,
+)
 
 
 def body(response: Any) -> dict[str, Any]:
@@ -33,6 +43,46 @@ class TestProblem:
             "detail": "Später.",
             "outcome": "not_stored",
         }
+
+
+class TestComeBack:
+    """Of the same kind: 503 of reads, writes, sign-in, operators, pages; 429 of sign-in and of the board."""
+
+    @staticmethod
+    def told(seconds: float, times: int = 2_000) -> Counter[int]:
+        found: Counter[int] = Counter()
+        for _ in range(times):
+            response = HttpResponse()
+            come_back(response, seconds)
+            found[int(response["Retry-After"])] += 1
+        return found
+
+    @pytest.fixture(autouse=True)
+    def _seeded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("resilience.problems._draw", Random(1969).random)  # noqa: S311
+
+    @pytest.mark.parametrize(
+        ("seconds", "first", "last"),
+        [(-3, 1, 3), (0, 1, 3), (0.1, 1, 3), (4.2, 5, 7), (14.3, 15, 22), (60, 60, 90), (600, 600, 630)],
+    )
+    def test_spreads_those_who_were_refused_evenly_over_half_of_the_wait(
+        self, seconds: float, first: int, last: int
+    ) -> None:
+        found = self.told(seconds)
+        assert set(found) == set(range(first, last + 1))
+        assert max(found.values()) < 2 * 2_000 / len(found)
+
+    def test_never_asks_for_more_than_a_day(self) -> None:
+        assert set(self.told(1e9)) == set(range(86_400, 86_431))
+
+    def test_is_the_one_place_that_sets_the_header(self) -> None:
+        setting = [
+            path.relative_to(project.BASE_DIR).as_posix()
+            for package in ("zenow", "learn", "resilience")
+            for path in (project.BASE_DIR / package).rglob("*.py")
+            if re.search(r"""["']Retry-After["'](\] =|\s*:|,)""", path.read_text())
+        ]
+        assert setting == ["resilience/problems.py"]
 
 
 class TestExceptionHandler:
@@ -59,10 +109,11 @@ class TestExceptionHandler:
         )
         assert body(refused)["detail"] == "The breaker is open."
         assert refused is not None
-        assert (refused.status_code, refused["Retry-After"]) == (503, "3")
+        assert refused.status_code == 503
+        assert 3 <= int(refused["Retry-After"]) <= 5
         throttled = exception_handler(exceptions.Throttled(wait=4.5), {})
         assert throttled is not None
-        assert throttled["Retry-After"] == "5"
+        assert 5 <= int(throttled["Retry-After"]) <= 7
 
     def test_points_at_each_wrong_member(self) -> None:
         error = exceptions.ValidationError(

@@ -77,7 +77,8 @@ class TestReset:
         monkeypatch.setattr("resilience.observe.steering._PATIENCE", 0.0)
         monkeypatch.setattr(registry.store().lock, "take", lambda *_: None)
         response = operator.generic("POST", RESET)
-        assert (response.status_code, response["Retry-After"]) == (503, "1")
+        assert response.status_code == 503
+        assert 1 <= int(response["Retry-After"]) <= 3
 
     @pytest.mark.parametrize("body", ["breakers=cache&reason=x", "breakers=cache"])
     def test_takes_a_form_as_curl_sends_it(self, operator: Client, body: str) -> None:

@@ -1,8 +1,8 @@
 """A body that is nested deeper than anything of ours is refused before anything walks it, on every address.
 
 Of the same kind, tried here or in `test_hostile_input.py`: levels of arrays, of objects and of both, in a
-member, in an unknown one and as the whole; a key that has its body compared; numbers beyond a double, NaN, lone
-surrogates, NUL; forms with many fields, many parts, odd names.
+member, in an unknown one and as the whole; a key that has its body compared; numbers beyond a double, NaN,
+lone surrogates, NUL; forms with many fields, many parts, odd names.
 """
 
 from typing import Any
