@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience import conf
+from resilience.cache.proving import wrong_with
 from resilience.databases import ENGINES, STATIC_ALIAS
 from resilience.db.checks import DATABASE_CHECKS
 from resilience.defaults import BREAKERS
@@ -106,13 +107,19 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
-    """E020 and E021: every cache is guarded, and hides no failure from its breaker."""
+    """E020 to E022: every cache is guarded, hides no failure from its breaker, and can be made."""
     for alias, cache in settings.CACHES.items():
         if cache["BACKEND"] not in (CACHE, "resilience.cache.backend.ResilientCache"):
             yield Error(
                 f"CACHES['{alias}'] is not guarded: its backend is {cache['BACKEND']}.",
                 hint=f"Use {CACHE}, with today's backend as OPTIONS['INNER'].",
                 id="resilience.E020",
+            )
+        elif wrong := wrong_with(alias):
+            yield Error(
+                f"CACHES['{alias}'] cannot work: {wrong}.",
+                hint="Correct it: nothing would ever be read from this cache, and its breaker would open.",
+                id="resilience.E022",
             )
     if getattr(settings, "DJANGO_REDIS_IGNORE_EXCEPTIONS", False):
         yield Error(

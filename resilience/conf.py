@@ -74,12 +74,16 @@ class AlertConfig:
     quiet: float = 300.0
     """seconds without it, after which what comes and goes is told anew"""
     queue: int = 100
-    """alerts that may wait for one channel; further ones are dropped and counted"""
+    """alerts that may wait for one channel; with a further one the oldest is dropped and counted"""
+    retry_for: float = 300.0
+    """seconds for which an alert that does not get out is tried again, with pauses; then it is counted"""
 
     def __post_init__(self) -> None:
         for name in ("open_for", "flapping", "flapping_within", "override_for", "quiet", "queue"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}: it would tell always")
+        if self.retry_for < 0:
+            raise ValueError(f"retry_for must be 0 or more, not {self.retry_for!r}: 0 is one try")
         if self.webhook_url and not self.webhook_url.startswith(("https://", "http://")):
             raise ValueError("webhook_url must begin with https:// or http://: alerts would go nowhere")
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from resilience import conf, outages, registry, steward
+from resilience import bodies, conf, outages, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
 from resilience.db.failures import OutcomeUnknownError
 from resilience.observe import answers, health
@@ -120,14 +120,14 @@ def _say_that_nothing_is_guarded() -> None:
 
 
 def _at_once(request: HttpRequest) -> HttpResponseBase | None:
-    """Answer what needs neither view nor scope: is it alive, is it ready, and what is known fresh."""
+    """Answer what needs neither view nor scope: is it alive, is it ready, what is known fresh, a bad body."""
     path = request.path_info.rstrip("/")
     if path == conf.liveness_path():
         return _with_headers(_said(200, {"status": "alive"}), degraded=False)
     steward.start()
     if path == conf.readiness_path():
         return _with_headers(_readiness(), degraded=False)
-    known = fresh.answer(request)
+    known = fresh.answer(request) or bodies.receive(request)
     return None if known is None else _finished(request, known, degraded=False)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException, NotFound, ValidationError
@@ -69,6 +69,12 @@ class TooLargeError(APIException):
     """The body has more bytes than the site accepts."""
 
     status_code = 413
+
+
+class BrokenOffError(BadRequest, APIException):
+    """The body ended before its end; 400 also where a plain view reads it."""
+
+    status_code = 400
 
 
 def problem(

@@ -8,7 +8,9 @@ CACHES = {"default": {
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
+from math import isfinite
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -38,12 +40,18 @@ class ResilientCache(BaseCache):
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self._inner, breaker = _inner(location, params)
+        self._make_inner, breaker = _inner(location, params)
         self._calls = Calls(breaker)
+
+    @cached_property
+    def inner(self) -> BaseCache:
+        """The backend that does the work, past the breaker."""
+        # Made within the first call: a folder that cannot be made is a cache that is away, like any other.
+        return self._make_inner()
 
     def ping(self) -> None:
         """Ask the server once, past the breaker; raise what went wrong."""
-        self._calls.ask(lambda: self._inner.get("resilience-ping"))
+        self._calls.ask(lambda: self.inner.get("resilience-ping"))
 
     # --- Reads ---
 
@@ -53,17 +61,17 @@ class ResilientCache(BaseCache):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         wanted = {self.make_and_validate_key(key, version): key for key in keys}
-        found: dict[str, Any] = self._calls.make("get_many", lambda: self._inner.get_many(list(wanted)), {})
+        found: dict[str, Any] = self._calls.make("get_many", lambda: self.inner.get_many(list(wanted)), {})
         decoded = {wanted[made]: self._decoded(made, stored) for made, stored in found.items()}
         return {key: value for key, value in decoded.items() if value is not _MISSING}
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
         made = self.make_and_validate_key(key, version)
-        return bool(self._calls.make("has_key", lambda: self._inner.has_key(made), False))
+        return bool(self._calls.make("has_key", lambda: self.inner.has_key(made), False))
 
     def _get(self, key: Any, version: int | None) -> Any:
         made = self.make_and_validate_key(key, version)
-        stored = self._calls.make("get", lambda: self._inner.get(made, _MISSING), _AWAY)
+        stored = self._calls.make("get", lambda: self.inner.get(made, _MISSING), _AWAY)
         return stored if stored is _MISSING or stored is _AWAY else self._decoded(made, stored)
 
     def _decoded(self, made: str, stored: Any) -> Any:
@@ -77,40 +85,44 @@ class ResilientCache(BaseCache):
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         made, stored = self._entry(key, value, version)
-        self._calls.make("set", lambda: self._inner.set(made, stored, timeout), None)
+        _check_timeout(timeout)
+        self._calls.make("set", lambda: self.inner.set(made, stored, timeout), None)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made, stored = self._entry(key, value, version)
-        return bool(self._calls.make("add", lambda: self._inner.add(made, stored, timeout), False))
+        _check_timeout(timeout)
+        return bool(self._calls.make("add", lambda: self.inner.add(made, stored, timeout), False))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made = self.make_and_validate_key(key, version)
-        return bool(self._calls.make("touch", lambda: self._inner.touch(made, timeout), False))
+        _check_timeout(timeout)
+        return bool(self._calls.make("touch", lambda: self.inner.touch(made, timeout), False))
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         made = self.make_and_validate_key(key, version)
-        return bool(self._calls.make("delete", lambda: self._inner.delete(made), False))
+        return bool(self._calls.make("delete", lambda: self.inner.delete(made), False))
 
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         entries = dict(self._entry(key, value, version) for key, value in data.items())
+        _check_timeout(timeout)
         names = dict(zip(entries, data, strict=True))
         failed = self._calls.make(
-            "set_many", lambda: self._inner.set_many(entries, timeout) or [], list(entries)
+            "set_many", lambda: self.inner.set_many(entries, timeout) or [], list(entries)
         )
         return [names[made] for made in failed]
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         made = [self.make_and_validate_key(key, version) for key in keys]
-        self._calls.make("delete_many", lambda: self._inner.delete_many(made), None)
+        self._calls.make("delete_many", lambda: self.inner.delete_many(made), None)
 
     def clear(self) -> None:
-        self._calls.make("clear", self._inner.clear, None)
+        self._calls.make("clear", lambda: self.inner.clear(), None)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         made = self.make_and_validate_key(key, version)
-        return self._calls.make("incr", lambda: int(self._inner.incr(made, delta)), delta)
+        return self._calls.make("incr", lambda: int(self.inner.incr(made, delta)), delta)
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         version = self.version if version is None else version
@@ -124,7 +136,7 @@ class ResilientCache(BaseCache):
 
     def close(self, **kwargs: Any) -> None:
         try:
-            self._inner.close(**kwargs)
+            self.inner.close(**kwargs)
         except Exception as error:
             log.warning("cache close failed: %s", error)
 
@@ -157,8 +169,8 @@ class ResilientCache(BaseCache):
         await sync_to_async(self.close)(**kwargs)
 
 
-def _inner(location: str, params: dict[str, Any]) -> tuple[BaseCache, str]:
-    """Return the backend that `params` names in its OPTIONS, and the name of the breaker that judges it."""
+def _inner(location: str, params: dict[str, Any]) -> tuple[Callable[[], BaseCache], str]:
+    """Return what makes the backend that `params` names, and the name of the breaker that judges it."""
     options = dict(params.get("OPTIONS", {}))
     if "INNER" not in options:
         raise ImproperlyConfigured(
@@ -174,7 +186,15 @@ def _inner(location: str, params: dict[str, Any]) -> tuple[BaseCache, str]:
         options = bounded_options(options)
     # Keys are made here, so that whoever changes key_func, key_prefix or version on the cache is obeyed.
     made_here = {"KEY_FUNCTION": _as_it_is, "KEY_PREFIX": "", "VERSION": 1}
-    return backend(location, {**params, **made_here, "OPTIONS": options}), breaker
+    return partial(backend, location, {**params, **made_here, "OPTIONS": options}), breaker
+
+
+def _check_timeout(timeout: Any) -> None:
+    """Raise `TypeError` for what is no number of seconds: each backend would fail in a way of its own."""
+    if timeout is None or timeout is DEFAULT_TIMEOUT:
+        return
+    if not isinstance(timeout, int | float) or not isfinite(timeout):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
 
 
 def _as_it_is(key: str, key_prefix: str, version: int) -> str:

@@ -39,13 +39,14 @@ class Calls:
         try:
             answer = self.ask(call)
         except BaseException as error:
-            outcome = self._outcome(error, time.monotonic() - started)
+            outcome = self._outcome(error, operation, time.monotonic() - started)
             breaker.settle(admission, outcome, error=error, operation=operation)
             if failures.timed_out(error):
                 scope.give_up()
-            if failures.is_callers(error):
+            if failures.is_callers(error, operation):
                 raise
-            log.warning("cache %s failed: %s", operation, error)
+            if outcome is not Outcome.FAILURE or not admission.counts:  # else the breaker says why, once
+                log.warning("cache %s failed: %s", operation, error)
             return otherwise
         breaker.settle(admission, Outcome.SUCCESS, operation=operation, took=time.monotonic() - started)
         return answer
@@ -64,8 +65,8 @@ class Calls:
         registry.store().counters.add("calls", self._breaker, "decode", "failure")
         log.warning("cache entry %r is taken for missing: %s", key, error)
 
-    def _outcome(self, error: BaseException, elapsed: float) -> Outcome:
+    def _outcome(self, error: BaseException, operation: str, elapsed: float) -> Outcome:
         # See Note [A wait that we cut short].
         if failures.timed_out(error) and elapsed < self._limit:
             return Outcome.SLOW if elapsed >= self._limit / 2 else Outcome.IGNORED
-        return failures.classify(error)
+        return failures.classify(error, operation)

@@ -1,60 +1,58 @@
 """Say what an error of a cache means for its breaker.
 
-ANSWERED is the caller's own mistake: the cache is well, and the error must reach the caller. All others stay
-inside `ResilientCache`, which answers as an empty cache would.
+The caller's own mistakes are a short list: the cache is well (ANSWERED), and the error must reach the caller.
+Everything else that a server, a proxy or a client library answers or raises is the cache's failure, since a
+reader can do nothing about a database that Redis does not have or an option that redis-py does not know.
+Failures stay inside `ResilientCache`, which answers as an empty cache would.
 """
 
 import redis.exceptions as redis
-from django.db import Error as DatabaseError
+from django.core.cache.backends.base import InvalidCacheKey
+from django.db import DataError
 
 from resilience.primitives import Outcome, RejectedError
 
-# First words of replies that say that the server serves nobody now, where redis-py has no class for them.
-_SERVER_TROUBLE = {
-    "BUSY",  # a script runs and runs
-    "MISCONF",  # it cannot save to disk, and so refuses writes
-    "NOREPLICAS",
-}
-
-_RULES: tuple[tuple[type[BaseException], Outcome], ...] = (
-    # The first that fits counts. Our own limits are not the server's failure.
-    (RejectedError, Outcome.IGNORED),
-    (redis.MaxConnectionsError, Outcome.IGNORED),
-    # Lost, refused, reset, timed out, still loading, wrong password, replies that are no replies.
-    (redis.ConnectionError, Outcome.FAILURE),
-    (redis.TimeoutError, Outcome.FAILURE),
-    (redis.InvalidResponse, Outcome.FAILURE),
-    (redis.ClusterError, Outcome.FAILURE),
-    (redis.OutOfMemoryError, Outcome.FAILURE),
-    (redis.ReadOnlyError, Outcome.FAILURE),
-    (redis.TryAgainError, Outcome.FAILURE),
-    # It answers, but nobody will get anything from it until an operator has changed something.
-    (redis.NoPermissionError, Outcome.FAILURE),
-    (redis.AuthenticationWrongNumberOfArgsError, Outcome.FAILURE),
-    (redis.AskError, Outcome.FAILURE),
-    # Caches in files, in memcached, in a database.
-    (OSError, Outcome.FAILURE),
-    (DatabaseError, Outcome.FAILURE),
+# What a server says of a request that makes no sense, whole or within what a script of django-redis adds.
+_CALLERS_REPLIES = (
+    "WRONGTYPE",
+    "value is not an integer",
+    "value is not a valid float",
+    "increment or decrement would overflow",
+    "invalid expire time",
+    "string exceeds maximum allowed size",
 )
+# A key that the backend cannot hold; a value or delta of no type that it knows; what the backend has not.
+_CALLERS = (InvalidCacheKey, redis.DataError, DataError, NotImplementedError)
 
 
-def classify(error: BaseException) -> Outcome:
-    """Return what `error` counts as."""
-    if not isinstance(error, Exception):
-        return Outcome.IGNORED  # Ctrl-C, the worker's end: nobody's failure
-    for kind, outcome in _RULES:
-        if isinstance(error, kind):
-            return outcome
-    if isinstance(error, redis.ResponseError) and str(error).partition(" ")[0] in _SERVER_TROUBLE:
-        return Outcome.FAILURE
-    return Outcome.ANSWERED
+def classify(error: BaseException, operation: str = "") -> Outcome:
+    """Return what `error` counts as; `operation` is the method of the cache that met it."""
+    # Interrupts are nobody's failure, and our own limits are not the server's.
+    if not isinstance(error, Exception) or isinstance(error, RejectedError | redis.MaxConnectionsError):
+        return Outcome.IGNORED
+    return Outcome.ANSWERED if _is_callers(error, operation) else Outcome.FAILURE
 
 
-def is_callers(error: BaseException) -> bool:
-    """Tell whether `error` must reach the caller: wrong use, a bug, or an interrupt."""
-    return classify(error) is Outcome.ANSWERED or not isinstance(error, Exception)
+def is_callers(error: BaseException, operation: str = "") -> bool:
+    """Tell whether `error` must reach the caller: wrong use, or an interrupt."""
+    return not isinstance(error, Exception) or classify(error, operation) is Outcome.ANSWERED
 
 
 def timed_out(error: BaseException) -> bool:
     """Tell whether `error` is a wait that ended without an answer."""
     return isinstance(error, redis.TimeoutError | TimeoutError)
+
+
+def _is_callers(error: BaseException, operation: str) -> bool:
+    if isinstance(error, redis.ResponseError):
+        return any(reply in str(error) for reply in _CALLERS_REPLIES)
+    if isinstance(error, _CALLERS):
+        return True
+    if operation != "incr" or not isinstance(error, ValueError | TypeError):
+        return False
+    # Counting what is not there, or is no number. django-redis counts by hand where the server has refused
+    # to, and then it is the refusal that says whose mistake it was.
+    refusal = error.__context__
+    if isinstance(refusal, redis.RedisError):
+        return _is_callers(refusal, operation)
+    return not isinstance(error, UnicodeError | redis.RedisError)

@@ -2,6 +2,8 @@
 
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -68,6 +70,34 @@ class BoundedSSLConnection(SSLConnection, BoundedConnection):
         return wrapped
 
 
+class _Pool(redis.ConnectionPool):
+    """Report whatever keeps a connection from being made as what it is: the cache cannot be connected to."""
+
+    def make_connection(self) -> Any:
+        try:
+            return super().make_connection()
+        except redis.MaxConnectionsError:
+            raise
+        except Exception:
+            self._created_connections -= 1  # counted by redis-py before it was made
+            raise
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        with _connecting():
+            return super().get_connection(*args, **kwargs)
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Turn what is neither redis-py's own nor the system's error, such as an unknown option's, into one."""
+    try:
+        yield
+    except (redis.RedisError, OSError):
+        raise
+    except Exception as error:
+        raise redis.ConnectionError(f"cannot connect: {type(error).__name__}: {error}") from error
+
+
 class BoundedConnections:
     """Make the clients of a django-redis backend: bounded, trying once, with one pool per URL *and* options.
 
@@ -92,7 +122,8 @@ class BoundedConnections:
         key = f"{url} {sorted(self._options.items())}"
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = self._pool(url)
+                with _connecting():
+                    self._pools[key] = self._pool(url)
             return redis.Redis(connection_pool=self._pools[key])
 
     def disconnect(self, client: redis.Redis) -> None:
@@ -101,7 +132,7 @@ class BoundedConnections:
 
     def _pool(self, url: str) -> redis.ConnectionPool:
         bounded = {"redis": BoundedConnection, "rediss": BoundedSSLConnection}.get(urlsplit(url).scheme)
-        return redis.ConnectionPool.from_url(
+        return _Pool.from_url(
             url,
             # A Unix socket is a server on this host: its time-outs are per wait, as redis-py has them.
             **({"connection_class": bounded} if bounded else {}),

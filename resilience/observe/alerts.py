@@ -10,7 +10,7 @@ from typing import Any
 
 from resilience import conf, registry
 from resilience.conf import AlertConfig
-from resilience.observe.channels import Alert, send
+from resilience.observe.channels import Alert, send, take_over
 from resilience.observe.events import hostname
 from resilience.observe.journal import journal
 from resilience.observe.memory import recall, remember
@@ -21,11 +21,16 @@ Memory = dict[str, Any]
 
 # Kept here when it could not be written down, so that a full disk does not repeat alerts each second.
 _unwritten: Memory | None = None
+# The term of the steward in which this process looked last.
+_epoch: int | None = None
 
 
-def run(_epoch: int) -> None:
-    """Look at the store, and send what has begun since the last look."""
-    global _unwritten
+def run(epoch: int) -> None:
+    """Look at the store, and send what has begun since the last look; go on with what others left unsent."""
+    global _unwritten, _epoch
+    if epoch != _epoch:
+        _epoch = epoch
+        take_over()
     seen = look()
     memory = _unwritten if _unwritten is not None else recall("alerts")
     if memory.get("store") != seen.store:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from email.utils import parsedate_to_datetime
 
 import requests
 from django.conf import settings
-from django.core.mail import mail_admins
 
-from resilience import conf, registry, signals
+from resilience import conf, signals
 from resilience.http.transport import BoundedAdapter
+from resilience.observe import mails
+from resilience.observe.outbox import LaterError, Outbox, RefusedError
+from resilience.observe.spool import Spool
 from resilience.primitives import deadline_scope
 
 logger = logging.getLogger("resilience.alerts")
 
 # What one message to a webhook may take, in seconds: to connect, and in all.
 _CONNECT, _TOTAL = 2.0, 5.0
+# Answers of a webhook that say nothing against the next try; after two of them it may name the time.
+_TEMPORARY = (408, 425, 429)
+_ASK_LATER = (429, 503)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,76 +56,41 @@ def send(alert: Alert) -> None:
         alert.kind,
         extra={"alert": alert.kind, "breaker": alert.breaker, "count": alert.count},
     )
-    if signals.alert.has_listeners():
-        _outbox("signal", _signal).put(alert)
-    config = conf.alerts()
-    if config.mail and settings.ADMINS:
-        _outbox("mail", _mail).put(alert)
-    if config.webhook_url:
-        _outbox("webhook", _webhook).put(alert)
+    for name, deliver in _in_use():
+        _outbox(name, deliver).put(alert)
 
 
-class Outbox:
-    """A bounded queue and the thread that empties it into one channel."""
-
-    def __init__(self, name: str, deliver: Callable[[Alert], None], room: int) -> None:
-        self.name = name
-        self._deliver = deliver
-        self._waiting: queue.Queue[Alert] = queue.Queue(room)
-        self._failing = self._full = False
-        threading.Thread(target=self._work, name=f"resilience-alerts-{name}", daemon=True).start()
-
-    def put(self, alert: Alert) -> None:
-        """Queue an alert; one that finds no room is dropped and counted."""
-        try:
-            self._waiting.put_nowait(alert)
-            self._full = False
-        except queue.Full:
-            registry.store().counters.add("alerts", self.name, "dropped")
-            if not self._full:
-                logger.warning("alerts by %s find no room, are dropped and counted", self.name)
-            self._full = True
-
-    def join(self) -> None:
-        """Wait until everything was tried."""
-        self._waiting.join()
-
-    def _work(self) -> None:
-        while True:
-            alert = self._waiting.get()
-            try:
-                self._try(alert)
-            finally:
-                self._waiting.task_done()
-
-    def _try(self, alert: Alert) -> None:
-        outcome = "success"
-        try:
-            self._deliver(alert)
-        except Exception as error:  # whatever it is, the next alert may get through
-            outcome = "failure"
-            if not self._failing:
-                # By class alone: the message may hold the webhook's address, which is a secret.
-                name = type(error).__name__
-                logger.error("no alert gets out by %s: %s; this is counted", self.name, name)  # noqa: TRY400
-        else:
-            if self._failing:
-                logger.info("alerts get out by %s again", self.name)
-        self._failing = outcome == "failure"
-        registry.store().counters.add("alerts", self.name, outcome)
-
-
-_outboxes: dict[str, Outbox] = {}
+_outboxes: dict[str, Outbox[Alert]] = {}
 # Guards _outboxes.
 _lock = threading.Lock()
 
 
-def _outbox(name: str, deliver: Callable[[Alert], None]) -> Outbox:
+def _outbox(name: str, deliver: Callable[[Alert], None]) -> Outbox[Alert]:
     with _lock:
         found = _outboxes.get(name)
         if found is None:
-            found = _outboxes[name] = Outbox(name, deliver, conf.alerts().queue)
+            config = conf.alerts()
+            spool = Spool(conf.events_dir() / "alerts" / name, asdict, lambda known: Alert(**known))
+            found = Outbox(name, deliver, room=config.queue, lasts=config.retry_for, spool=spool)
+            _outboxes[name] = found
         return found
+
+
+def take_over() -> None:
+    """Go on with what another process of the host was about to send."""
+    for name, deliver in _in_use():
+        _outbox(name, deliver).take_over()
+
+
+def _in_use() -> list[tuple[str, Callable[[Alert], None]]]:
+    """Return the channels that the project has, by name."""
+    config = conf.alerts()
+    channels = (
+        ("signal", _signal, signals.alert.has_listeners()),
+        ("mail", _mail, config.mail and settings.ADMINS),
+        ("webhook", _webhook, config.webhook_url),
+    )
+    return [(name, deliver) for name, deliver, used in channels if used]
 
 
 def flush() -> None:
@@ -136,7 +107,7 @@ def _signal(alert: Alert) -> None:
         if isinstance(error, Exception)
     ]
     if failed:
-        raise failed[0]
+        raise RefusedError(type(failed[0]).__name__) from failed[0]  # Others have heard it already.
 
 
 def _mail(alert: Alert) -> None:
@@ -146,7 +117,7 @@ def _mail(alert: Alert) -> None:
         f"host: {alert.host}",
         *(f"{name}: {fact}" for name, fact in alert.facts.items()),
     ]
-    mail_admins(f"{alert.kind}: {alert}"[:150], "\n".join(lines))
+    mails.send_to_admins(f"{alert.kind}: {alert}"[:150], "\n".join(lines))
 
 
 def _webhook(alert: Alert) -> None:
@@ -165,8 +136,32 @@ def _webhook(alert: Alert) -> None:
             allow_redirects=False,
             stream=True,
         ) as response:
+            said = f"{response.status_code} instead of 200"
+            if response.status_code in _ASK_LATER and (seconds := asked_pause(response.headers)) is not None:
+                raise LaterError(said, seconds)
+            if response.status_code in _TEMPORARY or response.status_code >= 500:
+                raise requests.HTTPError(said)
             if response.status_code >= 300:
-                raise requests.HTTPError(f"{response.status_code} instead of 200")
+                raise RefusedError(said)
+
+
+def asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks for, in either of its forms (RFC 9110 §10.2.3), if it does.
+
+    A date is compared with the server's own `Date`, where that is given: its clock may not be ours.
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdecimal():
+        return float(asked[:9])
+    try:
+        until = parsedate_to_datetime(asked).timestamp()
+    except ValueError:
+        return None
+    try:
+        now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except ValueError:
+        now = time.time()
+    return max(0.0, until - now)
 
 
 def _forget_after_fork() -> None:

@@ -3,6 +3,7 @@
 from django.db import OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from psycopg.errors import AdminShutdown, DeadlockDetected, UndefinedTable
 
 from resilience.primitives import current_deadline
@@ -26,6 +27,11 @@ def left(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"left": None if deadline is None else deadline.remaining()})
 
 
+@csrf_exempt
+def sent(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(request.POST.dict())
+
+
 @pool(None)
 def poolless(request: HttpRequest) -> HttpResponse:
     return HttpResponse("answered")
@@ -41,6 +47,7 @@ urlpatterns = [
     path("api/deadlock", deadlock),
     path("api/bug", bug),
     path("api/left", left),
+    path("api/sent", sent),
     path("api/poolless", poolless),
     path("api/lost-async", lost_async),
 ]

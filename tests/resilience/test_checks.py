@@ -140,6 +140,60 @@ class TestCache:
     def test_failures_that_are_hidden_from_the_breaker_are_an_error(self, settings: Any) -> None:
         assert ids(found(settings, DJANGO_REDIS_IGNORE_EXCEPTIONS=True)) == ["resilience.E021"]
 
+    @pytest.mark.parametrize(
+        ("location", "options", "named"),
+        [
+            ("redis://:hunter2@cache/0?no_such_option=hunter2", {}, "'no_such_option'"),
+            ("rediss://cache/0?ssl_cert_reqs=CERT_NONE", {}, "ssl_cert_reqs"),
+            ("rediss://cache/0?ssl_ca_certs=/hunter2.pem", {}, "ssl_ca_certs"),
+            ("rediss://cache/0?ssl_ciphers=hunter2", {}, "ssl_ciphers"),
+            ("rediss://cache/0?ssl_min_version=1", {}, "ssl_min_version"),
+            ("redis://cache/0?ssl_cert_reqs=none", {}, "ssl_cert_reqs"),
+            ("redis://cache/0?protocol=3", {}, "protocol"),
+            ("redis://cache/0?decode_responses=true", {}, "decode_responses"),
+            ("redis://cache/0?db=hunter2", {}, "db"),
+            ("redis://cache/0?socket_timeout=hunter2", {}, "socket_timeout"),
+            ("redis://cache/hunter2", {}, "no number of a database"),
+            ("redis://:hunter2@cache:port/0", {}, "no address of a Redis"),
+            ("http://hunter2@cache/0", {}, "no address of a Redis"),
+            ("redis://cache/0,redis://cache/first", {}, "no number of a database"),
+            (["redis://cache/0", "redis://cache/0?x=1"], {}, "'x'"),
+            ("redis://cache/0", {"CONNECTION_POOL_KWARGS": {"no_such": "hunter2"}}, "no_such"),
+            ("redis://cache/0", {"SERIALIZER": "django_redis.serializers.pickle.P"}, "SERIALIZER"),
+            ("redis://cache/0", {"INNER": "no_such.Backend"}, "no_such"),
+        ],
+    )
+    def test_one_that_could_never_work_is_an_error_that_holds_no_secret(
+        self, settings: Any, location: Any, options: dict[str, Any], named: str
+    ) -> None:
+        cache = {
+            "BACKEND": "resilience.cache.ResilientCache",
+            "LOCATION": location,
+            "OPTIONS": {"INNER": "django_redis.cache.RedisCache", **options},
+        }
+        (error,) = found(settings, CACHES={"default": cache})
+
+        assert error.id == "resilience.E022"
+        assert named in error.msg
+        assert "hunter2" not in f"{error.msg} {error.hint}"
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "redis://user:p%2Fw@cache:6379/3",
+            "redis://cache?db=2&max_connections=10&client_name=web&health_check_interval=30",
+            "rediss://cache/0?ssl_cert_reqs=none",
+            "unix:///run/redis.sock?db=1",
+        ],
+    )
+    def test_a_usual_address_is_taken(self, settings: Any, location: str) -> None:
+        cache = {
+            "BACKEND": "resilience.cache.ResilientCache",
+            "LOCATION": location,
+            "OPTIONS": {"INNER": "django_redis.cache.RedisCache"},
+        }
+        assert found(settings, CACHES={"default": cache}) == []
+
 
 class TestMiddleware:
     def test_that_is_missing_is_an_error(self, settings: Any) -> None:

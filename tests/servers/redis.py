@@ -12,10 +12,11 @@ from tests.servers.process import ServerProcess
 
 
 class RedisServer(ServerProcess):
-    """Redis without files. `url` is its first database."""
+    """Redis without files, started with `options` such as "--databases", "1". `url` is its first database."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         super().__init__()
+        self.options = options
         self.directory = Path(tempfile.mkdtemp(prefix="zenow-redis-"))
 
     @property
@@ -31,6 +32,7 @@ class RedisServer(ServerProcess):
             redis_program(),
             *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", self.directory),
             *("--save", "", "--appendonly", "no"),
+            *self.options,
         ]
 
     def answers(self) -> bool:

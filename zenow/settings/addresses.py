@@ -7,6 +7,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from redis.connection import parse_url
 
+from resilience.cache.address import wrong_in
+
 Read = TypeVar("Read")
 
 
@@ -29,9 +31,14 @@ def read_address(name: str, url: str, schemes: Collection[str], read: Callable[[
 
 
 def redis_address(url: str) -> str:
-    """Return the address of a Redis, or nothing where there is none."""
+    """Return the address of a Redis, or nothing where there is none.
+
+    Raises ImproperlyConfigured, which names an option that it cannot have.
+    """
     if url:
         read_address("REDIS_URL", url, ("redis", "rediss", "unix"), parse_url)
+        if wrong := wrong_in(url):
+            raise ImproperlyConfigured(f"REDIS_URL: {wrong}.")
     return url
 
 

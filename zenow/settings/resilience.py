@@ -102,6 +102,7 @@ RESILIENCE: dict[str, Any] = {
         "flapping_within": 300.0,
         "override_for": 3600.0,  # an operator's order is older
         "quiet": 300.0,  # what comes and goes is told anew only after so long without it
+        "retry_for": 300.0,  # one that does not get out is tried again for so long
     },
 }
 

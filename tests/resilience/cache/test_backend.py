@@ -42,7 +42,7 @@ class TestReading:
         assert cache.get("k") == value
 
     def test_of_an_entry_that_is_not_ours_is_a_miss_and_counted(self, cache: ResilientCache) -> None:
-        cache._inner.set(cache.make_key("bad"), b"\x80\x05not json")
+        cache.inner.set(cache.make_key("bad"), b"\x80\x05not json")
         cache.set("good", 1)
         before = decode_failures()
 

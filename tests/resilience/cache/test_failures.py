@@ -3,7 +3,8 @@
 import pytest
 import redis
 import redis.exceptions as errors
-from django.db import DatabaseError
+from django.core.cache.backends.base import InvalidCacheKey
+from django.db import DatabaseError, DataError
 from redis._parsers.base import BaseParser
 
 from resilience.cache.failures import classify, is_callers, timed_out
@@ -28,8 +29,13 @@ class TestClassify:
             (KeyboardInterrupt(), IGNORED),
             (SystemExit(), IGNORED),
             (errors.DataError("Invalid input of type: 'Course'"), ANSWERED),
-            (ValueError("Key 'k' not found"), ANSWERED),
-            (TypeError("can't concat int to bytes"), ANSWERED),
+            (ValueError("Key 'k' not found"), FAILURE),
+            (TypeError("unexpected keyword argument 'no_such_option'"), FAILURE),
+            (AttributeError("'str' object has no attribute 'get'"), FAILURE),
+            (errors.RedisError("Invalid SSL Certificate Requirements Flag"), FAILURE),
+            (InvalidCacheKey("a key that is too long"), ANSWERED),
+            (NotImplementedError("subclasses of BaseCache must provide a touch() method"), ANSWERED),
+            (DataError("value too long for type character varying(255)"), ANSWERED),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value.name,
     )
@@ -55,14 +61,40 @@ class TestClassify:
             ("ERR max number of clients reached", FAILURE),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", ANSWERED),
             ("ERR value is not an integer or out of range", ANSWERED),
-            ("ERR unknown command 'GETT'", ANSWERED),
-            ("BUSYKEY Target key name already exists.", ANSWERED),
+            ("ERR invalid expire time in 'set' command", ANSWERED),
+            ("ERR unknown command 'FLUSHDB'", FAILURE),
+            ("ERR DB index is out of range", FAILURE),
+            ("ERR backend unavailable", FAILURE),
         ],
     )
     def test_of_a_reply_of_the_server(self, reply: str, outcome: Outcome) -> None:
         error = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
 
         assert classify(error) is outcome
+
+    @pytest.mark.parametrize(
+        ("error", "outcome"),
+        [
+            (ValueError("Key 'k' not found"), ANSWERED),
+            (TypeError("can't concat int to bytes"), ANSWERED),
+            (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), FAILURE),
+            (errors.LockError("unable to acquire"), FAILURE),
+        ],
+    )
+    def test_of_an_error_of_counting(self, error: Exception, outcome: Outcome) -> None:
+        assert classify(error, "incr") is outcome
+
+    @pytest.mark.parametrize(
+        ("reply", "outcome"),
+        [("NOPERM this user has no permissions", FAILURE), ("ERR value is not an integer", ANSWERED)],
+    )
+    def test_of_counting_by_hand_is_that_of_the_reply_which_led_to_it(
+        self, reply: str, outcome: Outcome
+    ) -> None:
+        by_hand = TypeError("unsupported operand type(s) for +: 'NoneType' and 'int'")
+        by_hand.__context__ = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
+
+        assert classify(by_hand, "incr") is outcome
 
     def test_of_what_a_real_server_replies(self, redis_server: RedisServer) -> None:
         client = redis.Redis.from_url(redis_server.url)
@@ -75,7 +107,7 @@ class TestClassify:
 
 class TestIsCallers:
     def test_of_wrong_use_and_interrupts_only(self) -> None:
-        assert is_callers(ValueError("Key 'k' not found"))
+        assert is_callers(ValueError("Key 'k' not found"), "incr")
         assert is_callers(KeyboardInterrupt())
         assert not is_callers(errors.TimeoutError())
         assert not is_callers(errors.MaxConnectionsError())

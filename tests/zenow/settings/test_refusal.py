@@ -88,6 +88,23 @@ class TestAddresses:
         started = manage("check", **PRODUCTION | {"DATABASE_URL": url})
         assert started.returncode == 0, started.stderr
 
+    @pytest.mark.parametrize(
+        ("url", "named"),
+        [
+            ("rediss://:hunter2@cache.example/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs"),
+            ("redis://cache.example/0?no_such_option=hunter2", "no_such_option"),
+            ("redis://cache.example/hunter2", "number of a database"),
+        ],
+    )
+    def test_with_an_option_that_cannot_be_are_refused_by_its_name(self, url: str, named: str) -> None:
+        refused = manage("check", **PRODUCTION | {"REDIS_URL": url})
+
+        assert refused.returncode == 1
+        assert "REDIS_URL: " in refused.stderr
+        assert named in refused.stderr
+        assert "hunter2" not in refused.stderr + refused.stdout
+        assert "Traceback" not in refused.stderr
+
 
 class TestProduction:
     @pytest.mark.parametrize("proxies", ["127.0.0.1", ""])

@@ -1,0 +1,97 @@
+"""Prove the address of a Redis before anything is asked: what is wrong, by name and without secrets."""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import redis
+from redis.connection import ConnectionPool, parse_url
+
+# What an address may say behind its `?`. What is left out would take away what we rely on: one try, RESP2
+# (over RESP3 a server can make the client wait), bytes as they are.
+_TLS = {
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_ciphers",
+    "ssl_keyfile",
+    "ssl_min_version",
+    "ssl_password",
+}
+_OPTIONS = {
+    "client_name",
+    "db",
+    "health_check_interval",
+    "max_connections",
+    "password",
+    "socket_connect_timeout",
+    "socket_keepalive",
+    "socket_timeout",
+    "username",
+}
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_CERT_REQS = ("none", "optional", "required")
+
+
+def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
+    """Say what is wrong with an address, `options` (those of redis-py) beside it; None for a good one.
+
+    Nothing is connected to. The sentence names an option and never holds its value, which may be secret.
+    """
+    try:
+        parsed, given = urlsplit(url), dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        for name in given:
+            if wrong := _wrong_option(name, given[name], in_tls=parsed.scheme == "rediss"):
+                return wrong
+        _parsed(url)
+    except ValueError:
+        return "it is no address of a Redis"
+    path = parsed.path.strip("/")
+    if parsed.scheme != "unix" and "db" not in given and path and not path.isdecimal():
+        return "its path is no number of a database"
+    try:
+        ConnectionPool.from_url(url, **dict(options or {})).make_connection()
+    except (redis.RedisError, TypeError, ValueError) as error:
+        # redis-py names what it does not know; whatever else it says may hold a value.
+        unknown = str(error).rpartition("unexpected keyword argument ")[2]
+        named = isinstance(error, TypeError) and unknown != str(error)
+        return f"redis-py has no option {unknown}" if named else "redis-py does not take its options"
+    return None
+
+
+def _wrong_option(name: str, value: str, *, in_tls: bool) -> str | None:
+    if name not in _OPTIONS | _TLS:
+        known = ", ".join(sorted(_OPTIONS | _TLS if in_tls else _OPTIONS))
+        return f"the option {name[:40]!r} is none that can be given: {known}"
+    if name in _TLS and not in_tls:
+        return f"the option {name} needs an address that begins with rediss:"
+    if name == "ssl_cert_reqs" and value not in _CERT_REQS:
+        return f"the option {name} must be {', '.join(_CERT_REQS[:-1])} or {_CERT_REQS[-1]}"
+    if name in _FILES and not Path(value).exists():
+        return f"the option {name} names nothing that is there"
+    try:
+        _read(name, value)
+    except ValueError:
+        return f"the option {name} has a value that it cannot have"
+    return None
+
+
+def _read(name: str, value: str) -> None:
+    """Raise `ValueError` for a value that redis-py or OpenSSL would not take."""
+    read = _parsed(f"redis://localhost?{urlencode({name: value})}")
+    if name == "ssl_min_version":
+        ssl.TLSVersion(read[name])
+    elif name == "ssl_ciphers":
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers(value)
+        except ssl.SSLError as error:
+            raise ValueError from error
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    return found
