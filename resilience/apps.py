@@ -10,12 +10,13 @@ class ResilienceConfig(AppConfig):
     def ready(self) -> None:
         from resilience import registry, signals
         from resilience.checks import register_all
-        from resilience.observe import events
+        from resilience.observe import events, reports
         from resilience.tiers import generation
 
         register_all()
         registry.listen(events.heard)
         signals.table_lock.connect(events.table_lock, dispatch_uid="resilience.events")
+        reports.install()
         generation.listen()
         if apps.is_installed("django.contrib.auth"):
             from resilience import departures

@@ -17,7 +17,7 @@ from django.template.loader import render_to_string
 from resilience import bodies, conf, outages, registry, steward
 from resilience.cache.scope import request_scope as cache_scope
 from resilience.db.failures import OutcomeUnknownError
-from resilience.observe import answers, health
+from resilience.observe import answers, health, reports
 from resilience.observe.request_id import HEADER as REQUEST_ID
 from resilience.observe.request_id import request_id
 from resilience.outages import is_outage
@@ -76,20 +76,26 @@ class ResilienceMiddleware:
             response = _at_once(request)
             if response is None:
                 with cache_scope(), request_scope(request) as scope:
-                    response = _last_resort(request, self.get_response(request), scope)
+                    try:
+                        response = self.get_response(request)
+                    except Exception as error:
+                        response = _without_error_page(request, error)
+                    response = _last_resort(request, response, scope)
                     response = _finished(request, response, degraded=scope.degraded)
-            response[REQUEST_ID] = name
-            return response
+            return _named(request, response, name)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         with request_id(request) as name:
             response = _at_once(request)
             if response is None:
                 with cache_scope(), request_scope(request) as scope:
-                    response = _last_resort(request, await self.get_response(request), scope)
+                    try:
+                        response = await self.get_response(request)
+                    except Exception as error:
+                        response = _without_error_page(request, error)
+                    response = _last_resort(request, response, scope)
                     response = _finished(request, response, degraded=scope.degraded)
-            response[REQUEST_ID] = name
-            return response
+            return _named(request, response, name)
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
@@ -158,6 +164,20 @@ def _last_resort(request: HttpRequest, response: HttpResponseBase, scope: Reques
             if name != "Content-Length":
                 response.setdefault(name, value)
     scope.outage = None  # Its traceback would keep the whole request alive.
+    return response
+
+
+def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer an outage that the site's page for errors met itself; raise anything else."""
+    if not is_outage(error):
+        raise error
+    return unavailable(request, error)
+
+
+def _named(request: HttpRequest, response: HttpResponseBase, name: str) -> HttpResponseBase:
+    if response.status_code == 503:
+        reports.refused(request)
+    response[REQUEST_ID] = name
     return response
 
 

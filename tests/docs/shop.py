@@ -58,7 +58,9 @@ class ShopServer(ServerProcess):
 
     death_signal = ServerProcess.stop_signal  # Killed, it would leave its workers behind.
 
-    def __init__(self, directory: Path, database: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, directory: Path, database: Mapping[str, object] | None = None, settings: str = ""
+    ) -> None:
         super().__init__()
         self.directory = directory
         self._run("-m", "django", "startproject", "shop", str(directory)).check_returncode()
@@ -71,6 +73,8 @@ class ShopServer(ServerProcess):
         if database is not None:
             with (directory / "shop/settings.py").open("a") as file:
                 file.write(f"\nDATABASES['default'] = {database!r}\n")
+        with (directory / "shop/settings.py").open("a") as file:
+            file.write(f"\n{settings}\n")
         for name, (place, code) in lines_of_the_readme().items():
             path = directory / name
             there = path.read_text() if path.exists() else ""

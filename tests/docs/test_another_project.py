@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -134,7 +135,9 @@ class TestOnSQLite:
 
 class TestOnPostgreSQL:
     def test_reads_outlive_a_server_that_is_killed(self, tmp_path: Path) -> None:
-        with PostgresServer() as postgres:
+        """And no error is mailed meanwhile: the mail server accepts and says nothing, which Django awaits."""
+        with PostgresServer() as postgres, socket.create_server(("127.0.0.1", 0)) as silent:
+            mail = f"ADMINS = [('', 'ada@example.org')]\nEMAIL_PORT = {silent.getsockname()[1]}"
             parts = urlsplit(postgres.url)
             shop = ShopServer(
                 tmp_path,
@@ -146,6 +149,7 @@ class TestOnPostgreSQL:
                     "HOST": parts.hostname,
                     "PORT": parts.port,
                 },
+                f"DEBUG = False\nALLOWED_HOSTS = ['127.0.0.1']\n{mail}\nEMAIL_HOST = '127.0.0.1'",
             )
             prepared(shop)
             with shop:
@@ -158,5 +162,10 @@ class TestOnPostgreSQL:
                 assert {answer.status_code for answer in answers} == {200}
                 assert {answer.headers["X-Data-Source"] for answer in answers} == {"static"}
                 assert states(shop)["database"] == "OPEN"
+                writes = [shop.ask("POST", "/api/products/", {"title": "Table"}) for _ in range(40)]
+                assert {answer.status_code for answer in writes} == {503}
+                silent.setblocking(False)
+                with pytest.raises(BlockingIOError):  # nobody has called
+                    silent.accept()
                 health = shop.manage("health")
                 assert (health.returncode, "database is OPEN" in health.stdout) == (1, True)
