@@ -10,13 +10,11 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import django
-
+from tests.django_sources import django_sources
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +29,7 @@ EXPECTED: dict[str, str] = {}
 
 
 def main(suites: list[str]) -> int:
-    sources = _sources()
+    sources = django_sources() / "tests"
     unexpected = 0
     with PostgresServer() as server:
         for stock, ours in ENGINES.items():
@@ -48,29 +46,6 @@ def main(suites: list[str]) -> int:
                 say(f"  {test}\n    Django's: {before.get(test)}\n    ours:     {after.get(test)}")
                 say(f"    {reason or 'UNEXPECTED'}")
     return 1 if unexpected else 0
-
-
-def _sources() -> Path:
-    """Return the directory of the tests that belong to the installed Django."""
-    version = django.get_version()
-    target = ROOT / "var" / "django-sources"
-    tests = target / f"django-{version}" / "tests"
-    if not tests.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        command = [
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--no-binary",
-            "Django",
-            f"Django=={version}",
-        ]
-        subprocess.run([sys.executable, *command, "--dest", target], check=True)
-        with tarfile.open(next(target.glob(f"*-{version}.tar.gz"))) as archive:
-            archive.extractall(target, filter="data")
-    return tests
 
 
 def _ends(sources: Path, engine: str, url: str, suites: list[str]) -> dict[str, str]:
