@@ -19,7 +19,9 @@ The database of a test is SQLite in memory, by `django_db` as usual. Real server
 
 import itertools
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -41,6 +43,7 @@ from zenow.settings.base import database_settings
 from zenow.settings.resilience import RESILIENCE
 
 LONG = {"browser", "docs", "functional", "security", "soak"}
+_FOLDER = pytest.StashKey[Path]()
 Database = Callable[[], AbstractContextManager[None]]
 
 
@@ -53,6 +56,30 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     # A shell's background job ignores Ctrl-C, and what it starts inherits that; the servers must not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # of xdist, which inherits it
+        _have_a_temporary_folder(config)
+
+
+def _have_a_temporary_folder(config: pytest.Config) -> None:
+    """Keep what this run makes in one folder, which goes with it: after Ctrl-C too."""
+    folder = Path(tempfile.mkdtemp(prefix="zenow-tests-"))
+    folder.chmod(0o711)  # Servers that run as another user have their own below it.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    config.stash[_FOLDER] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Fail the run where a test has left a folder: only pytest's own may be there now."""
+    yield
+    folder = session.config.stash.get(_FOLDER, None)
+    if folder is None:
+        return
+    left = sorted(path.name for path in folder.iterdir() if not path.name.startswith("pytest-of-"))
+    if left and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        print(f"\nTests have left behind: {', '.join(left)}")  # noqa: T201
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(trylast=True)

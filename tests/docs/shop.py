@@ -61,8 +61,7 @@ class ShopServer(ServerProcess):
     def __init__(
         self, directory: Path, database: Mapping[str, object] | None = None, settings: str = ""
     ) -> None:
-        super().__init__()
-        self.directory = directory
+        super().__init__(directory)
         self._run("-m", "django", "startproject", "shop", str(directory)).check_returncode()
         shutil.copytree(
             ROOT / "resilience", directory / "resilience", ignore=shutil.ignore_patterns("__pycache__")
@@ -85,10 +84,6 @@ class ShopServer(ServerProcess):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "log"
 
     def command(self) -> list[str | Path]:
         options = ["--workers", "2", "--threads", "16", "--no-control-socket"]

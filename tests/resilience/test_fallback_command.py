@@ -1,6 +1,10 @@
 """`manage.py fallback`: what it prints, and how it fails."""
 
 import json
+import os
+import select
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -64,3 +68,26 @@ class TestFallback:
         settings.RESILIENCE = {**settings.RESILIENCE, "FALLBACK": None}
         with pytest.raises(CommandError, match="FALLBACK"):
             run("status")
+
+
+class TestWithAParent:
+    """A server that ends must not leave a process behind that goes on writing into its folder."""
+
+    END_WITH = "import os, time; from resilience.management.commands.fallback import _end_with;"
+
+    def test_ends_when_it_is_killed(self) -> None:
+        child = f"{self.END_WITH} _end_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(120)"
+        parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+        with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:
+            assert started.stdout is not None
+            handle = os.pidfd_open(int(started.stdout.readline()))
+            started.kill()
+            ended = select.select([handle], [], [], 30)[0]
+            os.close(handle)
+        assert ended
+
+    def test_does_not_begin_when_it_has_ended_before(self) -> None:
+        late = f"{self.END_WITH} _end_with(os.getpid())"
+        ran = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert "has ended" in ran.stderr

@@ -4,9 +4,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from tests.servers.process import ServerProcess, free_port
 
@@ -25,7 +23,6 @@ class NginxServer(ServerProcess):
     def __init__(self, upstream_port: int) -> None:
         super().__init__()
         self.tls_port = free_port()
-        self.directory = Path(tempfile.mkdtemp(prefix="zenow-nginx-"))
         self.directory.chmod(0o711)  # Its workers run as another user and keep temporary files here.
         self._make_certificate()
         site = SITE.read_text()
@@ -54,10 +51,6 @@ class NginxServer(ServerProcess):
         return self.directory / "fullchain.pem"
 
     @property
-    def log(self) -> Path:
-        return self.directory / "log"
-
-    @property
     def _configuration(self) -> Path:
         return self.directory / "nginx.conf"
 
@@ -70,12 +63,6 @@ class NginxServer(ServerProcess):
         except OSError:
             return False
         return True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        shutil.rmtree(self.directory)
 
     def _temporary_paths(self) -> str:
         names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

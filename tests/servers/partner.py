@@ -1,9 +1,7 @@
 """The stand-in partner, in a thread of the suite or as a process that can be killed and stopped."""
 
 import http.client
-import shutil
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -33,14 +31,6 @@ class Partner(RatingsStub):
 class PartnerServer(ServerProcess):
     """`manage.py ratings_stub`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="zenow-partner-"))
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "log"
-
     def command(self) -> list[str | Path]:
         return [sys.executable, ROOT / "manage.py", "ratings_stub", "--port", str(self.port)]
 
@@ -53,9 +43,3 @@ class PartnerServer(ServerProcess):
             return False
         finally:
             connection.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        shutil.rmtree(self.directory)

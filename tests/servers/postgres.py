@@ -6,9 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
-from types import TracebackType
 
 import psycopg
 
@@ -26,7 +24,6 @@ class PostgresServer(ServerProcess):
         self.options = options or {}
         self.password = secrets.token_hex(12)
         self.user = _unprivileged_user()
-        self.directory = Path(tempfile.mkdtemp(prefix="zenow-postgres-"))
         self._own(self.directory)
         self._bin = self._reachable(postgres_bin())
         self._initialise()
@@ -34,10 +31,6 @@ class PostgresServer(ServerProcess):
     @property
     def url(self) -> str:
         return f"postgres://zenow:{self.password}@127.0.0.1:{self.port}/postgres"
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "log"
 
     def command(self) -> list[str | Path]:
         # After SIGKILL the old pid stays in this file, and may by now be another process's: we know better.
@@ -56,12 +49,6 @@ class PostgresServer(ServerProcess):
         except psycopg.OperationalError:
             return False
         return True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        shutil.rmtree(self.directory)
 
     def _initialise(self) -> None:
         password_file = self.directory / "password"

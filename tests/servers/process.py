@@ -4,10 +4,13 @@ import ctypes
 import os
 import pwd
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,8 +48,15 @@ class ServerProcess(ABC):
     #: Seconds that a start and an orderly stop may take.
     patience = 90.0
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path | None = None) -> None:
+        """`directory` holds its files; without one it makes its own, which goes at the end of its block."""
         self.port = free_port()
+        name = type(self).__name__.removesuffix("Server").lower()
+        self.directory = directory or Path(tempfile.mkdtemp(prefix=f"zenow-{name}-"))
+        # Also where the block is never entered, and after Ctrl-C.
+        self._remove_own = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+        if directory is not None:
+            self._remove_own.detach()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,7 +119,18 @@ class ServerProcess(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        below = descendants(self.pid) if self.running else []
         self.stop()
+        self._wait_for(below)
+        self._remove_own()
+
+    def _wait_for(self, processes: Sequence[int]) -> None:
+        """Let what it started end too: that may still write. Raises RuntimeError when it does not."""
+        deadline = time.monotonic() + self.patience
+        while left := [each for each in processes if _lives(each)]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{type(self).__name__} has left processes behind: {left}")
+            time.sleep(0.02)
 
     #: Ends it in order.
     stop_signal = signal.SIGTERM
@@ -117,9 +138,9 @@ class ServerProcess(ABC):
     death_signal = signal.SIGKILL
 
     @property
-    @abstractmethod
     def log(self) -> Path:
         """The file that takes its output."""
+        return self.directory / "log"
 
     @abstractmethod
     def command(self) -> Sequence[str | Path]:
@@ -183,6 +204,14 @@ def descendants(pid: int) -> list[int]:
         found += children
         waiting += children
     return found
+
+
+def _lives(pid: int) -> bool:
+    """Say whether there is such a process, other than one that is only waited for."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _families() -> dict[int, list[int]]:

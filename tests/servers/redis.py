@@ -1,9 +1,6 @@
 """A Redis (or Valkey) of the suite's own, in memory only."""
 
-import shutil
-import tempfile
 from pathlib import Path
-from types import TracebackType
 
 import redis
 
@@ -17,15 +14,10 @@ class RedisServer(ServerProcess):
     def __init__(self, *options: str) -> None:
         super().__init__()
         self.options = options
-        self.directory = Path(tempfile.mkdtemp(prefix="zenow-redis-"))
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "log"
 
     def command(self) -> list[str | Path]:
         return [
@@ -43,9 +35,3 @@ class RedisServer(ServerProcess):
             return False
         finally:
             client.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        shutil.rmtree(self.directory)

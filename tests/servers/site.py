@@ -2,16 +2,13 @@
 
 import http.client
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from tests.servers.process import ServerProcess, children_of
@@ -32,7 +29,6 @@ class SiteServer(ServerProcess):
 
     def __init__(self, *, workers: int = 2, threads: int = 16, **variables: str) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="zenow-site-"))
         self.variables = {
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(workers),
@@ -49,10 +45,6 @@ class SiteServer(ServerProcess):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "log"
 
     def command(self) -> list[str | Path]:
         return [sys.executable, "-m", "zenow"]
@@ -115,10 +107,3 @@ class SiteServer(ServerProcess):
             return Answer(response.status, response.headers, response.read().decode())
         finally:
             connection.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        # A child that was exporting ends by itself, and may just be removing a file of its own.
-        shutil.rmtree(self.directory, ignore_errors=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -18,6 +21,7 @@ NO_FILE = 1
 BUSY = 4
 """Exit status when another process of this host is building one."""
 
+_PR_SET_PDEATHSIG = 1
 # How far what runs in the background steps back behind the server.
 _NICENESS = 10
 
@@ -35,10 +39,13 @@ class Command(BaseCommand):
         parser.add_argument("--if-missing", action="store_true", help="build only if no file opens")
         parser.add_argument("--if-changed", action="store_true", help="export only what has changed")
         parser.add_argument("--background", action="store_true", help="let everything else go first")
+        parser.add_argument("--parent", type=int, help="end when this process does, which has started it")
 
     def handle(self, *, action: str, **options: Any) -> None:
         if options["background"]:
             os.nice(_NICENESS)
+        if options["parent"]:
+            _end_with(options["parent"])
         try:
             made = None if action == "status" else _make(action, options)
             self._show(made or files.current().info, as_json=options["json"])
@@ -63,6 +70,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{'RESOURCE':{width}}  {'ROWS':>8}  {'SOURCE':8}  AS OF")
         for name, said in resources.items():
             self.stdout.write(f"{name:{width}}  {said['rows']:>8}  {said['source']:8}  {said['as_of']}")
+
+
+def _end_with(parent: int) -> None:
+    """End when the server does: nobody waits for the file any more, and its folder may go."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(f"process {parent}, which has started this, has ended")
 
 
 def _make(action: str, options: dict[str, Any]) -> StaticInfo | None:

@@ -119,9 +119,9 @@ def build_if_missing() -> bool:
 
 
 def _child(*arguments: str) -> bool:
-    """Run the command in a process of its own; False when another one is at it."""
+    """Run the command in a process that ends with this one; False when another one is at it."""
     ran = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "django", "fallback", *arguments],
+        [sys.executable, "-m", "django", "fallback", *arguments, f"--parent={os.getpid()}"],
         env={**os.environ, **_environment()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
