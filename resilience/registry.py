@@ -86,6 +86,11 @@ def host_store() -> Store:
     return found
 
 
+def shared() -> bool:
+    """Say whether the host's processes share their breakers: there is a store, and each has a place in it."""
+    return store().kind == "host" and all(breaker(name).shared for name in conf.get("BREAKERS"))
+
+
 def clock() -> Clock:
     """Return what tells the time to breakers and lease."""
     return _registry.clock

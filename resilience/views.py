@@ -110,7 +110,8 @@ class BreakersView(OperatorView):
     def get(self, request: Request) -> Response:
         """List the circuit breakers of the host: state, counts, last error, and the order in force."""
         found = [breaker.snapshot() for breaker in registry.breakers().values()]
-        return Response({"breakers": [health.breaker(one) for one in found], "store": registry.store().kind})
+        where = "host" if registry.shared() else "local"
+        return Response({"breakers": [health.breaker(one) for one in found], "store": where})
 
 
 class ResetView(OperatorView):

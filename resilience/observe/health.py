@@ -38,7 +38,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         "services": services,
         "fallbackData": fallback_data(copy),
         "message": "All systems operational" if status == HEALTHY else "Some services are degraded",
-        "store": registry.store().kind,
+        "store": "host" if registry.shared() else "local",
         "steward": has_steward(),
         "staticTier": None if copy is None else described(copy),
         "pools": pools(),

@@ -43,9 +43,7 @@ class HostCollector:
         yield _single(
             "steward_present", "Whether a process of the host watches the dependencies.", health.has_steward()
         )
-        yield _single(
-            "store_shared", "Whether the workers share their state.", registry.store().kind == "host"
-        )
+        yield _single("store_shared", "Whether the workers share their state.", registry.shared())
         yield _single("draining", "Whether the server is being taken out of rotation.", health.draining())
 
 

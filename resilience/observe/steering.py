@@ -75,7 +75,7 @@ def steer(
         for each in breakers
         if not _insist(_order(each, action, who, why, until), deadline)
         # A breaker that found no place in the store is this process's own: the host has not heard of it.
-        or (shared and not each.snapshot().shared)
+        or (shared and not each.shared)
     ]
     reached = [each.name for each in breakers if each.name not in missed]
     if reached:

@@ -74,6 +74,12 @@ class CircuitBreaker(CallingBreaker):
         """Return what there is to know about it, of the whole host."""
         return snapshot(self._gate)
 
+    @property
+    def shared(self) -> bool:
+        """Whether this is the host's, or the process's own for want of a place in the store. Cheap."""
+        self._gate.record()
+        return self._cell.store.kind == "host"
+
     def calls(self) -> dict[tuple[str, str], int]:
         """Return the calls of all processes since the store was built, by operation and outcome."""
         self._gate.record()

@@ -5,6 +5,7 @@ A closed breaker is let pass after one look: the word that names its record's ve
 """
 
 import threading
+from collections.abc import Callable
 from itertools import count
 
 from . import state
@@ -104,11 +105,11 @@ class Cell:
 
     def attach(self, now: float) -> None:
         """Find the breaker's place, unless it is known."""
-        if self._attached:
+        if self._attached and self._holds():
             return
         self._home.refresh()
         with self._lock:
-            if self._attached:
+            if self._attached and self._holds():
                 return
             if not self._settle_in_locked(self._home, now):
                 self._home.say_once(f"{self._key} has no place in the store: this process counts alone")
@@ -122,19 +123,34 @@ class Cell:
         seat = store.seat() if store.votes else None
         if index is None or (store.votes and seat is None):
             return False
+        window = None
+        if seat is not None:
+            window = Window(store, store.layout.rows.of(index), seat, self._config)
+        # See Note [How a name is given back]: the window says that this process counts there.
+        if store.layout is not ALONE and not store.breaker_names.holds(index, self._key):
+            if window is not None:
+                window.leave()
+            return False
         self.store, self.index, self.words = store, index, store.words
         self._region = Region(store.layout.rows.of(index), store.layout.slots, ROW_WORDS)
         self._tallies = {}
         self.at = store.layout.records.of(index)
         self.record.move(store, self.at)
-        self.window = None
-        if seat is not None:
-            self.window = Window(store, self._region.at, seat, self._config)
+        self.window = window
+        if self.window is not None:
             self.count_at, self.rejected_at = self.window.count_at, self.window.rejected_at
             self.successes, self.rejections = self.window.successes, self.window.rejections
             self._count_for_locked(self.record.read(), now)
         self.votes = store.votes
         return True
+
+    def _holds(self) -> bool:
+        """Say whether the breaker still has its place: one that no living process uses may be given away."""
+        return self.store.layout is ALONE or self.store.breaker_names.holds(self.index, self._key)
+
+    def update(self, change: Callable[[Record], Record | None]) -> Record | None:
+        """Write what `change` makes of the record; None when it says so, or for want of lock or place."""
+        return self.record.update(lambda last: change(last) if self._holds() else None)
 
     def count_for(self, record: Record, now: float) -> None:
         """Count for the window of `record`; while that is closed, open the fast path."""
@@ -165,14 +181,14 @@ class Cell:
 
     def tick(self, now: float) -> None:
         """Do what is due about once a second: carry the count over, see whether the store is the same."""
-        if self.window is not None:
+        if self.window is not None and self._holds():
             self.window.tick(now)
             self.due = self.window.due
         # What could not be counted, for want of a lock, is tried again.
         for places in self._tallies.values():
             places[:] = [at or None for at in places]
         self._home.refresh()
-        if self.store is not self._home:
+        if self.store is not self._home or not self._holds():
             self.detach()
             self.attach(now)
 

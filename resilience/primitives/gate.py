@@ -272,7 +272,7 @@ class Gate:
             before[:] = [last]
             return change(last)
 
-        after = self.cell.record.update(noted)
+        after = self.cell.update(noted)
         if after is not None and after.generation != before[0].generation:
             change_made = between(
                 before[0],

@@ -96,7 +96,8 @@ class Window:
         self._width = config.window / BUCKET_COUNT
         self._width_mark = round(self._width * 1e6)
         self.tag = -1
-        self._words[self._row + OWNER] = -1 if (me := store.me()) is None else me
+        self._owner = -1 if (me := store.me()) is None else me
+        self._words[self._row + OWNER] = self._owner
         self.count_at = self._row + COUNT
         self.rejected_at = self._row + REJECTED
         self._lock = threading.Lock()
@@ -123,6 +124,10 @@ class Window:
                     words[row + at] = 0
                 words[row + TAG] = tag
             self._roll_locked(now)
+
+    def leave(self) -> None:
+        """Say that this process does not count here after all."""
+        self._words[self._row + OWNER] = -1
 
     def _made(self) -> int:
         """Return how many successes were counted, stored or not yet."""
@@ -161,6 +166,8 @@ class Window:
     def tick(self, now: float) -> None:
         """Carry the count of successes over, if its bucket is past."""
         with self._lock:
+            # Another thread that lost a name (`store.names`) may just have left the place that it has now.
+            self._words[self._row + OWNER] = self._owner
             self._roll_locked(now)
 
     def add_failure(self, now: float) -> int:

@@ -100,7 +100,7 @@ class TestReset:
         assert server.shown() is State.OPEN
 
     def test_outlasts_a_stopped_holder_of_the_lock(self, server: CircuitBreaker, directory: Path) -> None:
-        with (directory / "shop-v2.lock").open() as held:
+        with (directory / "shop-v3.lock").open() as held:
             import fcntl
 
             fcntl.flock(held, fcntl.LOCK_EX)

@@ -9,8 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from resilience import registry
+from resilience.observe import health
+from resilience.observe.steering import StoreBusyError, steer
 from resilience.primitives import (
     BreakerOpenError,
+    CircuitBreaker,
     HostStore,
     ManualClock,
     Retry,
@@ -18,7 +21,7 @@ from resilience.primitives import (
     StoreUnavailableError,
 )
 from resilience.registry import Registry
-from resilience.testing import host_store, server_role
+from resilience.testing import SMALL, host_store, server_role
 
 BREAKERS = {"database": {"failure_threshold": 2}, "cache": {"failure_threshold": 3}}
 
@@ -201,3 +204,32 @@ class TestGuard:
             with pytest.raises(BreakerOpenError):
                 guard.call(lambda: "live")
             assert guard.call(lambda: "live", fallback=lambda: "kept") == "kept"
+
+
+class TestShared:
+    """That breakers are shared is said of each one's place, not of the file alone."""
+
+    def at(self, address: str, settings: Settings) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"BREAKERS": {"database": {"endpoint": address}}}
+
+    def test_with_forty_addresses_one_after_the_other(self, tmp_path: Path, settings: Settings) -> None:
+        for number in range(40):
+            self.at(f"10.0.0.{number}:5432/shop", settings)
+            with host_store(tmp_path) as store, server_role(store):
+                assert registry.shared(), number
+                steer(["database"], "reset", who="ada", why="")
+
+    def test_is_denied_where_a_breaker_has_no_place(self, tmp_path: Path, settings: Settings) -> None:
+        with host_store(tmp_path) as others, host_store(tmp_path) as store:
+            for number in range(SMALL.breakers):
+                CircuitBreaker(name=str(number), store=others).call(int)
+            self.at("10.0.0.1:5432/shop", settings)
+            with server_role(store):
+                assert not registry.shared()
+                assert health.report()["store"] == "local"
+                with pytest.raises(StoreBusyError):
+                    steer(["database"], "reset", who="ada", why="")
+
+    def test_is_denied_without_a_store(self) -> None:
+        with server_role():
+            assert not registry.shared()

@@ -4,6 +4,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from .names import Names
+from .users import CounterUsers
 
 if TYPE_CHECKING:
     from .store import Store
@@ -14,7 +15,8 @@ class Counters:
 
     def __init__(self, store: "Store") -> None:
         self._store = store
-        self._names = Names(store, store.layout.counter_names)
+        self._users = CounterUsers(store)
+        self._names = Names(store, store.layout.counter_names, self._users)
         self._lock = threading.Lock()
 
     def forget(self) -> None:
@@ -37,11 +39,19 @@ class Counters:
 
     def place(self, *labels: str) -> int | None:
         """Return where this process counts under these labels, for `add_at`; None and errors as for `add`."""
-        seat, index = self._store.seat(), self._names.index(_joined(labels))
-        if seat is None or index is None:
-            self._store.say_once(f"{labels[0]} are not all counted: the store has no room, or is busy")
-            return None
-        return self._store.layout.counts.of(seat) + index
+        name = _joined(labels)
+        seat, index = self._store.seat(), self._names.index(name)
+        if seat is not None and index is not None:
+            self._users.use(index, seat)
+            # See Note [How a name is given back].
+            if self._names.holds(index, name):
+                return self._store.layout.counts.of(seat) + index
+        self._store.say_once(f"{labels[0]} are not all counted: the store has no room, or is busy")
+        return None
+
+    def seated(self, seat: int) -> None:
+        """Begin in a slot that another process may have had."""
+        self._users.leave_all(seat)
 
     def add_at(self, at: int, amount: int = 1) -> None:
         """Count at a place; it is void after a fork, and once the store was replaced."""

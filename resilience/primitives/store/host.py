@@ -64,6 +64,8 @@ class HostStore(Store):
                     self.times[info.of(slot)] = time.monotonic()
                     self.words[info.of(slot) + 1] = os.getpid()
                     self.words[info.of(slot) + 2] += 1
+                    self.counters.seated(slot)
+                    self.pools.seated(slot)
                     return slot
         finally:
             if taken is not None:

@@ -73,6 +73,7 @@ class Layout:
     table_locks: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
+    counter_users: Region = field(init=False)
     pool_names: Region = field(init=False)
     gauges: Region = field(init=False)
     limit_entries: Region = field(init=False)
@@ -93,6 +94,8 @@ class Layout:
             ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),
+            # A byte for each counter: whether the process of the slot counts there.
+            ("counter_users", self.slots, -(-self.counters // WORD)),
             ("pool_names", 1 + self.pools, NAME_WORDS),
             ("gauges", self.slots, self.pools * GAUGE_WORDS),
             ("limit_entries", self.limits, LIMIT_WORDS),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from .layout import GAUGE_WORDS
 from .names import Names
+from .users import PoolUsers
 
 if TYPE_CHECKING:
     from .store import Store
@@ -25,9 +26,10 @@ class Pools:
 
     def __init__(self, store: "Store") -> None:
         self._store = store
-        self._names = Names(store, store.layout.pool_names)
-        # By pool: where this process writes, and how many refusals its slot had before.
-        self._places: dict[str, tuple[int, int]] = {}
+        self._users = PoolUsers(store)
+        self._names = Names(store, store.layout.pool_names, self._users)
+        # By pool: its place, where this process writes, and how many refusals its slot had before.
+        self._places: dict[str, tuple[int, int, int]] = {}
 
     def forget(self) -> None:
         """Look everything up anew: the store is another one, or the process a forked child."""
@@ -39,13 +41,22 @@ class Pools:
 
         `rejected` is how many calls this process has refused since it began.
         """
-        place = self._places.get(name) or self._place(name)
-        if place is None:
+        found = self._places.get(name) or self._place(name)
+        if found is None:
             return False
-        (at, before), words = place, self._store.words
+        (place, at, before), words = found, self._store.words
         words[at], words[at + 1], words[at + 2] = in_use, waiting, limit
         words[at + 3] = before + rejected
-        return True
+        # See Note [How a name is given back].
+        if self._names.holds(place, name):
+            return True
+        words[at] = words[at + 1] = words[at + 2] = 0
+        del self._places[name]
+        return False
+
+    def seated(self, seat: int) -> None:
+        """Begin in a slot that another process may have had."""
+        self._users.leave_all(seat)
 
     def totals(self) -> dict[str, Gauge]:
         """Return the sums over the host, by pool."""
@@ -65,11 +76,11 @@ class Pools:
             for name, total in sums.items()
         }
 
-    def _place(self, name: str) -> tuple[int, int] | None:
+    def _place(self, name: str) -> tuple[int, int, int] | None:
         seat, index = self._store.seat(), self._names.index(name)
         if seat is None or index is None:
             self._store.say_once("bulkheads are not all shown: the store has no room, or is busy")
             return None
         at = self._store.layout.gauges.of(seat) + index * GAUGE_WORDS
-        self._places[name] = at, self._store.words[at + 3]
+        self._places[name] = index, at, self._store.words[at + 3]
         return self._places[name]

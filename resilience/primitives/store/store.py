@@ -18,6 +18,7 @@ from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
 from .sections import Faults, LastErrors, Lease, Marks, TableLocks
+from .users import BreakerUsers
 
 Role = Literal["server", "command"]
 
@@ -119,7 +120,7 @@ class Store(ABC):
 
     @cached_property
     def breaker_names(self) -> Names:
-        return Names(self, self.layout.breaker_names)
+        return Names(self, self.layout.breaker_names, BreakerUsers(self))
 
     @cached_property
     def last_errors(self) -> LastErrors:

@@ -94,6 +94,13 @@ class Versioned(Generic[T]):
         finally:
             lock.release()
 
+    def put_locked(self, value: T, taken: float) -> None:
+        """Write a value in place of whatever is there, for who holds the lock since it was `taken`."""
+        self._catch_up(held=True)
+        version = self._next_version(taken)
+        self._write(version, self._payload(value))
+        self._seen = (version, value)
+
     def _next_version(self, taken: float) -> int:
         """See Note [A version that goes back]; never one that lies in the copy that is in force."""
         seen = self._seen[0]

@@ -18,6 +18,7 @@ NAMES = (
     "table_locks",
     "counter_names",
     "counts",
+    "counter_users",
     "pool_names",
     "gauges",
     "limit_entries",
@@ -45,6 +46,8 @@ class TestLayout:
             "table_locks": (1, 1 + 4 * 1024),
             "counter_names": (6, 16),
             "counts": (3, 5),
+            # A byte for each counter, in whole words.
+            "counter_users": (3, 1),
             "pool_names": (8, 16),
             "gauges": (3, 7 * 4),
             "limit_entries": (11, 4),

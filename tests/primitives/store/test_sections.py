@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from resilience.primitives import HostStore
+from resilience.primitives import CircuitBreaker, HostStore
 from resilience.primitives.store import Fault, Gauge, Mark, TableLock
 from resilience.primitives.store.layout import NAME_WORDS
 from tests.primitives.conftest import SMALL
@@ -254,6 +254,8 @@ class TestNames:
             one.breaker_names.index(name + "x")
 
     def test_that_have_no_room_have_no_place(self, one: HostStore, two: HostStore) -> None:
+        for n in range(SMALL.breakers):
+            CircuitBreaker(name=str(n), store=one).call(int)
         places = [one.breaker_names.index(str(n)) for n in range(SMALL.breakers + 1)]
         assert places == [0, 1, 2, 3, None]
         assert two.breaker_names.index("other") is None
