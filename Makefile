@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger soak outage-table rolling drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger soak outage-table rolling wedged drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -117,6 +117,11 @@ outage-table: install
 # The server is replaced under load, with everything well and with everything dead: the rows of the table above.
 rolling: install
 	$(BIN)/python -m tests.outage_table --only replaced
+
+# Workers that hang in each way that we know of, under load, with everything well and with everything dead; and workers that only starve.
+wedged: export WEDGED := all
+wedged: install
+	$(BIN)/pytest -q -rA --timeout=300 tests/functional/test_wedged.py
 
 # A drill of each dependency by each fault, real servers killed and frozen too, with production's settings: a quarter of an hour; the reports lie in var/drills.
 drills: install

@@ -7,13 +7,17 @@ GRANIAN_HOST, the loopback address unless set: a proxy stands in front.
 import logging.config
 import os
 import sys
+import threading
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from resilience import conf, registry
+from resilience.observe import events
 from zenow.listening import Listeners
 from zenow.supervisor import Supervisor
+from zenow.wedged import liveness_request
 
 
 def main() -> None:
@@ -34,8 +38,23 @@ def main() -> None:
             listeners,
             workers=settings.WEB_CONCURRENCY,
             drain_seconds=settings.DRAIN_SECONDS,
+            question=liveness_request(conf.liveness_path()),
+            tell=_tell,
         )
         sys.exit(supervisor.run())
+
+
+def _tell(what: str, why: str) -> None:
+    """Write down, beside everything else, that a process hung; a disk that hangs as well holds up nobody."""
+
+    def record() -> None:
+        events.record("wedged", why=why, process=what)
+        # It is seldom, and the store may be another one the next time.
+        store = registry.store()
+        registry.forget()
+        store.close()
+
+    threading.Thread(target=record, daemon=True).start()
 
 
 def _log_as_the_site_does() -> None:

@@ -6,6 +6,7 @@ worker that has died waits until there is another; what comes afterwards is led 
 """
 
 import ctypes
+import ipaddress
 import logging
 import socket
 import struct
@@ -21,6 +22,10 @@ logger = logging.getLogger("zenow.listening")
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _LOAD, _MODULO, _IF_EQUAL, _RETURN = 0x20, 0x94, 0x15, 0x06
 _RANDOM = 0xFFFFF000 + 56
+_SENDER = 0xFFF00000 + 12  # of the IP header (version 4): the address that a connection comes from
+
+# Whoever connects from 127.90.0.N comes to worker N. Only this machine can: the network drops such addresses.
+_OWN = int(ipaddress.IPv4Address("127.90.0.0"))
 
 
 class Listeners:
@@ -60,7 +65,8 @@ class Listeners:
         """Lead new connections to these workers, evenly; to all while there are none."""
         if len(self._sockets) == 1:
             return
-        program = _choice(sorted(workers) or range(len(self._sockets)))
+        everybody = range(len(self._sockets))
+        program = _program(everybody, sorted(workers) or everybody)
         held = ctypes.create_string_buffer(program)
         told = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
         try:
@@ -68,6 +74,26 @@ class Listeners:
         except OSError as error:
             # The kernel then shares them out among all, also to one that is just being replaced.
             logger.warning("connections cannot be led past a worker that has died: %s", error)
+
+    def connection_to(self, worker: int) -> socket.socket:
+        """Return a connection that is being made to that worker, even while others are led past it.
+
+        It never blocks. Raises `OSError` where it cannot be made, always so on addresses of IPv6 alone.
+        """
+        host, port, *_ = self._sockets[0].getsockname()
+        # A socket on all addresses of IPv6 takes those of IPv4 too.
+        host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - nobody binds here
+        opened = socket.socket()
+        try:
+            opened.setblocking(False)
+            opened.bind((str(ipaddress.IPv4Address(_OWN + worker)), 0))
+            opened.connect((host, port))
+        except BlockingIOError:
+            pass
+        except OSError:
+            opened.close()
+            raise
+        return opened
 
     def close(self) -> None:
         """Let go of them; processes that inherited them still hold them."""
@@ -81,10 +107,16 @@ class Listeners:
         self.close()
 
 
-def _choice(numbers: Collection[int]) -> bytes:
-    """Return a program of the kernel's packet filter that returns one of the numbers at random."""
-    steps = [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(numbers))]
-    for place, number in enumerate(numbers):
+def _program(everybody: Collection[int], chosen: Collection[int]) -> bytes:
+    """Return a program of the kernel's packet filter that returns the number of a socket.
+
+    To whom the sender's address names (`connection_to`), else to one of the chosen at random.
+    """
+    steps = [(_LOAD, 0, 0, _SENDER)]
+    for number in everybody:
+        steps += [(_IF_EQUAL, 0, 1, _OWN + number), (_RETURN, 0, 0, number)]
+    steps += [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(chosen))]
+    for place, number in enumerate(chosen):
         steps += [(_IF_EQUAL, 0, 1, place), (_RETURN, 0, 0, number)]
     steps += [(_RETURN, 0, 0, 0)]  # not reached
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -17,7 +17,7 @@ from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.mp import MPServer, WorkerProcess
 
-from zenow.handover import Handover, Retiring, Wsgi, stop_accepting
+from zenow.handover import Handover, Member, Wsgi, stop_accepting
 from zenow.listening import BACKLOG
 
 
@@ -52,9 +52,9 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
     application = load()
     from resilience.observe import health  # Not before the site is loaded: it needs the apps.
 
-    retiring = Retiring(handover, linger=settings.DRAIN_SECONDS, drain=health.drain)
-    application = retiring.closing(application)
-    retiring.watch()
+    member = Member(handover, worker, linger=settings.DRAIN_SECONDS, drain=health.drain)
+    application = member.serving(application)
+    member.watch()
     handover.announce(worker)
     return application
 

@@ -11,86 +11,38 @@
 from __future__ import annotations
 
 import logging
-import os
-import select
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-from zenow.handover import Handover
+from zenow import processor, wedged
+from zenow.children import Server, Worker
 from zenow.listening import Listeners
 
 logger = logging.getLogger("zenow.supervisor")
 
-# How long a successor may take until its workers have loaded the site.
+# How long a successor may take until its workers have loaded the site, and a worker that replaces another.
 _COMES_UP_WITHIN = 60.0
 
 Order = Callable[[], None]
-
-
-class Server:
-    """One server as a child: `python -m zenow.server`."""
-
-    def __init__(self, listeners: Listeners, workers: int) -> None:
-        retire, self._retire = os.pipe()
-        drain, self._drain = os.pipe()
-        said, ready = os.pipe()
-        handover = Handover(listeners=listeners.descriptors(), retire=retire, ready=ready, drain=drain)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "zenow.server"],
-            env=os.environ | {"WEB_CONCURRENCY": str(workers)} | handover.as_environment(),
-            pass_fds=handover.descriptors(),
-        )
-        for given in (retire, drain, ready):
-            os.close(given)
-        self._said = os.fdopen(said)
-        self._drains = self._retires = False
-        self.workers: dict[int, int] = {}  # process ids of those that have loaded the site, by number
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def status(self) -> int | None:
-        """Return how it ended, as a shell puts it; None while it runs."""
-        status = self._process.poll()
-        return 128 - status if status is not None and status < 0 else status
-
-    def announced(self) -> Iterator[tuple[int, int]]:
-        """Yield number and process id of each worker that has loaded the site, until the server has ended."""
-        for line in self._said:
-            worker, pid = line.split()
-            yield int(worker), int(pid)
-
-    def drain(self) -> None:
-        """Let its readiness say 503, while it answers everything."""
-        if not self._drains:
-            self._drains = True
-            os.close(self._drain)
-
-    def retire(self) -> None:
-        """Let it take no new connections, and end in a while."""
-        if not self._retires:
-            self._retires = True
-            os.close(self._retire)
-
-    def end(self) -> None:
-        """Let it end after the requests that run."""
-        self.retire()
-        self._process.terminate()
+Tell = Callable[[str, str], None]
 
 
 class Supervisor:
     """The process that an init system knows; `run()` serves until told to end."""
 
-    def __init__(self, listeners: Listeners, *, workers: int, drain_seconds: float) -> None:
+    def __init__(
+        self, listeners: Listeners, *, workers: int, drain_seconds: float, question: bytes, tell: Tell
+    ) -> None:
+        """Ask the workers by `question`, a request of HTTP; `tell` writes down what hung, and why."""
         self._listeners = listeners
         self._workers = workers
         self._drain_seconds = drain_seconds
+        self._question = question
+        self._tell = tell
         # Signals, timers and threads that wait for a server only put orders here: one thread obeys them.
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._running: list[Server] = []
@@ -98,6 +50,9 @@ class Supervisor:
         self._successor: Server | None = None
         self._asked_again = False
         self._ending = False
+        self._listening = True
+        self._led_to: set[int] | None = None
+        self._looked = time.monotonic()
         self._status = 0
 
     def run(self) -> int:
@@ -108,10 +63,16 @@ class Supervisor:
         self._obey(signal.SIGCHLD, lambda: None)  # to look who has ended
         self._serving = self._start()
         while self._running:
-            self._orders.get()()
+            self._next_order()()
             for server in [each for each in self._running if each.status() is not None]:
                 self._has_ended(server)
         return self._status
+
+    def _next_order(self) -> Order:
+        try:
+            return self._orders.get(timeout=max(0.0, self._looked + wedged.EVERY - time.monotonic()))
+        except Empty:
+            return self._look
 
     def _obey(self, number: signal.Signals, order: Order) -> None:
         signal.signal(number, lambda *_: self._orders.put(order))
@@ -126,34 +87,92 @@ class Supervisor:
         for worker, pid in server.announced():
             self._orders.put(partial(self._worker_is_up, server, worker, pid))
 
-    def _worker_is_up(self, server: Server, worker: int, pid: int) -> None:
-        server.workers[worker] = pid
-        threading.Thread(target=self._watch, args=(server, worker, pid), daemon=True).start()
-        if server is self._serving:
-            self._listeners.lead_to(server.workers)
-        elif server is self._successor and len(server.workers) == self._workers:
-            self._take_over(server)
-
-    def _watch(self, server: Server, worker: int, pid: int) -> None:
-        if sys.platform != "linux":
-            return  # There all workers accept from one socket.
+    def _worker_is_up(self, server: Server, number: int, pid: int) -> None:
+        connect = partial(self._listeners.connection_to, number)
         try:
-            handle = os.pidfd_open(pid)
+            worker = Worker(number, pid, wedged.Question(connect, self._question))
         except ProcessLookupError:
-            pass
-        else:
-            ended = select.poll()
-            ended.register(handle)
-            ended.poll()
-            os.close(handle)
-        self._orders.put(partial(self._worker_has_ended, server, worker, pid))
+            return  # It has ended already.
+        server.workers[number] = worker
+        threading.Thread(target=self._watch, args=(server, worker), daemon=True).start()
+        if server is self._successor and len(server.workers) == self._workers:
+            self._take_over(server)
+        self._lead()
 
-    def _worker_has_ended(self, server: Server, worker: int, pid: int) -> None:
-        if server.workers.get(worker) == pid:
-            del server.workers[worker]
-            if server is self._serving and not self._ending:
-                logger.error("worker %d, process %d, ended by itself", worker + 1, pid)
-                self._listeners.lead_to(server.workers)
+    def _watch(self, server: Server, worker: Worker) -> None:
+        if worker.wait():
+            self._orders.put(partial(self._worker_has_ended, server, worker))
+
+    def _worker_has_ended(self, server: Server, worker: Worker) -> None:
+        worker.forget()
+        if server.workers.get(worker.number) is not worker:
+            return
+        del server.workers[worker.number]
+        if server is self._serving and not self._ending:
+            if not worker.killed:
+                logger.error("worker %d, process %d, ended by itself", worker.number + 1, worker.pid)
+            self._lead()
+
+    def _lead(self) -> None:
+        """Lead new connections to the workers that serve, past those that are wedged."""
+        if self._serving is None or not self._listening:
+            return
+        workers = {number for number, worker in self._serving.workers.items() if not worker.passed_by}
+        if workers != self._led_to:
+            self._led_to = workers
+            self._listeners.lead_to(workers)
+
+    def _look(self) -> None:
+        """Look at all processes, of which one that hangs does not tell."""
+        now = time.monotonic()
+        passed, self._looked = min(now - self._looked, wedged.LONGEST), now
+        for server in list(self._running):
+            self._look_at_server(server, passed)
+            for worker in server.workers.values():
+                self._look_at_worker(server, worker, passed)
+        self._lead()
+
+    def _look_at_worker(self, server: Server, worker: Worker, passed: float) -> None:
+        signs = server.signs
+        if signs is None or worker.killed or not signs.beats(worker.number):
+            return
+        # While two servers accept from the same queues, nobody knows which of them was asked.
+        alone = self._successor is None or not self._successor.workers
+        asked = server is self._serving and self._listening and alone and worker.question.put()
+        count = signs.answers(worker.number) if asked else signs.beats(worker.number)
+        worker.silence.look(("answers" if asked else "beats", count), passed)
+        worker.age += passed
+        name = f"worker {worker.number + 1}, process {worker.pid}"
+        if worker.passed_by and worker.silence.seconds < wedged.PASSED_BY_AFTER:
+            worker.passed_by = False
+            logger.warning("%s answers again", name)
+        elif not worker.passed_by and worker.silence.is_wedged(wedged.PASSED_BY_AFTER):
+            worker.passed_by = True
+            logger.warning("%s hangs: new connections pass it by; %s", name, worker.silence.reason())
+        if worker.silence.is_wedged(wedged.ENDED_AFTER) and worker.age >= wedged.NEVER_ENDED_BEFORE:
+            reason = worker.silence.reason()
+            worker.kill()
+            logger.error("%s hung, and was killed: %s", name, reason)
+            self._tell(name, reason)
+
+    def _look_at_server(self, server: Server, passed: float) -> None:
+        server.stopped = server.stopped + passed if processor.is_stopped(server.pid) else 0.0
+        server.short = server.short + passed if len(server.workers) < self._workers else 0.0
+        if server is self._serving and not self._ending:
+            # Its workers may be well, but nobody starts another when one dies: a successor will.
+            if self._successor is None and (
+                server.stopped >= wedged.ENDED_AFTER or server.short >= _COMES_UP_WITHIN
+            ):
+                reason = (
+                    "it was stopped" if server.stopped else "it starts no worker in place of one that ended"
+                )
+                logger.error("server %d is to be replaced: %s", server.pid, reason)
+                self._tell(f"server {server.pid}", reason)
+                server.short = 0.0
+                self._replace()
+        elif server.stopped >= wedged.ENDED_AFTER:
+            logger.error("server %d was stopped and cannot end: it is killed", server.pid)
+            server.kill()
 
     def _after(self, seconds: float, order: Order) -> None:
         timer = threading.Timer(seconds, self._orders.put, [order])
@@ -172,7 +191,7 @@ class Supervisor:
 
     def _take_over(self, server: Server) -> None:
         old, self._serving, self._successor = self._serving, server, None
-        self._listeners.lead_to(server.workers)
+        self._lead()
         if old is not None:
             logger.info("server %d has taken over from server %d", server.pid, old.pid)
             old.retire()
@@ -185,8 +204,7 @@ class Supervisor:
 
     def _has_ended(self, server: Server) -> None:
         self._running.remove(server)
-        server.drain()
-        server.retire()
+        server.forget()
         if server is self._successor:
             self._successor = None
             logger.error("server %d ended before it was up: server %d goes on", server.pid, self._pid())
@@ -212,12 +230,14 @@ class Supervisor:
         self._after(self._drain_seconds, self._retire_all)
 
     def _retire_all(self) -> None:
+        self._listening = False
         self._listeners.close()
         for server in self._running:
             server.retire()
 
     def _end(self) -> None:
         self._ending = True
+        self._listening = False
         for server in self._running:
             server.end()
 

@@ -82,6 +82,7 @@ def judge(seen: Seen, memory: Memory, config: AlertConfig) -> list[Alert]:
     for source in ("static", "mock"):
         alerts += _served(seen, source, memory.setdefault("served", {}).setdefault(source, {}), config)
     alerts += _passes(seen, memory)
+    alerts += _wedged(seen, memory)
     return alerts
 
 
@@ -221,6 +222,16 @@ def _passes(seen: Seen, memory: Memory) -> list[Alert]:
     who = seen.by()
     text = f"the board was entered by pass, {new} times" + (f", last by {who}" if who else "")
     return [Alert(kind="pass", text=text, count=new, at=seen.at, host=hostname())]
+
+
+def _wedged(seen: Seen, memory: Memory) -> list[Alert]:
+    total = seen.totals.get(("events", "wedged"), 0)
+    new = total - memory.get("wedged", 0)
+    if new <= 0:
+        return []
+    memory["wedged"] = total
+    text = f"a process of the server hung, and was replaced, {new} times; the log says which and why"
+    return [Alert(kind="wedged", text=text, count=new, at=seen.at, host=hostname())]
 
 
 def _last_pass() -> str:

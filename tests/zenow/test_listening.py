@@ -46,6 +46,22 @@ class TestListeners:
             listeners.lead_to({0, 1, 2})
             assert set(taken(listeners, port, 60)) == {0, 1, 2}
 
+    def test_make_connections_to_one_worker_whoever_is_led_past_it(self) -> None:
+        port = free_port()
+        with Listeners("127.0.0.1", port, count=3) as listeners:
+            listeners.lead_to({1})
+            mine = [listeners.connection_to(2) for _ in range(20)]
+            assert taken(listeners, port, 30) == {1: 30, 2: 20}
+        for each in mine:
+            each.close()
+
+    def test_make_no_connection_to_one_worker_on_an_address_of_ipv6_alone(self) -> None:
+        with (
+            Listeners("::1", free_port(), count=2) as listeners,
+            pytest.raises(OSError, match="not supported"),
+        ):
+            listeners.connection_to(0)
+
     def test_turn_nobody_away_while_there_is_no_worker(self) -> None:
         port = free_port()
         with Listeners("127.0.0.1", port, count=2) as listeners:

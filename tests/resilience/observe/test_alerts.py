@@ -248,3 +248,12 @@ class TestRun:
         alerts.run(1)
         alerts.run(1)
         assert sent == ["opened"]
+
+
+class TestWedged:
+    def test_is_told_once_for_all_since_the_last_look(self, host: Host) -> None:
+        for process in ("worker 1, process 7", "worker 2, process 8"):
+            events.record("wedged", why="it was stopped", process=process)
+        (alert,) = host.look()
+        assert (alert.kind, alert.count, alert.serious) == ("wedged", 2, True)
+        assert host.told() == []

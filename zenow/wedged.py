@@ -1,0 +1,128 @@
+"""Whether a worker is wedged: it is asked, answers nothing, and that is not because it starves.
+
+A worker that has answered nothing for a while is one of three. It used no processor: it was stopped, or its
+threads wait for each other. It used all of one: it turns in a circle. Or it wants a processor, or a disk, and
+does not get it; it starves beside a busy neighbour, and is left alone: to end it would only add to the load.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from zenow import processor
+
+# How often the supervisor looks; all in seconds.
+EVERY = 0.25
+# A look that comes later than this counts as this: whatever stopped the supervisor (a paused machine, a
+# frozen container, a busy processor) has probably stopped the workers as well.
+LONGEST = 0.5
+# Silent for so long, new connections pass it by; for so long, it is ended.
+PASSED_BY_AFTER = 2.0
+ENDED_AFTER = 4.5
+# granian ends the whole server when a worker dies within 5.5 s of its start for the second time.
+NEVER_ENDED_BEFORE = 6.0
+
+# A question that is not answered is put again after so many looks, in case it was lost on its way.
+_PATIENCE = 4
+
+
+def liveness_request(path: str) -> bytes:
+    """Return what workers are asked: it needs a thread of theirs, and nothing that may be away."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+
+
+class Question:
+    """A small request in the queue of one worker, put again each time that it is answered."""
+
+    def __init__(self, connect: Callable[[], socket.socket], request: bytes) -> None:
+        self._connect = connect
+        self._request = request
+        self._asked: socket.socket | None = None
+        self._sent = False
+        self._looks = 0
+
+    def put(self) -> bool:
+        """Ask, unless an answer is still awaited; never wait. Return False when it cannot be asked."""
+        self._looks += 1
+        if self._looks >= _PATIENCE or self._is_answered():
+            self.drop()
+        try:
+            if self._asked is None:
+                self._looks, self._sent = 0, False
+                self._asked = self._connect()
+            if not self._sent:
+                self._sent = self._asked.send(self._request) > 0
+        except BlockingIOError:
+            pass  # Not connected yet: who asks more than its queue can hold has asked as well.
+        except OSError:
+            self.drop()
+            return False
+        return True
+
+    def drop(self) -> None:
+        """Wait no longer."""
+        if self._asked is not None:
+            self._asked.close()
+            self._asked = None
+
+    def _is_answered(self) -> bool:
+        if self._asked is None or not self._sent:
+            return False
+        try:
+            self._asked.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+class Silence:
+    """For how long a process has shown no sign, and what it did meanwhile."""
+
+    def __init__(self, pid: int, look: Callable[[int], processor.Use | None] = processor.look) -> None:
+        self._pid = pid
+        self._look = look
+        self._signs: tuple[str, int] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.seconds = 0.0
+        self._wanted = 0.0
+        self._first: processor.Use | None = None
+        self._last: processor.Use | None = None
+
+    def look(self, signs: tuple[str, int], passed: float) -> None:
+        """Note what it shows now, so many seconds after the last look: which kind of sign, and its count."""
+        if signs != self._signs:
+            self._signs = signs
+            self._begin()
+            return
+        self.seconds += passed
+        use = self._look(self._pid)
+        if use is None:
+            self._begin()  # It has ended, and others hear of that.
+        elif self._first is None or self._last is None:
+            self._first = self._last = use
+        else:
+            self._wanted += passed if use.wanted_since(self._last) else 0.0
+            self._last = use
+
+    def is_wedged(self, after: float) -> bool:
+        """Say whether it has been silent for that long, and does not just starve."""
+        if self.seconds < after or self._first is None or self._last is None:
+            return False
+        ran = self._last.ran - self._first.ran
+        idles = max(ran, self._wanted) < self.seconds / 2
+        spins = ran >= 0.8 * after
+        return idles or spins
+
+    def reason(self) -> str:
+        """Say in a few words what it did."""
+        if processor.is_stopped(self._pid):
+            return "it was stopped, by a signal or a debugger"
+        ran = self._last.ran - self._first.ran if self._first and self._last else 0.0
+        if ran >= self.seconds / 2:
+            return f"it used {ran:.1f} s of processor time and answered nothing"
+        return "it used hardly any processor time: its threads wait for something that does not come"
