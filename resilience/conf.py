@@ -237,6 +237,12 @@ def readiness_path() -> str:
     return str(get("READINESS_PATH"))
 
 
+def metrics_path() -> str | None:
+    """Return the address that answers Prometheus; None where the project routes that itself."""
+    path: str | None = get("METRICS_PATH")
+    return path
+
+
 def unknown_keys() -> list[str]:
     """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
     given = getattr(settings, "RESILIENCE", {})

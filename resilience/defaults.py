@@ -129,4 +129,8 @@ SETTINGS: Mapping[str, Setting] = {
     "ALERTS": Setting({}, "where alerts go, and when"),
     "LIVENESS_PATH": Setting("/api/health/live", "the address that says that the process lives"),
     "READINESS_PATH": Setting("/api/health/ready", "the address that says that the host can answer"),
+    "METRICS_PATH": Setting(
+        None,
+        "the address that answers Prometheus, by the host's own address and in plain HTTP too; without: none",
+    ),
 }

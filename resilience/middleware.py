@@ -30,6 +30,7 @@ from resilience.scope import (
     request_scope,
 )
 from resilience.tiers import fresh
+from resilience.views import metrics_view
 
 logger = logging.getLogger("resilience.middleware")
 
@@ -50,8 +51,9 @@ _POLICY = (
 class ResilienceMiddleware:
     """Give every request a scope and every response its headers; turn an uncaught outage into a 503.
 
-    Must be the first middleware: liveness is answered before the checks of host and scheme (a kubelet calls
-    by address and in plain HTTP), and what other middleware raises or short-cuts gets its headers too.
+    Must be the first middleware: liveness, readiness and metrics are answered before the checks of host and
+    scheme (a kubelet and Prometheus call by address and in plain HTTP), and what other middleware raises or
+    short-cuts gets its headers too.
     """
 
     sync_capable = True
@@ -133,6 +135,8 @@ def _at_once(request: HttpRequest) -> HttpResponseBase | None:
     steward.start()
     if path == conf.readiness_path():
         return _with_headers(_readiness(), degraded=False)
+    if path == conf.metrics_path():
+        return _with_headers(metrics_view(request), degraded=False)
     known = fresh.answer(request) or bodies.receive(request)
     return None if known is None else _finished(request, known, degraded=False)
 

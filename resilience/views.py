@@ -24,6 +24,8 @@ from resilience.permissions import Steerer, has_ops_token, may_steer
 from resilience.problems import ParameterError, come_back, problem
 from resilience.scope import pool
 
+# `metrics_view` may answer before the middleware that says it elsewhere.
+_NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 _OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
 
 
@@ -178,7 +180,7 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
             "Send the OPS_TOKEN as a bearer token.\n",
             status=401,
             content_type="text/plain; charset=utf-8",
-            headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+            headers={"WWW-Authenticate": 'Bearer realm="metrics"', **_NO_GUESSING},
         )
     body, content_type = metrics.exposition(request.META.get("HTTP_ACCEPT", ""))
-    return HttpResponse(body, content_type=content_type)
+    return HttpResponse(body, content_type=content_type, headers=_NO_GUESSING)

@@ -5,7 +5,6 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from resilience.views import metrics_view
 from zenow.openapi import OneSchema
 from zenow.views import home
 
@@ -16,7 +15,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(generator_class=OneSchema), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("metrics", metrics_view, name="metrics"),
     path("api/auth/", include("zenow.accounts.urls")),
     path("api/", include("resilience.urls")),
     path("api/", include("learn.urls")),

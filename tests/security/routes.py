@@ -1,10 +1,11 @@
-"""Every address that the site's resolver knows."""
+"""Every address that the site's resolver knows, and that of metrics, which the middleware answers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from django.conf import settings
 from django.contrib.admindocs.views import simplify_regex
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -13,7 +14,8 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 def routes() -> list[str]:
     """Return all addresses as people write them, parameters in angle brackets; with a name or without."""
-    return [simplify_regex(raw) for raw in _walk(get_resolver().url_patterns, "")]
+    found = [simplify_regex(raw) for raw in _walk(get_resolver().url_patterns, "")]
+    return [*found, settings.RESILIENCE["METRICS_PATH"]]
 
 
 def filled(route: str, examples: Mapping[str, Mapping[str, str]]) -> str:

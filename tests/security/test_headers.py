@@ -148,7 +148,7 @@ PAGES: dict[str, tuple[int, Ask]] = {
 WITHIN = re.compile(
     rb"""<script(?![^>]*(\ssrc=|type="application/json"))|<[^>]*\son[a-z]+=|<[^>]*["']javascript:"""
 )
-PROBES = ("liveness", "readiness")  # They are answered before anything else is, also over plain HTTP.
+PROBES = ("liveness", "readiness", "metrics")  # Answered before anything else is, also over plain HTTP.
 
 
 def directives(answer: Any) -> dict[str, list[str]]:

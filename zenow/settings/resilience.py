@@ -6,6 +6,7 @@ from typing import Any
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
     "FALLBACK": "learn.fallback.EXPORT",  # what the static tier holds
+    "METRICS_PATH": "/metrics",
     # What `manage.py drill` reads, in turn; {n} is a number from 1 to 60: much of it is not known yet.
     "DRILL_PATHS": [
         "/api/courses",

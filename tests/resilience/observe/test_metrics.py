@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client
@@ -90,6 +91,48 @@ class TestScrape:
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/plain; version=")
         assert b"resilience_breaker_state" in answer.content
+
+    def test_is_answered_by_the_host_s_own_address_and_in_plain_http(
+        self, client: Client, settings: Any
+    ) -> None:
+        """Of the same kind: liveness and readiness; health and lists are asked by the site's own name."""
+        settings.SECURE_SSL_REDIRECT = True
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        given = {"authorization": f"Bearer {TOKEN}"}
+        for host in ("10.1.2.3:8080", "[fd00::7]:8080", "web1.internal", "", "a b"):
+            assert client.get("/metrics", headers={"host": host, **given}).status_code == 200
+            refused = client.get("/metrics", headers={"host": host})
+            assert (refused.status_code, refused["Cache-Control"]) == (
+                401,
+                "max-age=0, no-cache, no-store, must-revalidate, private",
+            )
+            assert client.get("/api/health", headers={"host": host}).status_code in (301, 400)
+
+    def test_is_where_the_setting_says(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = True
+        settings.RESILIENCE = {**settings.RESILIENCE, "METRICS_PATH": "/internal/metrics"}
+        assert client.get("/internal/metrics/").status_code == 200
+        assert client.get("/metrics").status_code == 404
+
+    def test_is_nowhere_without_the_setting(self, client: Client, settings: Any) -> None:
+        """Another project may have a view of its own under any address."""
+        settings.DEBUG = True
+        settings.RESILIENCE = {
+            name: value for name, value in settings.RESILIENCE.items() if name != "METRICS_PATH"
+        }
+        assert client.get("/metrics").status_code == 404
+        assert client.get("/").status_code == 200
+
+    def test_is_only_read(self, client: Client) -> None:
+        assert client.post("/metrics").status_code == 405
+
+    def test_compares_the_token_in_constant_time(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compare = Mock(return_value=False)
+        monkeypatch.setattr("resilience.permissions.constant_time_compare", compare)
+        assert client.get("/metrics", headers={"authorization": "Bearer x"}).status_code == 401
+        compare.assert_called_once_with("x", TOKEN)
 
     def test_is_closed_where_there_is_no_token(self, client: Client, settings: Any) -> None:
         settings.OPS_TOKEN = ""
