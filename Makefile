@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger soak outage-table rolling wedged drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger soak outage-table rolling wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -100,6 +100,12 @@ outages-partner: export OUTAGE_OPEN_FOR := 30
 outages-partner: export STRICT_TIMES := 1
 outages-partner:
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
+
+# The site behind PgBouncer in each mode, and behind proxies that refuse or drop start-up parameters.
+poolers: export POOLERS := all
+poolers: install
+	$(BIN)/pytest -q tests/functional/test_poolers.py tests/resilience/db/test_repeated_reads.py \
+		tests/resilience/db/test_pooled.py tests/resilience/db/test_start_up.py
 
 # Writers with keys while PostgreSQL is killed, frozen and not heard: no write lost, doubled or lied about.
 ledger: export OUTAGE_OPEN_FOR := 1

@@ -23,22 +23,14 @@ from resilience.db.postgresql import limits
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, Outcome, deadline_scope
 from tests.resilience.db.conftest import Calls, alias, counted, query
+from tests.resilience.db.poolers import left_behind, needs_pgbouncer
 from tests.servers import PostgresServer
-from tests.servers.pgbouncer import PROGRAM, PgBouncerServer
+from tests.servers.pgbouncer import PgBouncerServer
 from tests.startup_relay import StartupRelay
 from zenow.settings.base import database_settings
 
 SUCCESS, SLOW = Outcome.SUCCESS, Outcome.SLOW
 LIMITS = ("statement_timeout", "lock_timeout", "client_connection_check_interval")
-TOUCHED = (
-    *LIMITS,
-    "TimeZone",
-    "role",
-    "search_path",
-    "default_transaction_read_only",
-    "transaction_isolation",
-)
-needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer here: install Debian's package")
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +92,6 @@ def shown(wrapper: GuardedWrapper, *names: str) -> list[str]:
     return [query(wrapper, f"SHOW {name}")[0][0] for name in names]
 
 
-def left_behind(pooler: PgBouncerServer) -> dict[str, list[Any]]:
-    """Return what differs in any session of the pooler from one that has just begun."""
-    look = f"SELECT {', '.join(f'current_setting({name!r})' for name in TOUCHED)}"
-    kept = "SELECT count(*) FROM pg_cursors UNION ALL SELECT count(*) FROM pg_prepared_statements"
-    sessions = len(pooler.console("SHOW SERVERS"))
-    with ExitStack() as stack, psycopg.connect(pooler.server.url) as fresh:
-        clients = [stack.enter_context(psycopg.connect(pooler.url)) for _ in range(sessions)]
-        found = [client.execute(look).fetchone() for client in clients]  # each holds a session of its own
-        others = [client.execute(kept).fetchall() for client in clients]
-        usual = fresh.execute(look).fetchone()
-    return {
-        "settings": [row for row in found if row != usual],
-        "others": [rows for rows in others if rows != [(0,), (0,)]],
-    }
-
-
 class TestLimits:
     def test_hold_in_and_outside_a_transaction(self, pooled: GuardedWrapper, calls: Calls) -> None:
         assert shown(pooled, *LIMITS) == ["1700ms", "1500ms", "1s"]
@@ -137,8 +113,9 @@ class TestLimits:
         assert query(pooled, "SELECT 1") == [(1,)]
 
     def test_end_it_after_the_client_has_gone_too(
-        self, pooled: GuardedWrapper, berlin: PostgresServer
+        self, pooled: GuardedWrapper, berlin: PostgresServer, deadlines: dict[str, float]
     ) -> None:
+        deadlines["statement"] = 0.6
         query(pooled, "SELECT 1")
         with deadline_scope(0.3), pytest.raises(DatabaseDeadlineError):
             query(pooled, "SELECT pg_sleep(10), 'left behind'")
