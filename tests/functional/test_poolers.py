@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.functional.outages import Site
+from tests.functional.outages import BUDGET, SLACK, Seen, Site
+from tests.patience import ROOM
 from tests.resilience.db.poolers import left_behind, needs_pgbouncer
 from tests.servers import PostgresServer
 from tests.servers.pgbouncer import PgBouncerServer
 from tests.startup_relay import StartupRelay
 
+LONG_FORM = bool(os.environ.get("POOLERS"))
 KINDS = [
     pytest.param(kind, marks=needs_pgbouncer if kind in ("transaction", "session") else ())
-    for kind in (
-        ("transaction", "session", "refuse", "drop") if os.environ.get("POOLERS") else ("transaction",)
-    )
+    for kind in (("transaction", "session", "refuse", "drop") if LONG_FORM else ("transaction",))
 ]
 PASSWORD = "correct horse battery"
 PREPARE = """
@@ -55,31 +55,63 @@ def before(server: PostgresServer, kind: str) -> Iterator[Any]:
             yield stack.enter_context(StartupRelay(server.port, kind))  # type: ignore[arg-type]
 
 
+@contextmanager
+def running(server: PostgresServer, pooler: Any, name: str, folder: Path) -> Iterator[tuple[Site, str]]:
+    """Run a site with a database of its own behind `pooler`, made ready through it; yield its address too."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = server.url.replace(f":{server.port}/postgres", f":{pooler.port}/{name}")
+    settings = "tests.functional.slow_migration.settings"
+    site = Site(server, pooler, DATABASE_URL=url, DJANGO_SETTINGS_MODULE=settings)
+    prepare = f"PASSWORD, DIRECTORY = {PASSWORD!r}, {str(folder)!r}\n{PREPARE}"
+    for command in (["migrate"], ["shell", "-c", prepare]):
+        ran = site.manage(*command, "--verbosity=0")
+        assert ran.returncode == 0, ran.stderr  # the migration took five seconds
+    with site:
+        yield site, url
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_site_works_behind_a_pooler(server: PostgresServer, kind: str, tmp_path: Path) -> None:
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {kind}")
-    of_its_own = SimpleNamespace(
-        url=server.url.replace("/postgres", f"/{kind}"),
-        port=server.port,
-        user=server.user,
-        password=server.password,
-    )
     with before(server, kind) as pooler:
-        site = Site(of_its_own, pooler, DJANGO_SETTINGS_MODULE="tests.functional.slow_migration.settings")  # type: ignore[arg-type]
-        prepare = f"PASSWORD, DIRECTORY = {PASSWORD!r}, {str(tmp_path)!r}\n{PREPARE}"
-        for command in (["migrate"], ["shell", "-c", prepare]):
-            ran = site.manage(*command, "--verbosity=0")
-            assert ran.returncode == 0, ran.stderr  # the migration took five seconds
-        assert len(json.loads((tmp_path / "categories.json").read_text())) > 30
-        checked = site.manage("check", "--database=default", "--fail-level=WARNING")
-        assert "SET LOCAL" in checked.stderr, checked.stderr
-        assert checked.returncode == 0
-        with site:
+        with running(server, pooler, kind, tmp_path) as (site, url):
+            checked = site.manage("check", "--database=default", "--fail-level=WARNING")
+            assert "SET LOCAL" in checked.stderr, checked.stderr
+            assert checked.returncode == 0
             works(site)
+        assert len(json.loads((tmp_path / "categories.json").read_text())) > 30
         if isinstance(pooler, PgBouncerServer):
-            assert left_behind(pooler) == {"settings": [], "others": []}
+            assert left_behind(pooler, url) == {"settings": [], "others": []}
+
+
+@needs_pgbouncer
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not LONG_FORM, reason="a part of `make poolers`")
+def test_an_outage_behind_a_pooler_is_one(tmp_path: Path) -> None:
+    """The pooler stays, and holds its clients: they wait for it as for a server that is silent."""
+    with (
+        PostgresServer() as server,
+        PgBouncerServer(server, "transaction") as pooler,
+        running(server, pooler, "outage", tmp_path) as (site, _),
+    ):
+        assert site.ask().source == "live"
+        server.kill()
+        seen = until(site, lambda one: one.source == "static" and one.breaker == "OPEN")
+        assert {one.status for one in seen} == {200}
+        assert max(one.seconds for one in seen) <= BUDGET + SLACK + ROOM
+        server.start()
+        assert {one.status for one in until(site, lambda one: one.source == "live")} == {200}
+
+
+def until(site: Site, happens: Callable[[Seen], bool]) -> list[Seen]:
+    """Ask until an answer is as wanted, for half a minute at most; return all of them."""
+    seen: list[Seen] = []
+    end = time.monotonic() + 30
+    while not seen or not happens(seen[-1]):
+        assert time.monotonic() < end, seen[-3:]
+        seen.append(site.ask())
+    return seen
 
 
 def works(site: Site) -> None:

@@ -24,13 +24,16 @@ TOUCHED = (
 needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer here: install Debian's package")
 
 
-def left_behind(pooler: PgBouncerServer) -> dict[str, list[Any]]:
-    """Return what differs in any session of the pooler from one that has just begun."""
+def left_behind(pooler: PgBouncerServer, url: str | None = None) -> dict[str, list[Any]]:
+    """Return what differs in any session of the pooler, or of its database at `url`, from a fresh one."""
+    url = url or pooler.url
+    database = url.rpartition("/")[2]
     look = f"SELECT {', '.join(f'current_setting({name!r})' for name in TOUCHED)}"
     kept = "SELECT count(*) FROM pg_cursors UNION ALL SELECT count(*) FROM pg_prepared_statements"
-    sessions = len(pooler.console("SHOW SERVERS"))
+    sessions = [row for row in pooler.console("SHOW SERVERS") if row["database"] == database]
+    assert sessions, f"nobody has used {database}"
     with ExitStack() as stack, psycopg.connect(pooler.server.url) as fresh:
-        clients = [stack.enter_context(psycopg.connect(pooler.url)) for _ in range(sessions)]
+        clients = [stack.enter_context(psycopg.connect(url)) for _ in sessions]
         found = [client.execute(look).fetchone() for client in clients]  # each holds a session of its own
         others = [client.execute(kept).fetchall() for client in clients]
         usual = fresh.execute(look).fetchone()

@@ -145,6 +145,11 @@ class TestLimits:
         query(in_transactions, "VACUUM")
         assert shown(in_transactions, "statement_timeout") == ["1700ms"]
 
+    def test_do_not_stand_back_at_the_price_of_the_role(self, in_transactions: GuardedWrapper) -> None:
+        in_transactions.settings_dict["OPTIONS"]["assume_role"] = "pg_monitor"
+        with pytest.raises(django.db.InternalError, match="transaction block"):
+            query(in_transactions, "VACUUM")
+
     def test_may_be_changed_within_a_transaction(self, in_transactions: GuardedWrapper) -> None:
         with transaction.atomic("pooled"):
             query(in_transactions, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

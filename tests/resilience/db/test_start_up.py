@@ -7,11 +7,13 @@ the server behind the same address is another one.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 
 import django.db
 import psycopg
 import pytest
+from django.db import transaction
 
 from resilience.db.postgresql import limits
 from resilience.db.probe import probe
@@ -20,7 +22,7 @@ from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome
 from tests.resilience.db.conftest import Calls, alias, counted, query
 from tests.servers import PostgresServer
-from tests.startup_relay import StartupRelay
+from tests.startup_relay import Mode, StartupRelay
 from zenow.settings.base import database_settings
 
 FAILURE, SUCCESS = Outcome.FAILURE, Outcome.SUCCESS
@@ -60,6 +62,18 @@ class TestDirect:
     def test_connects_with_options(self, relay: StartupRelay, relayed: GuardedWrapper) -> None:
         assert [connected(relayed), connected(relayed)] == [False, False]
         assert with_options(relay) == [True, True]
+
+    def test_is_sent_nothing_more(
+        self, relayed: GuardedWrapper, server: PostgresServer, breaker: CircuitBreaker
+    ) -> None:
+        relayed.settings_dict["OPTIONS"]["options"] = "-c log_statement=all"
+        query(relayed, "SELECT 1")
+        before = len(server.log.read_text())
+        query(relayed, "SELECT 'outside'")
+        with transaction.atomic("relayed"):
+            query(relayed, "SELECT 'inside'")
+        sent = re.findall(r"LOG:  statement: (.*)", server.log.read_text()[before:])
+        assert sent == ["SELECT 'outside'", "BEGIN", "SELECT 'inside'", "COMMIT"]
 
     def test_is_looked_at_once_a_minute(
         self, relayed: GuardedWrapper, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +180,23 @@ class TestCommand:
         relay.mode = "refuse"
         assert query(relayed, "SHOW statement_timeout") == [("0",)]
         assert relayed.connection.local == {}
+
+    @pytest.mark.parametrize("mode", ["pass", "refuse"])
+    def test_keeps_to_what_its_role_is_given(
+        self,
+        relay: StartupRelay,
+        relayed: GuardedWrapper,
+        as_command: None,
+        server: PostgresServer,
+        mode: Mode,
+    ) -> None:
+        relay.mode = mode
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("ALTER ROLE zenow SET lock_timeout = '7s'")
+            try:
+                assert query(relayed, "SHOW lock_timeout") == [("7s",)]
+            finally:
+                connection.execute("ALTER ROLE zenow RESET lock_timeout")
 
     def test_asks_as_a_server_would(
         self, relay: StartupRelay, relayed: GuardedWrapper, as_command: None, server: PostgresServer
