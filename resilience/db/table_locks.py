@@ -20,6 +20,7 @@ import django.db
 import psycopg
 
 from resilience import registry
+from resilience.db.set_local import SetLocalConnection
 from resilience.primitives import RejectedError
 from resilience.primitives.store import TableLock
 from resilience.signals import table_lock
@@ -143,6 +144,8 @@ def _tables(wrapper: GuardedWrapper, sql: str, params: Any, error: django.db.Err
     if position is not None:
         ops: Any = wrapper.ops
         sent = str(ops.compose_sql(sql, params)) if params else sql
+        if isinstance(wrapper.connection, SetLocalConnection) and wrapper.connection.lacks_settings():
+            sent = wrapper.connection.sent_before(escaped=False) + sent  # as it was sent
         if found := _NAME.match(sent, int(position) - 1):
             yield found[1]
             return

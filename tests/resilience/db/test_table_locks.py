@@ -99,7 +99,13 @@ class TestReads:
             with pytest.raises(TableLockedError):
                 query(guarded, READ, [0])
 
-    def test_of_other_tables_go_on(self, guarded: GuardedWrapper, server: PostgresServer) -> None:
+    @pytest.mark.parametrize("shared", [False, True], ids=["own session", "a pooler's session"])
+    def test_of_other_tables_go_on(
+        self, guarded: GuardedWrapper, server: PostgresServer, shared: bool
+    ) -> None:
+        guarded.ensure_connection()
+        if shared:
+            guarded.connection.share_session({"lock_timeout": "100", "statement_timeout": "1700"})
         with locked(server):
             wait_in_vain(
                 guarded, 'SELECT 1 FROM "other" JOIN "kept" ON "kept"."id" = "other"."id" WHERE 0 = %s'
