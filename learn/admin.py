@@ -59,6 +59,11 @@ class EntryAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
         """Let a slug be chosen once, at the start: it is the entry's address."""
         return ["revision", "created", "updated", *(["slug"] if obj else [])]
 
+    def save_model(self, request: HttpRequest, obj: Entry, form: Any, change: bool) -> None:
+        """Store what was changed; a form that was sent as it came leaves the revision, and so all tags."""
+        if form.changed_data or not change:
+            super().save_model(request, obj, form, change)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Give long lines room."""
         if db_field.name in ("title", "url"):

@@ -12,13 +12,22 @@ from rest_framework import serializers
 
 from learn.models import Category, Course, Field
 from learn.validators import SLUG_LENGTH, TERM_LENGTH, TERMS
+from resilience.members import StrictMembers
 
 _ENTRY = ("slug", "code", "title", "description")
 _STATE = ("published", "created", "updated", "revision")
 
 
-class EntrySerializer(serializers.ModelSerializer[Any]):
+class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
     """Show one row, given as a tuple of `columns()`; take the members of one entry."""
+
+    elsewhere = {
+        **StrictMembers.elsewhere,
+        "slug": "It is the entry's address and stays.",
+        "created": "The site keeps it by itself.",
+        "updated": "The site keeps it by itself.",
+        "revision": "The site keeps it by itself; If-Match names the one that is to be changed.",
+    }
 
     # Where the ORM finds members that are no columns of the model itself.
     paths: ClassVar[dict[str, str]] = {}
@@ -41,6 +50,23 @@ class EntrySerializer(serializers.ModelSerializer[Any]):
         if issubclass(kind, serializers.DecimalField):
             options["coerce_to_string"] = False
         return kind, options
+
+    def present(self) -> dict[str, Any]:
+        """Return what an answer would show of the row."""
+        entry: Any = self.instance
+        rows = type(entry)._base_manager.using(entry._state.db)
+        return self.to_representation(rows.values_list(*self.columns()).get(pk=entry.pk))
+
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        """Store the members; where they say what is there, store nothing, so that tags stay good."""
+        columns = [field.attname for field in instance._meta.concrete_fields if field.editable]
+        before = [getattr(instance, name) for name in columns]
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        instance.prepare()
+        if [getattr(instance, name) for name in columns] != before:
+            instance.save()
+        return instance
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check the members against each other, as the admin does."""
@@ -81,6 +107,10 @@ class FieldSerializer(EntrySerializer):
     category_title = serializers.CharField(read_only=True)
 
     paths = {"category": "category__slug", "category_title": "category__title"}
+    elsewhere = {
+        **EntrySerializer.elsewhere,
+        "category_title": "It is the category's: change it at /api/categories/{slug}.",
+    }
 
     class Meta:
         model = Field
@@ -107,6 +137,12 @@ class CourseSerializer(EntrySerializer):
         "field_title": "field__title",
         "category": "field__category__slug",
         "category_title": "field__category__title",
+    }
+    elsewhere = {
+        **EntrySerializer.elsewhere,
+        "field_title": "It is the field's: change it at /api/fields/{slug}.",
+        "category": "It is the field's: change it at /api/fields/{slug}.",
+        "category_title": "It is the category's: change it at /api/categories/{slug}.",
     }
 
     class Meta:

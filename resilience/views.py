@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience import registry
+from resilience.members import StrictMembers
 from resilience.observe import health, history, metrics
 from resilience.observe.steering import StoreBusyError, UnknownBreakerError, steer
 from resilience.permissions import Steerer, has_ops_token, may_steer
@@ -29,8 +30,8 @@ _NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 _OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
 
 
-class ResetSerializer(serializers.Serializer[Any]):
-    """The body of a reset."""
+class ResetSerializer(StrictMembers):
+    """The body of a reset. With a misspelt member that was passed over, all would be reset."""
 
     breakers = serializers.ListField(
         child=serializers.CharField(max_length=64),
@@ -41,13 +42,6 @@ class ResetSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(
         max_length=200, required=False, allow_blank=True, help_text="Why, for those who look later."
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse members that mean nothing: with a misspelt one all would be reset."""
-        unknown = [name for name in self.initial_data if name not in self.fields]
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such member."] for name in unknown})
-        return attrs
 
 
 @pool(None)  # It answers from memory, also when every pool is full.

@@ -164,19 +164,17 @@ class TestChange:
         assert [body[name] for name in unknown] == [None] * len(unknown)
         assert (body["terms"], body["published"]) == ([], True)
 
-    def test_by_put_of_what_get_gave_changes_the_revision_alone(
-        self, staff: APIClient, course: Course
-    ) -> None:
+    def test_by_put_of_what_get_gave_changes_nothing(self, staff: APIClient, course: Course) -> None:
         before = staff.get("/api/courses/compilers").json()
-        after = staff.put("/api/courses/compilers", before).json()
-        assert {**after, "revision": 1, "updated": before["updated"]} == before
+        assert staff.put("/api/courses/compilers", before).json() == before
 
     def test_by_patch_keeps_the_rest(self, staff: APIClient, course: Course) -> None:
         body = staff.patch("/api/courses/compilers/", {"level": ""}).json()
         assert (body["level"], body["code"], body["terms"]) == (None, "CS-301", ["2025-autumn"])
 
     def test_never_moves_the_address(self, staff: APIClient, course: Course) -> None:
-        body = staff.patch("/api/courses/compilers", {"slug": "other", "title": "Other"}).json()
+        problem(staff.patch("/api/courses/compilers", {"slug": "other", "title": "Other"}), 400)
+        body = staff.patch("/api/courses/compilers", {"title": "Other"}).json()
         assert (body["slug"], body["title"]) == ("compilers", "Other")
 
     def test_reaches_drafts(self, staff: APIClient, api: APIClient, course: Course) -> None:

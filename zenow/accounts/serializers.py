@@ -4,13 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from resilience.members import StrictMembers
 from zenow.accounts import refresh
 
 MAX_USERNAME = 254
 MAX_PASSWORD = 1024
 
 
-class CredentialsSerializer(serializers.Serializer[Any]):
+class CredentialsSerializer(StrictMembers):
     """A username and its password."""
 
     username = serializers.CharField(max_length=MAX_USERNAME)
@@ -19,7 +20,7 @@ class CredentialsSerializer(serializers.Serializer[Any]):
     )
 
 
-class RefreshTokenSerializer(serializers.Serializer[Any]):
+class RefreshTokenSerializer(StrictMembers):
     """The newest refresh token of a sign-in."""
 
     refresh_token = serializers.CharField(max_length=refresh.MAX_LENGTH)
