@@ -35,6 +35,7 @@ from django.core.management import call_command
 User.objects.create_superuser("ada", "ada@example.org", PASSWORD)
 call_command("loaddata", "fixtures/categories.json", "fixtures/fields.json", verbosity=0)
 call_command("export_catalogue", DIRECTORY)
+call_command("fallback", "export", verbosity=0)
 """
 
 
@@ -89,7 +90,7 @@ def test_a_site_works_behind_a_pooler(server: PostgresServer, kind: str, tmp_pat
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not LONG_FORM, reason="a part of `make poolers`")
 def test_an_outage_behind_a_pooler_is_one(tmp_path: Path) -> None:
-    """The pooler stays, and holds its clients: they wait for it as for a server that is silent."""
+    """The pooler stays, and says in its own words that it reaches nobody."""
     with (
         PostgresServer() as server,
         PgBouncerServer(server, "transaction") as pooler,
