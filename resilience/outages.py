@@ -30,6 +30,8 @@ def is_outage(error: BaseException) -> bool:
         return True
     if not isinstance(error, django.db.Error):
         return False
+    if (first := failures.ended_before(error)) is not None:
+        return failures.is_of_database(first)  # else it was a mistake of the program's own
     outcome = failures.classify(error)
     if outcome in (Outcome.FAILURE, Outcome.SLOW):
         return True  # of whatever class: a primary that became read-only raises InternalError

@@ -12,6 +12,7 @@ from typing import Self
 
 import django.db
 import psycopg
+from django.db.transaction import TransactionManagementError
 
 from resilience.db.connection import CutError, SpentError
 from resilience.primitives import BreakerOpenError, DeadlineExceededError, Outcome
@@ -37,8 +38,18 @@ class OutcomeUnknownError(django.db.OperationalError):
     """
 
 
+class NotStoredError(django.db.OperationalError):
+    """Nothing of a transaction is stored: an error that was caught within it had ended it early.
+
+    `__cause__` is that error, as the driver raised it. To try again from the beginning may succeed.
+    """
+
+
 # What the guard raises itself was settled where it was raised.
-TOLD = (DatabaseRefusedError, DatabaseDeadlineError, OutcomeUnknownError)
+TOLD = (DatabaseRefusedError, DatabaseDeadlineError, NotStoredError, OutcomeUnknownError)
+
+# "current transaction is aborted, commands ignored until end of transaction block"
+IN_FAILED_TRANSACTION = "25P02"
 
 # A connection that answers with one of these is of no further use. 25006: a former primary that is read-only
 # since a failover goes on accepting connections, and each kept one would fail until it is replaced.
@@ -84,6 +95,32 @@ def driver_error(error: BaseException) -> BaseException:
     """Return the driver's error below one of Django's, or the error itself."""
     cause = error.__cause__
     return cause if isinstance(error, django.db.Error) and cause is not None else error
+
+
+def _refers(error: BaseException) -> bool:
+    """Tell whether it only says that an earlier error had ended the transaction."""
+    aborted = getattr(error, "sqlstate", None) == IN_FAILED_TRANSACTION
+    return aborted or isinstance(error, NotStoredError | TransactionManagementError)
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the driver's error, or the program's own, that ended the transaction."""
+    while error.__cause__ is not None and (isinstance(error, django.db.Error) or _refers(error)):
+        error = error.__cause__
+    return error
+
+
+def ended_before(error: BaseException) -> BaseException | None:
+    """Return the error that had ended the transaction, where this one only says so."""
+    if not (_refers(error) or _refers(driver_error(error))):
+        return None
+    first = first_error(error)
+    return None if _refers(first) else first
+
+
+def is_of_database(error: BaseException) -> bool:
+    """Tell whether a database, its driver or Django's layer above them raised this."""
+    return isinstance(error, django.db.Error | psycopg.Error | sqlite3.Error)
 
 
 def classify(error: BaseException, *, had_full_time: bool = True) -> Outcome:

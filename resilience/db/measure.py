@@ -98,6 +98,7 @@ class Measured:
         self._wrapper.breaker.settle(self._admission, outcome, error=cause, operation=self._operation)
         stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
         if failures.is_dead(cause):
+            self._wrapper.noticed(cause)
             self._wrapper.close()
         if isinstance(cause, SpentError):
             return failures.DatabaseDeadlineError(str(cause), before_call=True)

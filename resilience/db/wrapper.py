@@ -1,15 +1,15 @@
 """Stop 5: connections and transactions of a guarded alias: when its breaker is asked, and what always passes.
 
-Only server processes are guarded. In a command each method is Django's own, after one comparison.
+Only server processes are guarded. In a command each method is Django's own, after one comparison; that no
+transaction ends in silence (stop 5d) holds in every process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.functional import cached_property
 
 from resilience import conf, databases, registry
@@ -17,6 +17,7 @@ from resilience.db import drills
 from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
+from resilience.db.transactions import KeptTransactions
 from resilience.primitives import (
     Admission,
     BreakerOpenError,
@@ -40,26 +41,11 @@ def guarded() -> bool:
     return registry.role() == "server"
 
 
-if TYPE_CHECKING:
-
-    class _DjangosWrapper(BaseDatabaseWrapper):  # what its stubs leave out
-        health_check_enabled: bool
-        health_check_done: bool
-
-        def _commit(self) -> None: ...
-        def _rollback(self) -> None: ...
-        def _savepoint(self, sid: str) -> None: ...
-        def _savepoint_rollback(self, sid: str) -> None: ...
-        def _savepoint_commit(self, sid: str) -> None: ...
-else:
-    _DjangosWrapper = BaseDatabaseWrapper
-
-
-class GuardedWrapper(_DjangosWrapper):
+class GuardedWrapper(KeptTransactions):
     """Mix in before one of Django's database wrappers.
 
     Raises, beside what Django raises: ``DatabaseRefusedError``, ``DatabaseDeadlineError``,
-    ``OutcomeUnknownError``, all of them ``django.db.OperationalError``.
+    ``NotStoredError``, ``OutcomeUnknownError``, all of them ``django.db.OperationalError``.
     """
 
     cursor_class: type[GuardedCursor] = GuardedCursor
@@ -188,12 +174,7 @@ class GuardedWrapper(_DjangosWrapper):
                 self._release()
                 raise
         try:
-            if self.connection is None and not self.run_commit_hooks_on_set_autocommit_on:
-                # The connection was thrown away in this transaction. Django would connect anew, only to set
-                # the mode in which each connection begins, and hide the error that is on its way.
-                self.autocommit = True
-            else:
-                super().set_autocommit(True, force)
+            super().set_autocommit(True, force)
         finally:
             self._release()
 
@@ -205,6 +186,7 @@ class GuardedWrapper(_DjangosWrapper):
     def _commit(self) -> None:
         # See Note [Why COMMIT is never refused]
         try:
+            self.must_be_whole()
             while self._last:
                 with self._control():
                     self._last.popitem()[1]()

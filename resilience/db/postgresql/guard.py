@@ -11,6 +11,7 @@ import django.db
 import psycopg
 from django.db.backends.postgresql.base import CursorDebugWrapper
 from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
+from psycopg.pq import TransactionStatus
 
 from resilience import conf
 from resilience.db import table_locks
@@ -106,6 +107,15 @@ class PostgreSQLGuard(ConnectingWrapper):
         except psycopg.Error:
             return False
         return True
+
+    def transaction_open(self) -> bool:
+        return bool(self.connection.info.transaction_status != TransactionStatus.IDLE)
+
+    def transaction_aborted(self) -> bool:
+        return bool(self.connection.info.transaction_status == TransactionStatus.INERROR)
+
+    def transaction_gone(self) -> bool:
+        return bool(self.connection.closed)
 
     def patience(self) -> AbstractContextManager[None]:
         if isinstance(self.connection, DeadlineConnection):

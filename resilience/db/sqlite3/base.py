@@ -9,3 +9,19 @@ class DatabaseWrapper(GuardedWrapper, base.DatabaseWrapper):
     """Django's own engine, guarded in server processes."""
 
     has_server = False
+
+    _changes = 0  # counted by SQLite at the end of the last transaction
+
+    def transaction_open(self) -> bool:
+        return bool(self.connection.in_transaction)
+
+    def transaction_gone(self) -> bool:
+        """SQLite rolls back by itself: full disk, no memory, interrupt, a conflict clause that says so."""
+        if self.connection.in_transaction:
+            return False
+        # By hand a transaction begins with the first change: before that there is none that could be gone.
+        return not self._by_hand or self.connection.total_changes != self._changes
+
+    def transaction_begins(self) -> None:
+        if self._by_hand and self.connection is not None:
+            self._changes = self.connection.total_changes

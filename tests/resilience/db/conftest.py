@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.utils import load_backend
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -25,6 +25,7 @@ from zenow.settings.base import database_settings
 from zenow.settings.resilience import RESILIENCE
 
 Calls = list[tuple[str, Outcome]]
+Beside = psycopg.Connection[Any]
 
 
 @pytest.fixture(scope="package")
@@ -173,3 +174,58 @@ def rows(server: PostgresServer) -> list[int]:
 def as_in_a_new_request(wrapper: GuardedWrapper) -> None:
     """Do what Django does between two requests."""
     wrapper.close_if_unusable_or_obsolete()
+
+
+# --- Transactions ---
+
+
+def insert(wrapper: GuardedWrapper, number: int) -> None:
+    query(wrapper, "INSERT INTO kept VALUES (%s)", [number])
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """What `Model.save()` does around its statement."""
+    with transaction.mark_for_rollback_on_error("guarded"):
+        yield
+
+
+@pytest.fixture(params=["server", "command"])
+def role(request: pytest.FixtureRequest, breaker: CircuitBreaker) -> Iterator[str]:
+    """The role of the process: what is promised of a transaction holds in each."""
+    with ExitStack() as stack:
+        if request.param == "command":
+            stack.enter_context(server_role(LocalStore(role="command")))
+        yield request.param
+
+
+@pytest.fixture
+def beside(server: PostgresServer) -> Iterator[Beside]:
+    """Another client of the server."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgresql_kept(server: PostgresServer, beside: Beside, role: str) -> Iterator[GuardedWrapper]:
+    """The alias `guarded` on PostgreSQL, without a proxy."""
+    with alias("guarded", database_settings(server.url)) as wrapper:
+        beside.execute("CREATE TABLE kept (id int PRIMARY KEY)")
+        beside.execute("CREATE TABLE other (id int)")
+        yield wrapper
+        wrapper.close()
+        beside.execute("DROP TABLE kept, other")
+
+
+@pytest.fixture
+def sqlite_kept(tmp_path: Path, role: str) -> Iterator[GuardedWrapper]:
+    """The alias `guarded` on a SQLite file."""
+    with alias("guarded", database_settings(f"sqlite:///{tmp_path / 'guarded.sqlite3'}")) as wrapper:
+        query(wrapper, "CREATE TABLE kept (id integer PRIMARY KEY)")
+        query(wrapper, "CREATE TABLE big (text text)")
+        query(wrapper, "CREATE TABLE refusing (id integer)")
+        query(
+            wrapper,
+            "CREATE TRIGGER refuses BEFORE INSERT ON refusing BEGIN SELECT RAISE(ROLLBACK, 'refused'); END",
+        )
+        yield wrapper

@@ -1,0 +1,240 @@
+"""Stop 5d: a transaction ends without an error only when it is stored, or somebody asked for its rollback.
+
+Django ends a block in silence, with nothing stored, where a view has caught the error of a statement and the
+connection was thrown away, the server had aborted the transaction, SQLite had rolled it back, or a `save()`
+had failed. Here the end of such a block raises `NotStoredError`, unless another exception is on its way. This
+holds in every process: an import that loses its rows in silence is as bad as a request that does.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import TracebackType
+
+import django.db
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
+
+from resilience.db.failures import IN_FAILED_TRANSACTION, NotStoredError, classify, first_error
+from resilience.db.rollback import DueRollbacks
+from resilience.primitives import Outcome
+from resilience.scope import current_scope
+
+logger = logging.getLogger("resilience.db")
+
+
+class _NoticedErrors(DatabaseErrorWrapper):
+    """Django's translation of the driver's errors: all of them pass here, in commands too."""
+
+    wrapper: KeptTransactions
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.wrapper.noticed(error)
+            super().__exit__(kind, error, trace)
+
+
+class KeptTransactions(DueRollbacks):
+    """Mix in before one of Django's database wrappers; the engine tells what has become of a transaction.
+
+    Where the work of a block, or of a section begun by `set_autocommit(False)`, was lost, each further
+    statement in it raises `NotStoredError`, and so does its end.
+    """
+
+    _logged = False  # that the transaction at hand ended early
+
+    # --- What an engine tells ---
+
+    def transaction_open(self) -> bool:
+        """Tell whether closing the connection would lose a transaction."""
+        return False
+
+    def transaction_aborted(self) -> bool:
+        """Tell whether the server waits for a rollback, and would answer COMMIT with one."""
+        return False
+
+    def transaction_gone(self) -> bool:
+        """Tell, after an error, whether it has ended the transaction."""
+        return False
+
+    def transaction_begins(self) -> None:
+        """Note what `transaction_gone` compares with, where it needs that."""
+
+    # --- What happens within a transaction ---
+
+    @cached_property
+    def wrap_database_errors(self) -> DatabaseErrorWrapper:
+        return _NoticedErrors(self)
+
+    def noticed(self, error: BaseException) -> None:
+        """Look whether the transaction at hand outlived an error of the driver."""
+        within = self.in_atomic_block or self._by_hand
+        if not within or self.connection is None or isinstance(error, django.db.Error):
+            return
+        if getattr(error, "sqlstate", None) == IN_FAILED_TRANSACTION:
+            error.__cause__ = self._first_error()  # This one does not say why.
+        elif not self._lost:
+            self.rollback_exc = error
+            if self.transaction_gone():
+                self._lose()
+
+    def validate_no_broken_transaction(self) -> None:
+        if self._due is not None:
+            if self._lost and self.needs_rollback:
+                raise self._not_stored("no statement is run before its end")
+            self._first_error()
+            super().validate_no_broken_transaction()
+
+    def ensure_connection(self) -> None:
+        if self.connection is None and self._lost:
+            raise self._not_stored("no statement is run before its end")
+        super().ensure_connection()
+
+    def connect(self) -> None:
+        by_hand = self._by_hand
+        super().connect()
+        if by_hand and self.autocommit:
+            self.set_autocommit(False)  # The section goes on: its statements must not be stored one by one.
+
+    def close(self) -> None:
+        """As Django's. What was open on the connection is lost, and its end says so."""
+        if self.connection is None and self._lost and self._between():
+            self._abandon()
+        opened = self.connection is not None
+        open_by_hand = opened and self._by_hand and self.transaction_open()
+        try:
+            super().close()
+        finally:
+            if self.closed_in_transaction:
+                # With this set, Django ends the block without asking us, and in silence.
+                self.closed_in_transaction = False
+                self.connection = None
+                self._lose()
+            elif opened and self.connection is None and self._by_hand:
+                if open_by_hand:
+                    self._lose()
+                elif not self._lost:
+                    self._by_hand = False
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """As Django's, between requests. Within a block, or a section begun by hand, it does nothing.
+
+        Outside of requests nobody can tell such a section from one that was left long ago. It is closed, as
+        by Django, and a second call forgets what was lost by that.
+        """
+        if self._between():
+            lost = self._lost
+            super().close_if_unusable_or_obsolete()
+            if lost:
+                self._abandon()
+
+    def _between(self) -> bool:
+        return not self.in_atomic_block and (not self._by_hand or current_scope() is None)
+
+    def _abandon(self) -> None:
+        """End a section that was begun by hand and left."""
+        self._forget()
+        self._by_hand = False
+        self.close()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._logged = False
+
+    # --- The end of a transaction ---
+
+    def set_autocommit(
+        self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
+    ) -> None:
+        force = force_begin_transaction_with_broken_autocommit
+        error = None
+        if autocommit and self._by_hand and not self.in_atomic_block and self._spoilt():
+            error = self._not_stored("its end was reached")
+            self._roll_back()
+        if autocommit and self.connection is None and not self.run_commit_hooks_on_set_autocommit_on:
+            # The connection was thrown away in this transaction. Django would connect anew, only to set
+            # the mode in which each connection begins, and hide the error that is on its way.
+            self.validate_no_atomic_block()
+            self.autocommit = True
+        else:
+            super().set_autocommit(autocommit, force)
+        self._by_hand = not autocommit and not force
+        self.transaction_begins()
+        if autocommit:
+            self._forget()
+        if error is not None and sys.exc_info()[1] is None:
+            raise error  # else another is on its way, and stays what it is
+
+    def commit(self) -> None:
+        """As Django's. Raises `NotStoredError` where the transaction was lost or aborted before."""
+        try:
+            super().commit()
+            self.transaction_begins()
+        except NotStoredError:
+            self._roll_back()
+            raise
+        except BaseException:
+            self._due = None  # It has ended, if nobody saw how.
+            raise
+
+    def rollback(self) -> None:
+        try:
+            if self._lost and self.connection is not None and not self.in_atomic_block:
+                self.close()  # The driver would refuse to roll back on a connection that is gone.
+            super().rollback()
+        finally:
+            if not self.in_atomic_block:
+                self._forget()
+                self.transaction_begins()
+
+    def _roll_back(self) -> None:
+        try:
+            self.rollback()
+        except django.db.Error:
+            self.close()  # as Django does
+            self._forget()
+
+    def _commit(self) -> None:
+        self.must_be_whole()
+        super()._commit()
+
+    def _savepoint_commit(self, sid: str) -> None:
+        if not self.needs_rollback:  # else the statement is refused, as all are
+            self.must_be_whole()
+        super()._savepoint_commit(sid)
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)
+        self.rollback_exc, self._logged = None, False
+
+    def must_be_whole(self) -> None:
+        """Raise `NotStoredError` unless all that the block at hand has done can still be stored."""
+        if self._spoilt():
+            self._due = None
+            raise self._not_stored("its end was reached")
+
+    def _spoilt(self) -> bool:
+        return self._due is not None or (self.connection is not None and self.transaction_aborted())
+
+    def _not_stored(self, when: str) -> NotStoredError:
+        error = NotStoredError(f"an error ended the transaction on {self.alias!r}, nothing is stored; {when}")
+        error.__cause__ = self._first_error()
+        return error
+
+    def _first_error(self) -> BaseException | None:
+        """Return what ended the transaction. It was caught, so the log has it, once."""
+        first = None if self.rollback_exc is None else first_error(self.rollback_exc)
+        if not self._logged:
+            self._logged = True
+            mistake = first is not None and classify(first) is Outcome.ANSWERED
+            logger.log(
+                logging.ERROR if mistake else logging.WARNING,
+                "the transaction on %r is not stored: it was ended by an error that was caught in it: %s",
+                self.alias,
+                first or "its connection was closed",
+                exc_info=first if mistake else None,
+            )
+        return first
