@@ -5,6 +5,7 @@ often 10 s and more. So it runs in a thread of its own, one per name at most. A 
 refreshed in the background; a request uses the last known answer, however old.
 """
 
+import errno
 import ipaddress
 import logging
 import os
@@ -63,7 +64,14 @@ def _ask_locked(host: str) -> Future[list[str]]:
     if (asking := _asking.get(host)) is None:
         asking = _asking[host] = Future()
         # A thread and no pool: a name server that never answers must not hold up the end of the process.
-        threading.Thread(target=_ask, args=(host, asking), name="resolve", daemon=True).start()
+        try:
+            threading.Thread(target=_ask, args=(host, asking), name="resolve", daemon=True).start()
+        except RuntimeError as error:  # no thread can be had: those who wait must hear it, too
+            del _asking[host]
+            log.warning("cannot resolve %s: %s; the last known addresses stay in use", host, error)
+            failed = OSError(errno.EAGAIN, str(error))
+            failed.__cause__ = error
+            asking.set_exception(failed)
     return asking
 
 

@@ -106,7 +106,8 @@ def guarded(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
             faults.inject("auth", limit=conf.deadline("write"))
             proven = fn(*args, **kwargs)
         except BaseException as error:
-            breaker.settle(admission, classify(error), error=error, operation="login")
+            took = time.monotonic() - began
+            breaker.settle(admission, classify(error), error=error, operation="login", took=took)
             raise
         breaker.settle(admission, Outcome.SUCCESS, operation="login", took=time.monotonic() - began)
         return proven

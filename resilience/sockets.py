@@ -9,7 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from resilience import addresses
-from resilience.primitives.deadline import current_deadline, deadline_scope
+from resilience.primitives import current_deadline, deadline_scope, own_trouble
 
 if TYPE_CHECKING:
     # What the mixin stands in front of.
@@ -82,7 +82,8 @@ def connect(host: str, port: int, limit: float) -> DeadlineSocket:
                 return _connect(address, port, deadline.remaining() / (len(found) - place), limit)
             except OSError as error:
                 refusals.append(error)
-    raise refusals[0]
+    # Of an address that this process cannot use at all (IPv6 that is switched off), others say more.
+    raise next((error for error in refusals if own_trouble(error) is None), refusals[0])
 
 
 def _connect(address: str, port: int, share: float, limit: float) -> DeadlineSocket:

@@ -39,8 +39,9 @@ class Calls:
         try:
             answer = self.ask(call)
         except BaseException as error:
-            outcome = self._outcome(error, operation, time.monotonic() - started)
-            breaker.settle(admission, outcome, error=error, operation=operation)
+            took = time.monotonic() - started
+            outcome = self._outcome(error, operation, took)
+            breaker.settle(admission, outcome, error=error, operation=operation, took=took)
             if failures.timed_out(error):
                 scope.give_up()
             if failures.is_callers(error, operation):

@@ -70,14 +70,20 @@ class BoundedSSLConnection(SSLConnection, BoundedConnection):
         return wrapped
 
 
+class PoolFullError(redis.MaxConnectionsError):
+    """This process has as many connections as its `max_connections` lets it have."""
+
+    own_trouble = "connections"
+
+
 class _Pool(redis.ConnectionPool):
     """Report whatever keeps a connection from being made as what it is: the cache cannot be connected to."""
 
     def make_connection(self) -> Any:
         try:
             return super().make_connection()
-        except redis.MaxConnectionsError:
-            raise
+        except redis.MaxConnectionsError as error:
+            raise PoolFullError(str(error)) from None
         except Exception:
             self._created_connections -= 1  # counted by redis-py before it was made
             raise

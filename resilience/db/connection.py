@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_attempts, make_conninfo
 
 from resilience import addresses
 from resilience.db.set_local import SetLocalConnection
-from resilience.primitives import current_deadline, deadline_scope
+from resilience.primitives import current_deadline, deadline_scope, own_trouble
 
 _ACTIVE = pq.TransactionStatus.ACTIVE
 _INTERVAL = 0.1
@@ -30,6 +30,14 @@ CONTROL_FLOOR = 0.25
 
 class CutError(psycopg.OperationalError):
     """The budget ended while the server was silent. The connection is closed, the end of the call unknown."""
+
+    timed_out = True
+
+
+class ConnectCutError(errors.ConnectionTimeout):
+    """The budget ended while the server was silent, before there was a connection."""
+
+    timed_out = True
 
 
 class SpentError(psycopg.OperationalError):
@@ -57,14 +65,16 @@ class DeadlineConnection(SetLocalConnection):
         options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         params = cls._get_connection_params(conninfo, **kwargs)
         attempts = conninfo_attempts(_resolved(params, deadline.remaining()))
-        failed: psycopg.Error = psycopg.OperationalError("no address to connect to")
+        failed: psycopg.Error | None = None
         for left, attempt in zip(range(len(attempts), 0, -1), attempts, strict=True):
             with deadline_scope(deadline.remaining() / left):
                 try:
                     return super().connect(make_conninfo("", **attempt), **options)
                 except psycopg.Error as error:
-                    failed = error
-        raise failed
+                    # Of an address that this process cannot use at all, others say more.
+                    if failed is None or own_trouble(error) is None:
+                        failed = error
+        raise failed or psycopg.OperationalError("no address to connect to")
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
@@ -72,9 +82,12 @@ class DeadlineConnection(SetLocalConnection):
         deadline = current_deadline()
         if deadline is None:
             return (yield from super()._connect_gen(conninfo))
-        return waiting.wait_conn(
-            super()._connect_gen(conninfo), interval=_INTERVAL, timeout=deadline.remaining()
-        )
+        try:
+            return waiting.wait_conn(
+                super()._connect_gen(conninfo), interval=_INTERVAL, timeout=deadline.remaining()
+            )
+        except errors.ConnectionTimeout as error:
+            raise ConnectCutError(str(error)) from None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """Wait as psycopg does, but no longer than the budget.

@@ -95,7 +95,9 @@ class Measured:
         limit = conf.deadline(self._operation if self._operation in _OWN_LIMIT else "statement")
         outcome = failures.classify(cause, had_full_time=elapsed >= limit)
         self._wrapper.asked = True
-        self._wrapper.breaker.settle(self._admission, outcome, error=cause, operation=self._operation)
+        self._wrapper.breaker.settle(
+            self._admission, outcome, error=cause, operation=self._operation, took=elapsed
+        )
         stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
         if failures.is_dead(cause):
             self._wrapper.noticed(cause)

@@ -92,8 +92,11 @@ class GuardedSession:
             try:
                 result = read(self._exchange(method, url, options))
             except BaseException as error:
+                took = time.monotonic() - started
                 blamed = self._blamed(error, deadline, time_left)
-                breaker.settle(admission, classify(blamed), error=blamed, operation="fetch")
+                if blamed is not error:
+                    blamed.__cause__ = error
+                breaker.settle(admission, classify(blamed), error=blamed, operation="fetch", took=took)
                 if blamed is error:
                     raise
                 raise blamed from error
@@ -102,6 +105,8 @@ class GuardedSession:
 
     def _blamed(self, error: BaseException, deadline: Deadline, time_left: float) -> BaseException:
         """Return what to raise for `error`, where `time_left` seconds were left when the call began."""
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            return requests.ConnectionError(str(error))  # a file that could not be opened, on the way
         # See Note [A wait that we cut short].
         ours = isinstance(error, requests.RequestException) and deadline.expired
         if not ours or time_left >= 0.9 * self._total:

@@ -22,6 +22,10 @@ _COUNTERS = {
     "dropped": (("what",), "What could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),
     "chores": (("chore", "outcome"), "Runs of what the steward does."),
+    "own_trouble": (
+        ("breaker", "lacked"),
+        "Calls that ended by what a process of this host lacked; none counts.",
+    ),
     "drilled": (("breaker",), "Calls that a drill has hit."),
     "limits": (("limit", "outcome"), "Attempts that a limit refused, or could not count."),
 }

@@ -19,14 +19,17 @@ from .errors import (
 from .gate import probing
 from .guard import Guard
 from .limits import Decision, Limits
+from .own import OwnTroubleError, own_trouble
 from .retry import Retry
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .state import Outcome, State
 from .store import HostStore, LocalStore, Mark, Role, Store, open_store
+from .ticking import TICKS
 from .transitions import Transition
 
 __all__ = [
     "SYSTEM_CLOCK",
+    "TICKS",
     "Admission",
     "Answer",
     "BreakerConfig",
@@ -51,6 +54,7 @@ __all__ = [
     "NoTierAnsweredError",
     "Outcome",
     "OverrideInForce",
+    "OwnTroubleError",
     "RejectedError",
     "ResilienceError",
     "Retry",
@@ -66,5 +70,6 @@ __all__ = [
     "deadline_scope",
     "in_use",
     "open_store",
+    "own_trouble",
     "probing",
 ]

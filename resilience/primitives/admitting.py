@@ -12,8 +12,10 @@ from .config import BreakerConfig
 from .errors import BreakerOpenError, DeadlineExceededError, RejectedError
 from .gate import Gate
 from .noting import Describe, describe
+from .own import PROCESSOR, own_trouble
 from .state import Outcome
 from .store import ALONE, LocalStore, Store
+from .ticking import TICKS
 
 Classify = Callable[[BaseException], Outcome]
 
@@ -90,10 +92,13 @@ class AdmittingBreaker(circuitbreaker.CircuitBreaker):
     ) -> None:
         """Say how an admitted call ended, which took `took` seconds.
 
-        May be said of many calls of one admission. A success that took longer than `slow_after` is slow.
+        May be said of many calls of one admission. A success that took longer than `slow_after` is slow. What
+        was this process's own trouble (`own`) is ignored, whatever it would count as.
         """
         if outcome is _SUCCESS and took > self._slow_after:
             outcome = Outcome.SLOW
+        if outcome is not _SUCCESS:
+            outcome = self._fair(admission, outcome, error, took)
         if self._gate.settle(admission, outcome, error, operation):
             if outcome is _FAILURE:
                 self._last_failure = error
@@ -114,8 +119,23 @@ class AdmittingBreaker(circuitbreaker.CircuitBreaker):
             return BreakerOpenError(self, str(self), max(0.0, record.until - now), "open")
         return self._gate.admit()
 
-    def _failed(self, admission: Admission, error: BaseException) -> None:
-        outcome = self._classify(error)
+    def _fair(
+        self, admission: Admission, outcome: Outcome, error: BaseException | None, took: float
+    ) -> Outcome:
+        """Return `outcome`, or IGNORED where it says more of this process than of the dependency."""
+        if not admission.counts or outcome is Outcome.ANSWERED:
+            return outcome
+        if error is not None:
+            lacked = own_trouble(error, took)
+        else:
+            lacked = PROCESSOR if outcome is Outcome.SLOW and TICKS.late_within(took) else None
+        if lacked is None:
+            return outcome
+        self._gate.note_own(lacked, error)
+        return Outcome.IGNORED
+
+    def _failed(self, admission: Admission, error: BaseException, took: float) -> None:
+        outcome = self._fair(admission, self._classify(error), error, took)
         if self._gate.settle(admission, outcome, error, "call") and outcome is _FAILURE:
             self._last_failure = error
 

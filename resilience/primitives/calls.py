@@ -81,7 +81,7 @@ class CallingBreaker(AdmittingBreaker):
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._failed(admission, error)
+            self._failed(admission, error, now() - start)
             raise
         end = now()
         if (
@@ -117,7 +117,7 @@ class CallingBreaker(AdmittingBreaker):
         try:
             yield from func(*args, **kwargs)
         except BaseException as error:
-            self._failed(admission, error)
+            self._failed(admission, error, 0.0)
             raise
         self.settle(admission, _SUCCESS)
 
@@ -140,7 +140,7 @@ class CallingBreaker(AdmittingBreaker):
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
-            self._failed(admission, error)
+            self._failed(admission, error, self._now() - start)
             raise
         self.settle(admission, _SUCCESS, took=self._now() - start)
         return result
@@ -166,7 +166,7 @@ class CallingBreaker(AdmittingBreaker):
             async for item in func(*args, **kwargs):
                 yield item
         except BaseException as error:
-            self._failed(admission, error)
+            self._failed(admission, error, 0.0)
             raise
         self.settle(admission, _SUCCESS)
 
@@ -242,7 +242,7 @@ class CallingBreaker(AdmittingBreaker):
         _, admission, start = blocks[place]
         _blocks.set(blocks[:place] + blocks[place + 1 :])
         if exc_value is not None:
-            self._failed(admission, exc_value)
+            self._failed(admission, exc_value, self._now() - start)
         else:
             self.settle(admission, _SUCCESS, took=self._now() - start)
         return False

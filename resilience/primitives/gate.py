@@ -120,6 +120,10 @@ class Gate:
             self._trouble(window, outcome, now)
         return True
 
+    def note_own(self, lacked: str, error: BaseException | None) -> None:
+        """Count and say that a call ended by what this process lacks."""
+        self.notes.take_own(self.name, self.cell, lacked, error, self._now())
+
     def refuses(self) -> bool:
         """Say whether a call would be refused now, without taking a permit."""
         cell = self.cell

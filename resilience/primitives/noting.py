@@ -1,6 +1,7 @@
 """What went wrong last: kept in the store for all to see, and said in the log once for a cause and outage."""
 
 import logging
+import os
 from collections.abc import Callable
 
 from .cell import Cell
@@ -40,6 +41,7 @@ class Notes:
         self._until = 0.0
         self._window = -1
         self._said: dict[str, float] = {}  # and when it was met last
+        self._lacked: dict[str, float] = {}  # the same, of what the process lacked
 
     def take(self, name: str, cell: Cell, error: BaseException, now: float, clock: Clock) -> None:
         """Note a failure, of a kind once a second."""
@@ -60,6 +62,23 @@ class Notes:
         if met is None or (record.state is State.CLOSED and now - met >= _QUIET):
             log.warning("%s fails: %s", name, what, extra={"breaker": name})
         self._said[what] = now
+
+    def take_own(self, name: str, cell: Cell, lacked: str, error: BaseException | None, now: float) -> None:
+        """Count a call that ended by what this process lacks; say it once, until it was away for 5 min."""
+        if cell.store.layout.counters:
+            cell.store.counters.add("own_trouble", name, lacked)
+        met = self._lacked.get(lacked)
+        self._lacked[lacked] = now
+        if met is None or now - met >= _QUIET:
+            what = "a call was slow" if error is None else self._describe(error)
+            log.warning(
+                "%s is not blamed: process %s has trouble of its own, with its %s: %s",
+                name,
+                os.getpid(),
+                lacked,
+                what,
+                extra={"breaker": name, "lacked": lacked},
+            )
 
 
 def cause(cell: Cell, window: int) -> str:

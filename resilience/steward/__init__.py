@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 
 from resilience import conf, registry
-from resilience.primitives import SYSTEM_CLOCK
+from resilience.primitives import SYSTEM_CLOCK, TICKS
 from resilience.steward.chores import Chore
 from resilience.steward.runner import Duty, Steward
 from resilience.steward.watch import Watch
+
+logger = logging.getLogger("resilience.steward")
 
 _lock = threading.Lock()
 _started: Steward | None = None  # Guarded by _lock.
 
 
 def start() -> None:
-    """Start this process's standby, once; in a forked child again. Commands never have one."""
+    """Start this process's ticks and standby, once; in a forked child again. Commands have neither."""
     global _started
     if _started is not None or registry.role() != "server":
         return
     with _lock:
         if _started is None:
-            _started = Steward(registry.store(), duties, clock=SYSTEM_CLOCK)
-            _started.start()
+            standby = Steward(registry.store(), duties, clock=SYSTEM_CLOCK)
+            try:
+                TICKS.start()
+                standby.start()
+            except RuntimeError as error:  # no thread can be had; the next request tries again
+                logger.warning("process %s has no standby: %s", os.getpid(), error)
+                return
+            _started = standby
 
 
 def stop() -> None:

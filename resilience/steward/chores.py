@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from resilience.conf import ChoreConfig
 from resilience.outages import is_outage
-from resilience.primitives import Clock, Store, deadline_scope
+from resilience.primitives import Clock, OwnTroubleError, Store, deadline_scope, own_trouble
 
 logger = logging.getLogger("resilience.steward")
 
@@ -17,7 +17,8 @@ class Chore:
 
     The job gets the epoch of the lease, to fence what it leaves behind. One that fails is counted as
     ("chores", name, "failure") each time, but told to the log once until it succeeds again: an outage in a
-    line, what may be a bug with its traceback.
+    line, what may be a bug with its traceback. One that failed by what this process lacks raises
+    `OwnTroubleError`, so that another process does it.
     """
 
     def __init__(
@@ -39,6 +40,9 @@ class Chore:
             with deadline_scope(self._config.limit, clock=self._clock):
                 self._run(self._epoch)
         except Exception as error:  # whatever it is, the next run may do better
+            if lacked := own_trouble(error):
+                self._store.counters.add("chores", self.name, "failure")
+                raise OwnTroubleError(f"the chore {self.name} failed for want of {lacked}") from error
             outcome, wrong = "failure", "outage" if is_outage(error) else "error"
             if wrong != self._told and wrong == "outage":  # Its breaker says the rest.
                 kind = type(error).__name__

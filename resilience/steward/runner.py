@@ -10,17 +10,20 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Protocol
 
 from django.db import close_old_connections
 
 from resilience.observe import events
-from resilience.primitives import Clock, Store
+from resilience.primitives import Clock, OwnTroubleError, Store, own_trouble
 
 logger = logging.getLogger("resilience.steward")
 
 # The lease is looked at, taken or renewed so often, in seconds. It lapses after 2.
 BEAT = 0.5
+# Who could not do the work leaves it to others for so long, in seconds.
+REST = 10.0
 
 
 class Duty(Protocol):
@@ -48,6 +51,7 @@ class Steward:
         self._clock = clock
         self._stop = threading.Event()
         self._term: _Term | None = None  # Written by the standby alone.
+        self._rests_until = -inf
 
     def start(self) -> None:
         """Start the standby; it ends with the process."""
@@ -61,6 +65,9 @@ class Steward:
 
     def beat(self) -> None:
         """Take or renew the lease; take up or lay down the work."""
+        if self._clock.monotonic() < self._rests_until:
+            self._term = None
+            return
         epoch = self._store.lease.take(self._clock.monotonic())
         if self._term is not None and self._term.epoch == epoch:
             return
@@ -73,9 +80,14 @@ class Steward:
             return
         logger.info("process %s is the steward, epoch %s", os.getpid(), epoch)
         events.record("steward", process=os.getpid(), epoch=epoch)
-        for duty in self._make_duties(self._term.epoch):
-            name = f"resilience-{duty.name}"
-            threading.Thread(target=self._do, args=(duty, self._term), name=name, daemon=True).start()
+        try:
+            for duty in self._make_duties(self._term.epoch):
+                name = f"resilience-{duty.name}"
+                threading.Thread(target=self._do, args=(duty, self._term), name=name, daemon=True).start()
+        except Exception as error:
+            if own_trouble(error) is None:
+                raise
+            self._give_up(self._term, error)  # half of the work is none
 
     def holds(self, term: _Term) -> bool:
         """Tell whether the lease of that term is still this process's.
@@ -84,6 +96,14 @@ class Steward:
         """
         holder = self._store.lease.holder(self._clock.monotonic())
         return self._term is term and holder is not None and holder.epoch == term.epoch
+
+    def _give_up(self, term: _Term, why: BaseException) -> None:
+        """Leave the lease to a process that can do the work."""
+        if self._term is not term:
+            return  # another duty of this term has done so
+        self._rests_until = self._clock.monotonic() + REST
+        self._store.lease.release(term.epoch)
+        logger.warning("process %s gives up being the steward for %g s: %s", os.getpid(), REST, why)
 
     def _stand_by(self) -> None:
         while not self._stop.wait(BEAT):
@@ -97,6 +117,8 @@ class Steward:
         while not self._stop.wait(pause) and self.holds(term):
             try:
                 pause = duty.step()
+            except OwnTroubleError as error:
+                self._give_up(term, error)
             except Exception:  # as above
                 logger.exception("%s failed", duty.name)
                 pause = BEAT

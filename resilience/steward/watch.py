@@ -10,8 +10,10 @@ from resilience.primitives import (
     CircuitBreaker,
     Clock,
     Outcome,
+    OwnTroubleError,
     State,
     deadline_scope,
+    own_trouble,
     probing,
 )
 
@@ -27,8 +29,9 @@ class Watch:
 
     `ping` asks the dependency once, within the current deadline, and raises what went wrong. A ping that
     fails counts as a failure; one that succeeds counts for nothing: it says little about the work that users
-    ask for. Only a probe closes a breaker, and only when its open time is over. Without `pinged` there
-    are probes alone, for what is dear to ask.
+    ask for. One that this process could not ask raises `OwnTroubleError`, so that another process asks. Only
+    a probe closes a breaker, and only when its open time is over. Without `pinged` there are probes alone,
+    for what is dear to ask.
     """
 
     def __init__(
@@ -61,16 +64,16 @@ class Watch:
         error = self._ask()
         if error is not None:
             self._next_ping = now + PING_AFTER_FAILURE
-            self._count(error)
+            self._count(error, self._clock.monotonic() - now)
         return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
 
-    def _count(self, error: BaseException) -> None:
+    def _count(self, error: BaseException, took: float) -> None:
         """Count a failed ping, as a call of its own that was admitted like any other."""
         try:
             admission = self._breaker.admit()
         except BreakerOpenError:
             return  # Others found out at the same time.
-        self._settle(admission, error, "ping")
+        self._settle(admission, error, "ping", took)
 
     def _probe(self) -> float:
         """Take the permit if the open time is over, ask, and let the answer decide."""
@@ -83,7 +86,9 @@ class Watch:
                 admission = self._breaker.admit()
             except BreakerOpenError as refusal:
                 return min(max(refusal.retry_after, 0.0), LOOK_EVERY)
-        self._settle(admission, self._ask(), "probe")
+        began = self._clock.monotonic()
+        error = self._ask()
+        self._settle(admission, error, "probe", self._clock.monotonic() - began)
         # Well again or not, the next ping is a full interval away: this was one.
         self._next_ping = self._clock.monotonic() + PING_EVERY
         return LOOK_EVERY
@@ -96,6 +101,11 @@ class Watch:
             return error
         return None
 
-    def _settle(self, admission: Admission, error: BaseException | None, operation: str) -> None:
-        outcome = Outcome.SUCCESS if error is None else self._breaker.classify(error)
-        self._breaker.settle(admission, outcome, error=error, operation=operation)
+    def _settle(self, admission: Admission, error: BaseException | None, operation: str, took: float) -> None:
+        if error is None:
+            self._breaker.settle(admission, Outcome.SUCCESS, operation=operation)
+            return
+        outcome = self._breaker.classify(error)
+        self._breaker.settle(admission, outcome, error=error, operation=operation, took=took)
+        if lacked := own_trouble(error, took):
+            raise OwnTroubleError(f"{self.name} cannot ask, for want of {lacked}") from error

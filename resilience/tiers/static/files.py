@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resilience import conf
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import OwnTroubleError, TierUnavailableError, own_trouble
 from resilience.tiers.static import info as about
 from resilience.tiers.static.declared import schema
 from resilience.tiers.static.info import StaticInfo
@@ -101,6 +101,8 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
         except FileNotFoundError:
             continue  # Just replaced by a newer one.
         except (OSError, ValueError, KeyError, sqlite3.Error) as error:
+            if lacked := own_trouble(error):  # of no file, and so nothing to remember
+                raise TierUnavailableError(f"{path.name} cannot be opened for want of {lacked}") from error
             reason = f"{path.name} does not open: {error}"
             logger.warning("%s", reason)
     return reason
@@ -124,11 +126,16 @@ def _examined(path: Path, size: int) -> StaticInfo:
 
 
 def sound(file: StaticFile) -> bool:
-    """Read the whole file and tell whether it is well; never in a request."""
+    """Read the whole file and tell whether it is well; never in a request.
+
+    Raises `OwnTroubleError` when this process cannot read it, which says nothing of the file.
+    """
     try:
         with closing(sqlite3.connect(file.uri, uri=True)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if lacked := own_trouble(error):
+            raise OwnTroubleError(f"{file.path.name} cannot be read for want of {lacked}") from error
         return False
 
 

@@ -64,8 +64,9 @@ class Keeper:
         file = files.current()
         if file == self._checked:
             return True
+        sound = files.sound(file)
         self._checked = file
-        if files.sound(file):
+        if sound:
             return True
         files.set_aside(file, "found by the steward")
         return build_if_missing()

@@ -1,0 +1,69 @@
+"""A clock that ticks, to know when this process got no processor.
+
+A wait of 0.25 s for an answer ends without one when the process was stopped, or starved, for as long: the
+answer may lie in the socket. A timer of 50 ms that comes 200 ms late says so.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+
+EVERY = 0.05
+LATE = 0.2
+"""Seconds by which a tick is late; and below it a share of a wait's time."""
+_SHARE = 0.2
+# Spans that are remembered: 12 s of a process that gets nothing done but ticks.
+_REMEMBERED = 48
+
+
+class Ticks:
+    """Tick in a daemon thread, and remember when that came late. Not started, it is never late."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None  # Guarded by _lock.
+        self._due = 0.0
+        self._late: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)  # when due, and when it came
+
+    def start(self) -> None:
+        """Start ticking, once in each process. Raise `RuntimeError` when no thread can be had."""
+        with self._lock:
+            if self._thread is None:
+                self._due = time.monotonic() + EVERY
+                thread = threading.Thread(target=self._tick, name="resilience-ticks", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def note(self, due: float, came: float) -> None:
+        """Note a tick."""
+        if came - due >= LATE:
+            self._late.append((due, came))
+
+    def late_within(self, seconds: float) -> bool:
+        """Tell whether ticks were late by `LATE` in the last `seconds`, and by a fifth of that time."""
+        if self._thread is None:
+            return False
+        now = time.monotonic()
+        since = now - seconds
+        spans = [*self._late, (self._due, now)] if now - self._due >= LATE else list(self._late)
+        late = sum(max(0.0, came - max(due, since)) for due, came in spans)
+        return late >= max(LATE, _SHARE * seconds)
+
+    def forget(self) -> None:
+        """Begin anew: the thread did not come along into a forked child."""
+        self._lock = threading.Lock()
+        self._thread = None
+        self._late.clear()
+
+    def _tick(self) -> None:
+        while True:
+            self._due = time.monotonic() + EVERY
+            time.sleep(EVERY)
+            self.note(self._due, time.monotonic())
+
+
+TICKS = Ticks()
+"""Those of this process."""
+
+os.register_at_fork(after_in_child=TICKS.forget)

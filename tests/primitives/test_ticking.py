@@ -1,0 +1,100 @@
+"""A process that gets no processor blames nobody for the waits that ended meanwhile; others count as ever."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from resilience.primitives import TICKS, BreakerConfig, CircuitBreaker, LocalStore, Outcome, own_trouble
+from resilience.primitives.ticking import Ticks
+
+
+@pytest.fixture
+def ticks() -> Iterator[Ticks]:
+    """Those of this process, running, with the past of the test alone."""
+    TICKS.forget()
+    TICKS.start()
+    yield TICKS
+    TICKS.forget()
+
+
+def late_by(ticks: Ticks, seconds: float, *, ago: float = 0.0) -> None:
+    came = time.monotonic() - ago
+    ticks.note(came - seconds, came)
+
+
+class TestLateWithin:
+    def test_counts_only_what_overlaps_the_wait(self, ticks: Ticks) -> None:
+        late_by(ticks, 0.5, ago=1.0)
+
+        assert not ticks.late_within(0.9)
+        assert ticks.late_within(1.6)
+
+    @pytest.mark.parametrize(
+        ("late", "wait", "excused"),
+        [
+            (0.19, 0.25, False),  # a tick that is less than 200 ms late is usual
+            (0.21, 0.25, True),
+            (0.3, 1.0, True),
+            (0.3, 2.0, False),  # whoever was asked had 1.7 s of ours
+            (0.5, 2.0, True),
+        ],
+    )
+    def test_wants_a_fifth_of_the_wait(self, ticks: Ticks, late: float, wait: float, excused: bool) -> None:
+        late_by(ticks, late)
+
+        assert ticks.late_within(wait) is excused
+
+    def test_adds_up_what_was_late(self, ticks: Ticks) -> None:
+        for ago in (0.1, 0.5, 0.9):
+            late_by(ticks, 0.25, ago=ago)
+
+        assert ticks.late_within(2.0)
+
+    def test_sees_a_tick_that_is_overdue_and_has_not_come_yet(self, ticks: Ticks) -> None:
+        ticks._due = time.monotonic() - 0.3
+
+        assert ticks.late_within(0.3)
+
+    def test_is_false_where_nothing_ticks(self) -> None:
+        ticks = Ticks()
+        late_by(ticks, 5.0)
+
+        assert not ticks.late_within(5.0)
+
+
+class TestBreaker:
+    @pytest.fixture
+    def breaker(self) -> CircuitBreaker:
+        config = BreakerConfig(failure_threshold=3, slow_after=0.1, minimum_volume=3)
+        return CircuitBreaker(name="stock", config=config, store=LocalStore())
+
+    def test_ignores_time_outs_and_slow_answers_while_ticks_are_late(
+        self, ticks: Ticks, breaker: CircuitBreaker
+    ) -> None:
+        for _ in range(10):
+            late_by(ticks, 0.4)
+            breaker.settle(breaker.admit(), Outcome.FAILURE, error=TimeoutError(), took=0.5)
+            breaker.settle(breaker.admit(), Outcome.SUCCESS, took=0.5)
+
+        assert breaker.shown() == "CLOSED"
+        assert breaker._gate.cell.store.counters.totals()["own_trouble", "stock", "processor"] == 20
+
+    def test_counts_time_outs_while_ticks_come_in_time(self, ticks: Ticks, breaker: CircuitBreaker) -> None:
+        late_by(ticks, 0.4, ago=2.0)
+        for _ in range(3):
+            breaker.settle(breaker.admit(), Outcome.FAILURE, error=TimeoutError(), took=0.5)
+
+        assert breaker.shown() == "OPEN"
+
+    def test_counts_a_refusal_however_late_ticks_are(self, ticks: Ticks, breaker: CircuitBreaker) -> None:
+        for _ in range(3):
+            late_by(ticks, 0.4)
+            breaker.settle(breaker.admit(), Outcome.FAILURE, error=ConnectionRefusedError(), took=0.5)
+
+        assert breaker.shown() == "OPEN"
+
+    def test_counts_a_time_out_of_which_it_is_not_known_how_long_it_took(self, ticks: Ticks) -> None:
+        late_by(ticks, 5.0)
+
+        assert own_trouble(TimeoutError()) is None
