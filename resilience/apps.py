@@ -1,7 +1,12 @@
+import codecs
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
+
+# Python loads them when they are first used (by Django's log of a 503, by a look-up of a name), and a process
+# that can open no file could not.
+_NEEDED_IN_OUTAGES = ("unicode_escape", "idna")
 
 
 class ResilienceConfig(AppConfig):
@@ -13,6 +18,8 @@ class ResilienceConfig(AppConfig):
         from resilience.observe import events, reports
         from resilience.tiers import generation
 
+        for codec in _NEEDED_IN_OUTAGES:
+            codecs.lookup(codec)
         register_all()
         registry.listen(events.heard)
         signals.table_lock.connect(events.table_lock, dispatch_uid="resilience.events")

@@ -4,13 +4,14 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import redis
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from resilience import conf, sockets
@@ -21,6 +22,10 @@ _NEEDED = {
     # Errors must reach the breaker, whatever DJANGO_REDIS_IGNORE_EXCEPTIONS says.
     "IGNORE_EXCEPTIONS": False,
 }
+
+# What a server answers that is no primary (any more), or has nothing to answer from: another connection may
+# lead to one that has.
+_LEAVING = (redis.ReadOnlyError, redis.exceptions.MasterDownError, redis.BusyLoadingError)
 
 
 def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +56,52 @@ class BytesSerializer:
         return value
 
 
-class BoundedConnection(Connection):
+# Note [An error keeps its cause]
+# redis-py raises its errors while it handles the system's, and django-redis raises them once more while it
+# handles its own: Python then forgets the first. As the cause it stays, and tells a time-out and a lack of
+# descriptors apart from what a server does.
+class _Telling(AbstractConnection):
+    """See Note [An error keeps its cause]. Leave a server that takes no writes, or is not ready."""
+
+    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        with _keeping_the_cause():
+            super().connect_check_health(*args, **kwargs)
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        with _keeping_the_cause():
+            super().send_packed_command(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with _keeping_the_cause():
+                return super().read_response(*args, **kwargs)
+        except _LEAVING:
+            # The primary is another server now. The pool then leaves the idle ones too (`release`).
+            self.left = True
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise
+
+    left = False
+
+
+class _keeping_the_cause:  # noqa: N801 - it reads as what `with` takes, and each call of the cache pays for it
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, redis.RedisError) and error.__cause__ is None:
+            error.__cause__ = error.__context__
+
+
+class BoundedUnixConnection(_Telling, UnixDomainSocketConnection):
+    """A socket of this host: its time-outs are per wait, as redis-py has them."""
+
+
+class BoundedConnection(_Telling, Connection):
     """Connect over all addresses together within one time-out, and keep every wait inside the deadline."""
 
     def _connect(self) -> sockets.DeadlineSocket:
@@ -68,6 +118,13 @@ class BoundedSSLConnection(SSLConnection, BoundedConnection):
         # redis-py makes its own context, whose `sslsocket_class` is out of reach; the layout is the same.
         wrapped.__class__ = sockets.DeadlineSSLSocket
         return wrapped
+
+
+_BY_SCHEME = {
+    "redis": BoundedConnection,
+    "rediss": BoundedSSLConnection,
+    "unix": BoundedUnixConnection,
+}
 
 
 class PoolFullError(redis.MaxConnectionsError):
@@ -91,6 +148,12 @@ class _Pool(redis.ConnectionPool):
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:
         with _connecting():
             return super().get_connection(*args, **kwargs)
+
+    def release(self, connection: Any) -> None:
+        super().release(connection)
+        if connection.left:
+            connection.left = False
+            self.disconnect(inuse_connections=False)
 
 
 @contextmanager
@@ -137,10 +200,9 @@ class BoundedConnections:
         client.connection_pool.disconnect()
 
     def _pool(self, url: str) -> redis.ConnectionPool:
-        bounded = {"redis": BoundedConnection, "rediss": BoundedSSLConnection}.get(urlsplit(url).scheme)
+        bounded = _BY_SCHEME.get(urlsplit(url).scheme)
         return _Pool.from_url(
             url,
-            # A Unix socket is a server on this host: its time-outs are per wait, as redis-py has them.
             **({"connection_class": bounded} if bounded else {}),
             retry=Retry(NoBackoff(), 0),
             # Over RESP3 a server may announce maintenance, and redis-py then waits for up to 10 s.

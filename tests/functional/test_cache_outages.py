@@ -1,12 +1,16 @@
 """Redis goes away in every way there is, and no client notices more than a short wait, once."""
 
 import math
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.faultproxy import FaultProxy, Mode
-from tests.functional.outages import Outage, open_for
+from tests.functional.outages import Outage, Seen, open_for
 from tests.functional.rated import CacheSite, ready
 from tests.patience import ROOM
 from tests.servers import RedisServer
@@ -75,3 +79,39 @@ def test_a_flapping_redis_ends_no_request_in_an_error(site: CacheSite) -> None:
         outage.ends(lambda: site.proxy.set("pass"))
     outage.check(opens_by="nothing")
     assert {seen.status for seen in outage.seen} == {200}
+
+
+def test_time_outs_of_workers_that_were_stopped_are_not_the_server_s(site: CacheSite) -> None:
+    """A stopped process gets no processor: a wait of 0.25 s for Redis is over when it goes on."""
+    assert site.manage("breakers", "reset", "cache").returncode == 0
+    site.proxy.set("latency", delay=0.04)  # so that a request waits for Redis for most of its time
+    seen: list[Seen] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            seen.append(site.ask())
+
+    clients = [threading.Thread(target=client) for _ in range(4)]
+    for one in clients:
+        one.start()
+    try:
+        for _ in range(6):
+            time.sleep(0.15)
+            stopped = site.workers()
+            for worker in stopped:
+                os.kill(worker, signal.SIGSTOP)
+            time.sleep(0.5)
+            for worker in stopped:
+                os.kill(worker, signal.SIGCONT)
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+        site.proxy.set("pass")
+
+    assert {answer.status for answer in seen} == {200}
+
+    assert {answer.breaker for answer in seen} == {"CLOSED"}
+    assert site.breaker()["failures"] == 0
+    assert "cache is not blamed: process" in site.log.read_text()
