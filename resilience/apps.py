@@ -15,7 +15,7 @@ class ResilienceConfig(AppConfig):
     def ready(self) -> None:
         from resilience import registry, signals
         from resilience.checks import register_all
-        from resilience.observe import events, reports
+        from resilience.observe import events, logs, reports
         from resilience.tiers import generation
 
         for codec in _NEEDED_IN_OUTAGES:
@@ -24,6 +24,8 @@ class ResilienceConfig(AppConfig):
         registry.listen(events.heard)
         signals.table_lock.connect(events.table_lock, dispatch_uid="resilience.events")
         reports.install()
+        if registry.role() == "server":
+            logs.unblock()
         generation.listen()
         if apps.is_installed("django.contrib.auth"):
             from resilience import departures

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from resilience import conf, registry
-from resilience.observe import events
+from resilience.observe import events, logs
 from zenow.listening import Listeners
 from zenow.supervisor import Supervisor
 from zenow.wedged import liveness_request
@@ -28,6 +28,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     _log_as_the_site_does()
+    logs.unblock()
     address = os.environ.get("GRANIAN_HOST", "127.0.0.1")
     try:
         listeners = Listeners(address, port, count=settings.WEB_CONCURRENCY)

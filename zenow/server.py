@@ -17,6 +17,7 @@ from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.mp import MPServer, WorkerProcess
 
+from resilience.observe import logs
 from zenow.handover import Handover, Member, Wsgi, stop_accepting
 from zenow.listening import BACKLOG
 
@@ -61,6 +62,7 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
 
 def main() -> None:
     """Serve until told to end, or until the supervisor lets go of this server."""
+    logs.unblock()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
     handover = Handover.inherited()
     if handover is None:

@@ -1,0 +1,173 @@
+"""Output that nobody waits for: the reader of a log may stop, its disk may be full, and requests go on.
+
+Whoever writes to a pipe, a terminal or a socket that nobody reads hangs as soon as it is full; `logging`
+holds a lock meanwhile, so everybody who logs hangs too. `unblock()` puts a queue and a thread before standard
+output and standard error of this process, for all that Python writes there: each handler of `logging`,
+warnings, tracebacks, `print`. No Django in here: a supervisor needs it too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import logging
+import os
+import select
+import sys
+import threading
+import time
+import weakref
+from queue import SimpleQueue
+
+logger = logging.getLogger("resilience.logs")
+
+# Bytes that may wait for each of the two.
+ROOM = 4 * 1_048_576
+# How long the end of a process waits for its last lines, in seconds.
+_LAST_LINES = 1.0
+
+_streams: weakref.WeakSet[QueuedStream] = weakref.WeakSet()
+# The thread that counts a dropped line logs nothing meanwhile.
+_counting = threading.local()
+
+
+def unblock() -> None:
+    """Let nobody in this process wait for the readers of its output. For servers: a command's user waits.
+
+    Handlers that were configured before write through the queue too; those of files and sockets stay.
+    """
+    for name in ("stdout", "stderr"):
+        before = getattr(sys, name)
+        try:
+            queued = QueuedStream(before.fileno(), buffer=getattr(before, "buffer", None))
+        except (AttributeError, OSError):
+            continue  # There is none, or it is a text in memory.
+        if isinstance(before, QueuedStream):
+            continue
+        before.flush()
+        setattr(sys, name, queued)
+        for handler in _handlers():
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                handler.setStream(queued)
+
+
+class QueuedStream(io.TextIOBase):
+    """A text file whose `write` queues for a file descriptor, and whose thread writes there, in order.
+
+    When `room` bytes wait, what is written further is dropped, and counted as ("dropped", "log_lines"). How
+    much that was is logged as soon as all that waited is written. What the system refuses to take (a full
+    disk, a pipe without a reader) is counted likewise.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, descriptor: int, *, room: int = ROOM, buffer: object = None) -> None:
+        self._descriptor = descriptor
+        self.buffer = buffer  # for those who write bytes, past the queue
+        self._room = room
+        self._start_anew()
+        _streams.add(self)
+
+    def _start_anew(self) -> None:
+        """Forget the thread and what waits: in a forked child both are the parent's."""
+        self._guard = threading.Lock()  # Around what both sides write; never held during a write.
+        self._pieces: SimpleQueue[bytes] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._waiting = 0  # bytes
+        self._missing = 0
+
+    def write(self, text: str) -> int:
+        """Queue a text; it is dropped whole, or written whole."""
+        piece = text.encode(errors="backslashreplace")
+        with self._guard:
+            taken = self._waiting + len(piece) <= self._room
+            if taken:
+                self._waiting += len(piece)
+            else:
+                self._missing += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="resilience-output", daemon=True)
+                self._thread.start()
+        if taken:
+            self._pieces.put(piece)
+        else:
+            _count()
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: `logging` calls this after each line. `drain` waits."""
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all was written, no longer than so."""
+        until = time.monotonic() + seconds
+        while self._thread is not None and self._waiting and time.monotonic() < until:
+            time.sleep(0.002)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        return True
+
+    def _work(self) -> None:
+        while True:
+            piece = self._pieces.get()
+            written = self._write(piece)
+            with self._guard:
+                self._waiting -= len(piece)
+                self._missing += not written
+                missing = self._missing if written and not self._waiting else 0
+                self._missing -= missing
+            if not written:
+                _count()
+            if missing:
+                logger.warning("%d lines of this log are missing: its reader or disk was too slow", missing)
+
+    def _write(self, piece: bytes) -> bool:
+        """Write a piece; False when that cannot be done."""
+        rest = memoryview(piece)
+        try:
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                except BlockingIOError:  # Another program with the same pipe has made it non-blocking.
+                    select.select([], [self._descriptor], [], 1.0)
+        except OSError:
+            return False
+        return True
+
+
+def _handlers() -> list[logging.Handler]:
+    named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    return [handler for one in (logging.root, *named) for handler in one.handlers]
+
+
+def _count() -> None:
+    """Count what is dropped, where there is a store."""
+    registry = sys.modules.get("resilience.registry")
+    if registry is None or getattr(_counting, "busy", False):
+        return
+    _counting.busy = True
+    try:
+        registry.store().counters.add("dropped", "log_lines")
+    except Exception:
+        return  # The log itself says how many lines are missing.
+    finally:
+        _counting.busy = False
+
+
+def _drain_all() -> None:
+    for stream in list(_streams):
+        stream.drain(_LAST_LINES)
+
+
+def _forget_after_fork() -> None:
+    for stream in list(_streams):
+        stream._start_anew()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+atexit.register(_drain_all)
