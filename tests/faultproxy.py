@@ -4,7 +4,8 @@
         …connect to proxy.port…
         proxy.set("silent")
 
-A mode holds for connections that are open already as well as for new ones.
+A mode holds for connections that are open already as well as for new ones, save the last two: they happen to
+those that are open at the time, and the mode is ``pass`` afterwards.
 
 pass     everything goes through
 refuse   no listener: connections are refused, open ones are reset
@@ -15,6 +16,8 @@ reset    connections are accepted, then reset; open ones at once
 cut      half of the server's next reply is passed on, then the connection is reset; with ``once``, the
          next connection finds ``pass``
 flap     ``pass`` and ``refuse`` in turns of ``period`` seconds
+forget   nothing is passed on any longer, nothing is closed: a firewall that forgot them
+half     the client is told that no more will come (FIN), and what it sends still goes through
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import Any, Literal, Self
 
 from tests.servers.process import free_port
 
-Mode = Literal["pass", "refuse", "latency", "silent", "mute", "reset", "cut", "flap"]
+Mode = Literal["pass", "refuse", "latency", "silent", "mute", "reset", "cut", "flap", "forget", "half"]
 Writers = tuple[asyncio.StreamWriter, ...]
 
 
@@ -47,6 +50,7 @@ class FaultProxy:
         self._mode: Mode = "pass"
         self._delay = 0.0
         self._once = False
+        self._forgotten = 0  # How many of those accepted have been forgotten: the first ones.
         self._listener: asyncio.Server | None = None
         self._open: set[Writers] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +87,12 @@ class FaultProxy:
             await self._enter(mode, delay)
 
     async def _enter(self, mode: Mode, delay: float = 0.0) -> None:
-        self._mode, self._delay = mode, delay
+        if mode == "forget":
+            self._forgotten = self.connections
+        if mode == "half":
+            for client, *_ in self._open:
+                client.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        self._mode, self._delay = ("pass" if mode in ("forget", "half") else mode), delay
         if mode in ("refuse", "reset"):
             self._reset_all()
         if mode == "refuse":
@@ -120,6 +129,7 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -128,14 +138,14 @@ class FaultProxy:
         try:
             if self._mode in ("refuse", "reset"):
                 return
-            await self._held()
+            await self._held(number)
             upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self.target)
             self._open.discard(writers)
             writers = (writer, upstream)
             self._open.add(writers)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pipe(reader, upstream, from_server=False))
-                group.create_task(self._pipe(upstream_reader, writer, from_server=True))
+                group.create_task(self._pipe(number, reader, upstream, from_server=False))
+                group.create_task(self._pipe(number, upstream_reader, writer, from_server=True))
         except* (OSError, asyncio.CancelledError):
             pass  # one of the two ends went away: the other one is told below
         finally:
@@ -144,18 +154,18 @@ class FaultProxy:
             for each in writers:
                 _reset(each)
 
-    async def _held(self) -> None:
-        """Wait as the mode says, as long as it says so."""
+    async def _held(self, number: int) -> None:
+        """Wait as the mode says, as long as it says so; for ever on a connection that is forgotten."""
         if self._mode == "latency":
             await asyncio.sleep(self._delay)
-        while self._mode == "silent":
+        while self._mode == "silent" or number <= self._forgotten:
             await asyncio.sleep(0.02)
 
     async def _pipe(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_server: bool
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_server: bool
     ) -> None:
         while chunk := await reader.read(65_536):
-            await self._held()
+            await self._held(number)
             while self._mode == "mute" and from_server:
                 await asyncio.sleep(0.02)
             if self._mode == "cut" and from_server:

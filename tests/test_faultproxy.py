@@ -58,6 +58,25 @@ def ask(client: socket.socket, data: bytes = b"question") -> bytes:
 
 
 class TestModes:
+    def test_forget_leaves_what_was_open_silent_and_passes_what_is_new(
+        self, proxy: FaultProxy, client: socket.socket
+    ) -> None:
+        assert ask(client) == b"question"
+        proxy.set("forget")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            ask(client)
+        with connected(proxy) as other:
+            assert ask(other) == b"question"
+
+    def test_half_ends_one_direction_of_what_is_open(self, proxy: FaultProxy, client: socket.socket) -> None:
+        assert ask(client) == b"question"
+        proxy.set("half")
+        assert client.recv(1) == b""
+        client.sendall(b"still taken")
+        with connected(proxy) as other:
+            assert ask(other) == b"question"
+
     def test_pass_lets_everything_through(self, proxy: FaultProxy, client: socket.socket) -> None:
         assert ask(client) == b"question"
         assert (proxy.connections, proxy.chunks) == (1, 1)

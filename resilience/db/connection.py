@@ -7,10 +7,14 @@ nothing.
 
 from __future__ import annotations
 
+import os
+import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from typing import Any, Self
+from weakref import WeakSet
 
 import psycopg
 from psycopg import errors, pq, waiting
@@ -22,7 +26,11 @@ from resilience.db.set_local import SetLocalConnection
 from resilience.primitives import current_deadline, deadline_scope, own_trouble
 
 _ACTIVE = pq.TransactionStatus.ACTIVE
+_IDLE = pq.TransactionStatus.IDLE
 _INTERVAL = 0.1
+
+# An idle connection that is readable so often in a row is at its end, or is flooded.
+_UNASKED = 8
 
 # What never may be skipped for want of time (ROLLBACK, RELEASE, the closing of a cursor) has this long.
 CONTROL_FLOOR = 0.25
@@ -51,6 +59,27 @@ class DeadlineConnection(SetLocalConnection):
     commit_floor = 1.0
     _floor = 0.0
     _ceiling = inf
+
+    parents = False  # whether it is another process's, from before a fork
+    kept = False  # whether somebody else has used it before
+    altered = False  # whether the session was changed in a way that the next user would not expect
+    generation = 0  # that of the breaker when it was made
+    params: dict[str, Any] | None = None  # what it was made with
+    made_at = taken_at = answered_at = 0.0  # monotonic seconds
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.made_at = self.taken_at = self.answered_at = time.monotonic()
+        _open.add(self)
+
+    def __del__(self, *default: Any) -> None:
+        if not self.parents:
+            super().__del__(*default)  # which warns of one that was not closed
+
+    @property
+    def proven(self) -> bool:
+        """Whether the server has answered on it since it was taken, or made."""
+        return not self.kept or self.answered_at > self.taken_at
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -96,20 +125,38 @@ class DeadlineConnection(SetLocalConnection):
         """
         left = self._left()
         if timeout is not None and timeout < left:
-            return super().wait(gen, interval, timeout)
+            return super().wait(gen, interval, timeout)  # the caller's own, as for notifications
         if left <= 0.0:
             gen.close()
             if self.pgconn.transaction_status != _ACTIVE:
                 raise SpentError("the time budget was spent before the statement was sent")
             raise self._cut("the time budget was spent in the middle of a statement")
         try:
-            return super().wait(gen, interval, left)
+            result = super().wait(gen, interval, left)
         except errors._WaitTimeout:
             raise self._cut(f"no answer within the {left:.3f} s that were left") from None
+        self.answered_at = time.monotonic()
+        return result
 
     def _cut(self, reason: str) -> CutError:
         self.close()
         return CutError(f"{reason}; connection closed")
+
+    def is_open(self) -> bool:
+        """Look, without asking, whether an idle connection was closed by the other end.
+
+        What the server sent unasked, such as notices and the tickets of TLS, is taken in: it closes nothing.
+        """
+        readable = select.poll()
+        readable.register(self.pgconn.socket, select.POLLIN)
+        try:
+            for _ in range(_UNASKED):
+                if not readable.poll(0):
+                    return self.pgconn.transaction_status == _IDLE
+                self.pgconn.consume_input()
+        except psycopg.Error:
+            pass  # the end was reached: it is closed
+        return False
 
     def ping(self, seconds: float) -> None:
         """Ask for a sign of life within ``seconds``. Without a cursor, most of the price of a query."""
@@ -131,9 +178,11 @@ class DeadlineConnection(SetLocalConnection):
             super().rollback()
 
     def set_autocommit(self, value: bool) -> None:
-        """Switch the mode. Nothing is sent, so a spent budget must not stop it."""
+        """Switch the mode. Nothing is sent, so a spent budget must not stop it, and nothing is answered."""
+        answered_at = self.answered_at
         with self.at_least(CONTROL_FLOOR):
             super().set_autocommit(value)
+        self.answered_at = answered_at
 
     @contextmanager
     def at_least(self, seconds: float) -> Iterator[None]:
@@ -180,3 +229,24 @@ def _addresses(host: str, limit: float) -> list[str]:
 
 
 _OPTIONS = ("autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory")
+
+_open: WeakSet[DeadlineConnection] = WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """Keep a forked child from using its parent's connections, and from closing them with a farewell.
+
+    The socket's number goes on naming something harmless, since libpq may still write to it.
+    """
+    nothing = -1
+    for connection in list(_open):
+        connection.parents = True
+        if not connection.closed:
+            nothing = os.open(os.devnull, os.O_RDWR) if nothing < 0 else nothing
+            os.dup2(nothing, connection.pgconn.socket, inheritable=False)
+    if nothing >= 0:
+        os.close(nothing)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # savepoint, ROLLBACK) counts only when it fails or is slow: a server that accepts connections and fails every
 # query would otherwise look half healthy, and "no call has succeeded since" would never hold.
 
+_TROUBLE = (Outcome.FAILURE, Outcome.SLOW)
 _OWN_LIMIT = ("connect", "health_check", "commit")
 
 
@@ -93,7 +94,12 @@ class Measured:
             return None  # settled where it was raised, inside of this call
         cause = failures.driver_error(error)
         limit = conf.deadline(self._operation if self._operation in _OWN_LIMIT else "statement")
-        outcome = failures.classify(cause, had_full_time=elapsed >= limit)
+        had_full_time = elapsed >= limit
+        outcome = failures.classify(cause, had_full_time=had_full_time)
+        if outcome in _TROUBLE and self._wrapper.doubts(
+            cause, began=self._started, had_full_time=had_full_time
+        ):
+            outcome = Outcome.IGNORED
         self._wrapper.asked = True
         self._wrapper.breaker.settle(
             self._admission, outcome, error=cause, operation=self._operation, took=elapsed

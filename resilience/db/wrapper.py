@@ -125,21 +125,12 @@ class GuardedWrapper(KeptTransactions):
             deadline_scope(conf.deadline("connect")),
             Measured(self, admission, "connect"),
         ):
-            drills.inject(self.breaker_name)
             return super().connect()
 
-    def close_if_health_check_failed(self) -> None:
-        due = self.connection is not None and self.health_check_enabled and not self.health_check_done
-        if not due or not self.has_server or not guarded():
-            return super().close_if_health_check_failed()
-        # A time-out ends it here: Django would connect and ask then, each with a time-out of its own.
-        # A connection found closed says nothing of today's server, and is replaced at once.
-        with self._prepare() as admission:
-            with Measured(self, admission, "health_check"):
-                usable = self.is_usable()
-            if not usable:
-                self.close()
-        self.health_check_done = True
+    def get_new_connection(self, conn_params: Any) -> Any:
+        if self.preparing:
+            drills.inject(self.breaker_name)
+        return super().get_new_connection(conn_params)
 
     def is_usable(self) -> bool:
         """As Django's, between requests; costs no wait while calls are refused."""
@@ -149,6 +140,13 @@ class GuardedWrapper(KeptTransactions):
             return False
         with deadline_scope(conf.deadline("health_check")):
             return super().is_usable()
+
+    def prove(self) -> None:
+        """Make sure of the connection before what nobody may repeat: one that was kept may have been lost."""
+
+    def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
+        """Tell whether a call failed by its connection, which says nothing of the server."""
+        return False
 
     def close(self) -> None:
         self._last.clear()
@@ -169,6 +167,7 @@ class GuardedWrapper(KeptTransactions):
         if not autocommit:
             self._hold(self.admitted())
             try:
+                self.prove()
                 return super().set_autocommit(False, force)
             except BaseException:
                 self._release()

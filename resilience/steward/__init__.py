@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from functools import partial
 
 from resilience import conf, registry
 from resilience.primitives import SYSTEM_CLOCK, TICKS
@@ -53,9 +54,16 @@ def duties(epoch: int) -> list[Duty]:
 
 def watches() -> list[Watch]:
     """Make the watch of each breaker whose entry in `RESILIENCE` names a `ping` or a `probe`."""
-    limit = conf.deadline("probe")
+    limit, silences = conf.deadline("probe"), registry.store().silences
     return [
-        Watch(registry.breaker(name), ask, limit=limit, clock=SYSTEM_CLOCK, pinged=kind == "ping")
+        Watch(
+            registry.breaker(name),
+            ask,
+            limit=limit,
+            clock=SYSTEM_CLOCK,
+            pinged=kind == "ping",
+            silent=partial(silences.latest, name),
+        )
         for kind in ("ping", "probe")
         for name, ask in conf.probes(kind).items()
     ]

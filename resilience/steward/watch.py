@@ -32,6 +32,9 @@ class Watch:
     ask for. One that this process could not ask raises `OwnTroubleError`, so that another process asks. Only
     a probe closes a breaker, and only when its open time is over. Without `pinged` there are probes alone,
     for what is dear to ask.
+
+    `silent` returns when a kept connection was last found silent (monotonic seconds). That says nothing of
+    the dependency, so it is pinged at once on a new one, unless it has answered a ping that began later.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Watch:
         limit: float,
         clock: Clock,
         pinged: bool = True,
+        silent: Callable[[], float] = float,
     ) -> None:
         self.name = f"watch-{breaker.name}"
         self._breaker = breaker
@@ -50,6 +54,9 @@ class Watch:
         self._pinged = pinged
         self._clock = clock
         self._next_ping = clock.monotonic()
+        self._silent = silent
+        self._looked_into = silent()
+        self._answered = 0.0  # when the last ping that was answered began
 
     def step(self) -> float:
         """Do what is due now, and return the seconds until something may be due again."""
@@ -58,14 +65,24 @@ class Watch:
         if not self._pinged:
             return LOOK_EVERY
         now = self._clock.monotonic()
-        if now < self._next_ping:
+        if now < self._next_ping and not self._suspected():
             return min(self._next_ping - now, LOOK_EVERY)
         self._next_ping = now + PING_EVERY
         error = self._ask()
-        if error is not None:
+        if error is None:
+            self._answered = now
+        else:
             self._next_ping = now + PING_AFTER_FAILURE
             self._count(error, self._clock.monotonic() - now)
         return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
+
+    def _suspected(self) -> bool:
+        """Tell, once for each, whether a kept connection was silent and no later ping was answered."""
+        silent = self._silent()
+        if silent <= self._looked_into:
+            return False
+        self._looked_into = silent
+        return silent > self._answered
 
     def _count(self, error: BaseException, took: float) -> None:
         """Count a failed ping, as a call of its own that was admitted like any other."""

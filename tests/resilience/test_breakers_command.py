@@ -19,6 +19,7 @@ from resilience import registry
 from resilience.observe import flush
 from resilience.observe.journal import journal
 from resilience.primitives import CircuitBreaker, HostStore, State
+from resilience.primitives.store.layout import FORMAT
 from resilience.testing import server_role
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +101,7 @@ class TestReset:
         assert server.shown() is State.OPEN
 
     def test_outlasts_a_stopped_holder_of_the_lock(self, server: CircuitBreaker, directory: Path) -> None:
-        with (directory / "shop-v3.lock").open() as held:
+        with (directory / f"shop-v{FORMAT}.lock").open() as held:
             import fcntl
 
             fcntl.flock(held, fcntl.LOCK_EX)

@@ -40,11 +40,6 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         params: dict[str, Any] = super().get_connection_params()
         own: dict[str, str] = {limits.MARK: registry.role()}
         if guarded():
-            if self.settings_dict["OPTIONS"].get("pool"):
-                raise ImproperlyConfigured(
-                    f"DATABASES[{self.alias!r}]['OPTIONS']['pool'] does not go with this engine: the wait "
-                    "for a pooled connection has no deadline. Use CONN_MAX_AGE."
-                )
             own |= limits.own(check_interval=not self._without_check_interval)
         # Ours first: a project's own options stand further right, and win.
         params["options"] = f"{limits.as_options(own)} {params.get('options', '')}".rstrip()

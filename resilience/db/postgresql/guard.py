@@ -13,13 +13,13 @@ from django.db.backends.postgresql.base import CursorDebugWrapper
 from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
 from psycopg.pq import TransactionStatus
 
-from resilience import conf
 from resilience.db import table_locks
-from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection
+from resilience.db.connection import CONTROL_FLOOR, DeadlineConnection
 from resilience.db.cursor import GuardedCursor
 from resilience.db.failures import is_lost
 from resilience.db.measure import is_read
 from resilience.db.postgresql.connecting import ConnectingWrapper
+from resilience.db.postgresql.session import alters_session
 from resilience.primitives import RejectedError, Retry
 
 # Never after a deadline: that error is none of a lost connection.
@@ -38,6 +38,7 @@ class PostgreSQLCursor(GuardedCursor):
     """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        self._heed(sql)
         if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
             return super()._execute(sql, params)
         tried = table_locks.ask(self.db, sql)
@@ -50,6 +51,22 @@ class PostgreSQLCursor(GuardedCursor):
             return _RETRY.call(lambda: next(calls)(sql, params))
         table_locks.has_read(tried)
         return result
+
+    def _executemany(self, sql: Any, param_list: Any, *ignored: Any) -> Any:
+        self._heed(sql)
+        return super()._executemany(sql, param_list)
+
+    def _heed(self, sql: Any) -> None:
+        """Prove the connection before what stores at once, and note what alters the session."""
+        db = self.db
+        if db.preparing:
+            return
+        if db.autocommit and not is_read(sql):
+            db.prove()
+            if self.cursor.connection is not db.connection:
+                self.cursor = db.create_cursor()
+        if alters_session(sql):
+            db.connection.altered = True
 
     def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if isinstance(self.cursor, psycopg.ServerCursor):
@@ -96,17 +113,6 @@ class PostgreSQLGuard(ConnectingWrapper):
 
     cursor_class = PostgreSQLCursor
     debug_cursor_class = PostgreSQLDebugCursor
-
-    def is_usable(self) -> bool:
-        if not self.preparing or not isinstance(self.connection, DeadlineConnection):
-            return super().is_usable()
-        try:
-            self.connection.ping(conf.deadline("health_check"))
-        except CutError:
-            raise  # silent, which is not the same as closed
-        except psycopg.Error:
-            return False
-        return True
 
     def transaction_open(self) -> bool:
         return bool(self.connection.info.transaction_status != TransactionStatus.IDLE)

@@ -8,7 +8,7 @@ from ..window import SEATS as SEATS
 
 # Part of the file's name: raise it with every change of what lies where or what it means, so that the
 # old and the new workers of a rolling deploy never read each other's bytes.
-FORMAT = 3
+FORMAT = 4
 WORD = 8
 
 # The header.
@@ -71,6 +71,7 @@ class Layout:
     marks: Region = field(init=False)
     faults: Region = field(init=False)
     table_locks: Region = field(init=False)
+    silences: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
     counter_users: Region = field(init=False)
@@ -92,6 +93,7 @@ class Layout:
             ("marks", int(self.shared), 1 + COPIES * SMALL_COPY),
             ("faults", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
+            ("silences", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),
             # A byte for each counter: whether the process of the slot counts there.

@@ -144,6 +144,27 @@ class Faults:
         )
 
 
+class Silences:
+    """When a kept connection of each dependency was last found silent: any process tells all others."""
+
+    def __init__(self, store: "Store", at: int) -> None:
+        self._value: Versioned[dict[str, float]] = Versioned(
+            store, at, LARGE_COPY, {}, encode=lambda value: value, decode=lambda value: value
+        )
+
+    def latest(self, name: str) -> float:
+        """Return when the silent call began (monotonic seconds); 0 when there was none."""
+        return self._value.read().get(name, 0.0)
+
+    def note(self, name: str, began: float) -> bool:
+        """Note a later one; False when the lock could not be had."""
+
+        def noted(last: dict[str, float]) -> dict[str, float]:
+            return {**last, name: max(began, last.get(name, 0.0))}
+
+        return self.latest(name) >= began or self._value.update(noted) is not None
+
+
 class TableLock(NamedTuple):
     """Reads that waited in vain for one table: when (monotonic seconds), since when nobody else waits
     (0: everybody still does), and when a read last tried in spite of that."""

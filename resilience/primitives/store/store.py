@@ -17,7 +17,7 @@ from .layout import LOCAL, SECRET_BYTES, WORD, Layout
 from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
-from .sections import Faults, LastErrors, Lease, Marks, TableLocks
+from .sections import Faults, LastErrors, Lease, Marks, Silences, TableLocks
 from .users import BreakerUsers
 
 Role = Literal["server", "command"]
@@ -145,6 +145,10 @@ class Store(ABC):
     @cached_property
     def faults(self) -> Faults:
         return Faults(self, self.layout.faults.at)
+
+    @cached_property
+    def silences(self) -> Silences:
+        return Silences(self, self.layout.silences.at)
 
     @cached_property
     def table_locks(self) -> TableLocks:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from resilience.primitives import BreakerConfig, CircuitBreaker, HostStore, ManualClock, Store
+from resilience.primitives.store.layout import FORMAT
 from tests.primitives.conftest import SMALL
 
 Another = Callable[[], HostStore]
-FILE = "test-v3.store"
+FILE = f"test-v{FORMAT}.store"
 
 
 @pytest.fixture

@@ -91,7 +91,10 @@ class TestBuilding:
     def test_two_namespaces_have_two_files(self, folder: Path) -> None:
         for name in ("one", "two"):
             HostStore(folder, name, role="server", create=True, layout=SMALL).close()
-        assert sorted(path.name for path in folder.iterdir()) == ["one-v3.store", "two-v3.store"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            f"one-v{layout.FORMAT}.store",
+            f"two-v{layout.FORMAT}.store",
+        ]
 
 
 def truncated(file: Path) -> None:
@@ -214,9 +217,9 @@ class TestDamagedBeforeOpening:
     ) -> None:
         old = server(folder)
         fail(breaker(old, clock))
-        monkeypatch.setattr("resilience.primitives.store.host.FORMAT", 4)
+        monkeypatch.setattr("resilience.primitives.store.host.FORMAT", layout.FORMAT + 1)
         new = server(folder)
-        assert new.path.name == "test-v4.store"
+        assert new.path.name == f"test-v{layout.FORMAT + 1}.store"
         assert breaker(old, clock).shown() is State.OPEN
         assert breaker(new, clock).shown() is State.CLOSED
         old.close()

@@ -15,6 +15,7 @@ from django.db.utils import load_backend
 from pytest_django.plugin import DjangoDbBlocker
 
 from resilience import registry
+from resilience.db import idle
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, LocalStore, ManualClock, Outcome
 from resilience.testing import server_role
@@ -108,6 +109,7 @@ def alias(name: str, settings: dict[str, Any]) -> Iterator[GuardedWrapper]:
         yield wrapper
     finally:
         wrapper.close()
+        idle.forget(name)
         if usual is None:
             del connections[name]
         else:
@@ -174,6 +176,19 @@ def rows(server: PostgresServer) -> list[int]:
 def as_in_a_new_request(wrapper: GuardedWrapper) -> None:
     """Do what Django does between two requests."""
     wrapper.close_if_unusable_or_obsolete()
+
+
+def idle_for(wrapper: GuardedWrapper, seconds: float) -> None:
+    """End the request, and let its connection lie for so long."""
+    connection = wrapper.connection
+    as_in_a_new_request(wrapper)
+    connection.answered_at -= seconds
+
+
+def pid(wrapper: GuardedWrapper) -> int:
+    """Return the number of the server's process that serves this alias."""
+    ((number,),) = query(wrapper, "SELECT pg_backend_pid()")
+    return int(number)
 
 
 # --- Transactions ---

@@ -5,7 +5,6 @@ from __future__ import annotations
 import django.db
 import psycopg
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from resilience.db.failures import DatabaseDeadlineError
@@ -128,9 +127,3 @@ class TestServersLimits:
         with psycopg.connect(server.url, autocommit=True) as watcher, takes(0.0, 1.6):
             while watcher.execute(active + " AND pid <> pg_backend_pid()").fetchone() != (0,):
                 pass
-
-    def test_do_not_go_with_a_pool(self, guarded: GuardedWrapper) -> None:
-        guarded.settings_dict["OPTIONS"]["pool"] = True
-        with pytest.raises(ImproperlyConfigured, match="CONN_MAX_AGE"):
-            guarded.get_connection_params()
-        del guarded.settings_dict["OPTIONS"]["pool"]

@@ -15,7 +15,9 @@ from tests.faultproxy import FaultProxy
 from tests.resilience.db.conftest import (
     Calls,
     as_in_a_new_request,
+    counted,
     frozen,
+    idle_for,
     query,
     rows,
     takes,
@@ -33,15 +35,16 @@ class TestSilentServer:
             query(guarded, "SELECT 1")
         assert calls == [("connect", FAILURE)]
 
-    def test_fails_a_health_check_and_goes_no_further(
+    def test_fails_the_new_connection_after_a_kept_one_that_says_nothing(
         self, guarded: GuardedWrapper, server: PostgresServer, calls: Calls
     ) -> None:
         query(guarded, "SELECT 1")
-        as_in_a_new_request(guarded)
+        idle_for(guarded, 2.0)
         calls.clear()
-        with frozen(server), deadline_scope(2), takes(0.5, 0.8), pytest.raises(DatabaseDeadlineError):
+        raised = pytest.raises(django.db.OperationalError)
+        with frozen(server), deadline_scope(2), takes(1.0, 1.3), raised:
             query(guarded, "SELECT 1")
-        assert calls == [("health_check", FAILURE)]
+        assert counted(calls) == [("connect", FAILURE)]
         assert query(guarded, "SELECT 1") == [(1,)]
 
     def test_fails_a_query_that_had_its_full_time(

@@ -1,0 +1,169 @@
+"""The connections that this process keeps between those who use them: for each alias, the last used first.
+
+A request, chore or duty takes one when it first needs it and gives it back when it ends. So a process has as
+many as it had at work at once, whatever its threads are.
+
+Note [What a kept connection says]
+A balancer or firewall may have forgotten it, a server may have ended its session. That it is silent or lost
+says nothing of the server, and does not count. All that were connected before are dropped, here and in the
+other processes of the host. The steward asks on a new one at once, and so does whoever needs one next: that
+counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from resilience import registry
+from resilience.databases import BREAKER
+from resilience.db.connection import DeadlineConnection
+
+logger = logging.getLogger(__name__)
+
+# Seconds after which one that nobody took is closed: it is the surplus of a busier minute.
+SURPLUS_AFTER = 60.0
+
+
+class Idle:
+    """The idle connections of one alias in this process. Thread-safe; closes outside of its lock."""
+
+    def __init__(self, alias: str, breaker: str) -> None:
+        """Heed what `breaker` knows of silent connections; `alias` is what people read."""
+        self._alias = alias
+        self._breaker = breaker
+        self._lock = threading.Lock()
+        self._kept: list[DeadlineConnection] = []  # The last used is the last. Guarded by _lock.
+        self._silent = 0.0  # As in the store, which may be busy.
+        self._told = 0.0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take(
+        self, params: Mapping[str, Any], *, generation: int, max_age: float | None
+    ) -> DeadlineConnection | None:
+        """Return the connection that was used last, and is open as far as a look can tell; None without one.
+
+        On the way it closes what was made with other parameters, in an earlier generation of the breaker,
+        before another one was found silent, or more than `max_age` seconds ago.
+        """
+        while (found := self._pop()) is not None:
+            if found.params == params and not self._is_over(found, max_age):
+                if found.generation != generation:
+                    self._count("outlived_an_outage")
+                elif found.is_open():
+                    found.kept, found.taken_at = True, time.monotonic()
+                    return found
+                else:
+                    self._count("closed_by_server")
+            found.close()
+        return None
+
+    def keep(self, connection: DeadlineConnection, *, most: int, max_age: float | None) -> bool:
+        """Keep it for the next who needs one; False when it is of no further use, or there are `most`."""
+        if connection.altered or not connection.is_open() or self._is_over(connection, max_age):
+            return False
+        with self._lock:
+            if full := len(self._kept) >= most:
+                return False
+            self._kept.append(connection)
+        self.reap()
+        return not full
+
+    def reap(self) -> None:
+        """Close what nobody has taken for a minute."""
+        since = time.monotonic() - SURPLUS_AFTER
+        self._close(lambda each: each.answered_at < since)
+
+    def free(self) -> int:
+        """Close all; return how many there were."""
+        return self._close(lambda each: True)
+
+    def doubt(self, began: float, why: str) -> None:
+        """Take note that a call of a kept connection, made at `began`, met silence or a loss.
+
+        See Note [What a kept connection says].
+        """
+        self._silent = max(self._silent, began)
+        registry.store().silences.note(self._breaker, began)
+        dropped = self._close(lambda each: each.made_at < began)
+        self._count("silent", 1 + dropped)
+        if began > self._told:  # else it was under way when another one found out
+            self._told = time.monotonic()
+            logger.warning(
+                "a kept connection of %r failed, which says nothing of the server; %d others of its age are "
+                "dropped: %s",
+                self._alias,
+                dropped,
+                why,
+            )
+
+    def _is_over(self, connection: DeadlineConnection, max_age: float | None) -> bool:
+        if max_age is not None and time.monotonic() - connection.made_at >= max_age:
+            return True
+        if connection.made_at >= max(self._silent, registry.store().silences.latest(self._breaker)):
+            return False
+        self._count("silent")
+        return True
+
+    def _pop(self) -> DeadlineConnection | None:
+        with self._lock:
+            return self._kept.pop() if self._kept else None
+
+    def _close(self, over: Callable[[DeadlineConnection], bool]) -> int:
+        with self._lock:
+            closing = [each for each in self._kept if over(each)]
+            self._kept = [each for each in self._kept if each not in closing] if closing else self._kept
+        for each in closing:
+            each.close()
+        return len(closing)
+
+    def _count(self, reason: str, amount: int = 1) -> None:
+        registry.store().counters.add("connections_dropped", self._alias, reason, amount=amount)
+
+
+_lists: dict[str, Idle] = {}
+_lock = threading.Lock()
+
+
+def of(alias: str, breaker: str = BREAKER) -> Idle:
+    """Return the idle connections of an alias, behind that breaker."""
+    found = _lists.get(alias)
+    if found is None:
+        with _lock:
+            found = _lists.setdefault(alias, Idle(alias, breaker))
+    return found
+
+
+def forget(alias: str) -> None:
+    """Close what is kept of an alias, and know nothing of it: its settings have changed."""
+    with _lock:
+        found = _lists.pop(alias, None)
+    if found is not None:
+        found.free()
+
+
+def free_all() -> int:
+    """Close all idle connections of this process; return how many there were."""
+    return sum(each.free() for each in list(_lists.values()))
+
+
+def reap_all() -> None:
+    """Close the surplus of busier minutes."""
+    for each in list(_lists.values()):
+        each.reap()
+
+
+def _forget_after_fork() -> None:
+    """Forget the parent's; `connection` sees to it that they are not closed either."""
+    global _lock
+    _lock = threading.Lock()
+    _lists.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,183 @@
+"""How an alias on PostgreSQL takes a kept connection, proves it, and gives it back: see `db.idle`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from weakref import WeakSet
+
+import psycopg
+
+from resilience import conf
+from resilience.db import failures, idle
+from resilience.db.connection import CutError, DeadlineConnection
+from resilience.db.wrapper import GuardedWrapper, guarded
+from resilience.primitives import Admission
+
+# Seconds after an answer in which a look at the socket stands for a health check.
+RECENT = 1.0
+
+# A session that was ended from outside, beside what libpq says of itself.
+_ENDED = {"57P01", "57P02", "57P03"}
+
+
+class KeepingWrapper(GuardedWrapper):
+    """Mix in before the guard of PostgreSQL."""
+
+    pool = None  # Django's own, which `OPTIONS["pool"]` asks for. Ours is `idle`.
+
+    _offered: DeadlineConnection | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._server_cursors: WeakSet[psycopg.ServerCursor] = WeakSet()
+        _wrappers.add(self)
+
+    @property
+    def _idle(self) -> idle.Idle:
+        return idle.of(self.alias, self.breaker_name)
+
+    # --- Take ---
+
+    def connect(self) -> None:
+        """Take a kept connection where there is one, else make one."""
+        if not guarded():
+            return super().connect()
+        with self._prepare() as admission:
+            self._offered = self._take(admission)
+            try:
+                return super().connect()
+            finally:
+                if self._offered is not None:
+                    self._offered.close()
+                    self._offered = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        offered, self._offered = self._offered, None
+        if offered is not None:
+            return offered
+        connection = super().get_new_connection(conn_params)
+        if isinstance(connection, DeadlineConnection):
+            connection.params = conn_params
+            if self._admission is not None:
+                connection.generation = self._admission.generation
+        return connection
+
+    def _configure_role(self, connection: Any) -> bool:
+        # A kept one has its role already.
+        kept = getattr(connection, "kept", False)
+        return not kept and bool(super()._configure_role(connection))  # type: ignore[misc]  # Django's
+
+    def _take(self, admission: Admission) -> DeadlineConnection | None:
+        kept = self._idle
+        if not kept:
+            return None
+        params = self.get_connection_params()
+        while (
+            found := kept.take(params, generation=admission.generation, max_age=self._max_age)
+        ) is not None:
+            recent = time.monotonic() - found.answered_at < RECENT
+            if recent or not self.settings_dict["CONN_HEALTH_CHECKS"] or self._answers(found):
+                return found
+        return None
+
+    def prove(self) -> None:
+        """Ask a connection that was only looked at whether it is there, before what nobody may repeat."""
+        self.ensure_connection()
+        connection = self.connection
+        if (
+            not isinstance(connection, DeadlineConnection)
+            or connection.proven
+            or not self.health_check_enabled
+        ):
+            return
+        if not self._answers(connection):
+            self.connection = None
+            self.ensure_connection()
+
+    def _answers(self, connection: DeadlineConnection) -> bool:
+        """Ping a kept connection; close it when it is silent or lost, which says nothing of the server."""
+        limit, began = conf.deadline("health_check"), time.monotonic()
+        try:
+            connection.ping(limit)
+        except CutError as error:
+            if time.monotonic() - began >= limit:
+                self._idle.doubt(began, str(error))
+        except psycopg.Error as error:
+            self._idle.doubt(began, str(error))
+        else:
+            return True
+        connection.close()
+        return False
+
+    # --- Give back ---
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        cursor = super().create_cursor(name)
+        if name is not None:
+            self._server_cursors.add(cursor)
+        return cursor
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Give the connection back; Django calls this when a request begins and when it has ended."""
+        connection = self.connection
+        if not isinstance(connection, DeadlineConnection) or self.allow_thread_sharing:
+            return super().close_if_unusable_or_obsolete()
+        if self.in_atomic_block:
+            return None  # it is at work
+        usual = self.autocommit == self.settings_dict["AUTOCOMMIT"] and all(
+            cursor.closed for cursor in self._server_cursors
+        )
+        if usual and self._idle.keep(connection, most=self._most, max_age=self._max_age):
+            self.connection = None
+        self.close()  # without a connection, all else that belongs to a use
+        return None
+
+    @property
+    def _max_age(self) -> float | None:
+        """For how many seconds a connection is used again; None: for ever."""
+        age: float | None = self.settings_dict["CONN_MAX_AGE"]
+        return None if age == 0 and self.settings_dict["OPTIONS"].get("pool") else age
+
+    @property
+    def _most(self) -> int:
+        """How many are kept: as many as the pools let run at once, or `max_size` of `OPTIONS["pool"]`."""
+        pool = self.settings_dict["OPTIONS"].get("pool")
+        if isinstance(pool, dict) and "max_size" in pool:
+            return int(pool["max_size"])
+        return sum(each.running for each in conf.bulkheads().values())
+
+    # --- Doubt ---
+
+    def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
+        """Tell whether a call failed by its connection, a kept one, which says nothing of the server.
+
+        Then all others of its age are dropped. A call that was cut short of its time is doubted only when
+        nothing was answered on this connection before: else the server was slow.
+        """
+        connection = self.connection
+        if not isinstance(connection, DeadlineConnection) or not connection.kept:
+            return False
+        if isinstance(error, CutError):
+            doubted = had_full_time or not connection.proven
+        else:
+            state = getattr(error, "sqlstate", None)
+            doubted = failures.is_lost(error) and (state is None or state[:2] == "08" or state in _ENDED)
+        if doubted:
+            self._idle.doubt(began, str(error))
+        return doubted
+
+
+_wrappers: WeakSet[KeepingWrapper] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    """Connect anew in a forked child; a transaction of its parent cannot go on there."""
+    for wrapper in list(_wrappers):
+        if isinstance(wrapper.connection, DeadlineConnection):
+            wrapper.connection = None
+            wrapper.closed_in_transaction = wrapper.needs_rollback = wrapper.in_atomic_block
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
