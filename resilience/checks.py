@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from resilience import conf
 from resilience.cache.proving import wrong_with
 from resilience.databases import ENGINES, STATIC_ALIAS
-from resilience.db.checks import DATABASE_CHECKS
+from resilience.db.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.primitives import BulkheadConfig
 
@@ -214,6 +214,7 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_settings,
     check_databases,
+    check_pool_options,
     check_cache,
     check_middleware,
     check_deadlines,

@@ -1,4 +1,4 @@
-"""What `check --database default` asks the database itself."""
+"""How connections are kept, and what `check --database default` asks the database itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Info, Warning
 from django.db import connections
 
+from resilience import conf
+from resilience.databases import ENGINES
 from resilience.db.postgresql.connecting import ConnectingWrapper
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """W051: the server takes as many connections as all threads open."""
-    threads, workers = getattr(settings, "WEB_THREADS", None), getattr(settings, "WEB_CONCURRENCY", None)
+    """W051: the server takes as many connections as all workers may have at once."""
+    workers = getattr(settings, "WEB_CONCURRENCY", None)
     for alias in databases or ():
         connection = connections[alias]
-        if connection.vendor != "postgresql" or threads is None or workers is None:
+        if connection.vendor != "postgresql" or workers is None:
             continue
         with connection.cursor() as cursor:
             if isinstance(connection, ConnectingWrapper) and connection.shares_session():
@@ -27,14 +29,29 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
                 " - current_setting('superuser_reserved_connections')::int"
             )
             most = cursor.fetchone()[0]
-        # Each thread keeps one, and the steward of each worker may open one beside them.
-        wanted = workers * (threads + 1)
+        # One for each place of a pool; in one worker the steward's ping and chores each have one beside them.
+        places = sum(pool.running for pool in conf.bulkheads().values())
+        wanted = workers * places + len(conf.chores()) + 1
         if wanted > most:
             yield Warning(
-                f"{workers} workers of {threads} threads may open {wanted} connections to '{alias}', "
-                f"which takes {most}.",
-                hint="Raise max_connections, or lower WEB_CONCURRENCY or WEB_THREADS.",
+                f"{workers} workers with {places} places in their pools may open {wanted} connections to "
+                f"'{alias}', which takes {most}.",
+                hint="Raise max_connections, or lower WEB_CONCURRENCY or what may run at once (BULKHEADS).",
                 id="resilience.W051",
+            )
+
+
+def check_pool_options(**_: Any) -> Iterator[CheckMessage]:
+    """W014: of `OPTIONS["pool"]`, which Django hands to `psycopg_pool`, only `max_size` is read here."""
+    for alias, database in settings.DATABASES.items():
+        pool = database.get("OPTIONS", {}).get("pool")
+        unread = sorted(set(pool) - {"max_size"}) if isinstance(pool, dict) else []
+        if database["ENGINE"] == ENGINES[0] and unread:
+            yield Warning(
+                f"DATABASES['{alias}']['OPTIONS']['pool'] has what nothing reads: {', '.join(unread)}.",
+                hint="Keep max_size, the most idle connections of a process; for the rest see CONN_MAX_AGE, "
+                "CONN_HEALTH_CHECKS and RESILIENCE['BULKHEADS'], which say what runs at once.",
+                id="resilience.W014",
             )
 
 

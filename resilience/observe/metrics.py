@@ -27,6 +27,7 @@ _COUNTERS = {
         "Calls that ended by what a process of this host lacked; none counts.",
     ),
     "drilled": (("breaker",), "Calls that a drill has hit."),
+    "connections_dropped": (("database", "reason"), "Kept connections that could not be used again."),
     "limits": (("limit", "outcome"), "Attempts that a limit refused, or could not count."),
 }
 

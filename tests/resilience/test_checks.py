@@ -240,13 +240,32 @@ class TestPools:
         assert found(settings, WEB_THREADS=None) == []
 
 
+class TestPoolOptions:
+    @pytest.mark.parametrize(
+        ("pool", "named"),
+        [
+            (True, None),
+            ({"max_size": 4}, None),
+            ({"max_size": 4, "timeout": 5, "min_size": 2}, "min_size, timeout"),
+        ],
+    )
+    def test_that_nothing_reads_are_named(
+        self, monkeypatch: pytest.MonkeyPatch, pool: object, named: str | None
+    ) -> None:
+        database = {"ENGINE": "resilience.db.postgresql", "OPTIONS": {"pool": pool}}
+        monkeypatch.setattr(database_checks.settings, "DATABASES", {"default": database})
+        told = list(database_checks.check_pool_options())
+        assert [each.id for each in told] == ["resilience.W014"] * (named is not None)
+        assert named is None or f"nothing reads: {named}." in told[0].msg
+
+
 class TestConnections:
     def test_more_than_the_server_takes_are_a_warning(self, settings: Any, postgresql: Any) -> None:
         settings.WEB_CONCURRENCY, settings.WEB_THREADS = 200, 16
         with postgresql():
             (message,) = database_checks.check_connections(databases=["default"])
         assert message.id == "resilience.W051"
-        assert "may open 3400 connections" in message.msg
+        assert "may open 2201 connections" in message.msg  # 11 places each, and the ping
 
     def test_that_it_takes_are_none(self, settings: Any, postgresql: Any) -> None:
         settings.WEB_CONCURRENCY, settings.WEB_THREADS = 2, 16

@@ -1,7 +1,8 @@
 """A kept connection that falls silent, or is lost, says nothing of the server: nothing is counted for it.
 
 The kind: what lies between client and server forgot a connection, or ended it, while the server is well.
-Further members: a session that the server ended (`test_idle`), a site under load (`functional/test_forgotten`).
+Further members: a session that the server ended (`test_idle`), and a whole site under load
+(`functional/test_forgotten`).
 """
 
 from __future__ import annotations

@@ -46,7 +46,13 @@ class Scene:
         self.store = store
         self.breaker = CircuitBreaker(name="database", config=CONFIG, store=store, clock=self.clock)
         self.dependency = Dependency(self.clock)
-        self.watch = Watch(self.breaker, self.dependency.ping, limit=0.5, clock=self.clock)
+        self.watch = Watch(
+            self.breaker,
+            self.dependency.ping,
+            limit=0.5,
+            clock=self.clock,
+            silent=lambda: store.silences.latest("database"),
+        )
         self.start = self.clock.monotonic()
 
     def live(self, seconds: float) -> None:
@@ -66,6 +72,40 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with host_store(tmp_path) as store:
         yield Scene(store)
+
+
+class TestSilence:
+    """A kept connection was silent: a new one is asked at once, and its answer counts."""
+
+    def asked(self, scene: Scene) -> list[float]:
+        return [round(at - scene.start, 1) for at in scene.dependency.asked]
+
+    def test_is_looked_into_at_once(self, scene: Scene) -> None:
+        scene.live(2.0)
+        scene.store.silences.note("database", scene.clock.monotonic())
+        scene.live(4.0)
+        assert self.asked(scene) == [0.0, 2.0]
+
+    def test_that_began_before_a_ping_was_answered_is_explained(self, scene: Scene) -> None:
+        scene.live(4.0)
+        began = scene.clock.monotonic()
+        scene.live(2.0)
+        scene.store.silences.note("database", began)
+        scene.live(2.0)
+        assert self.asked(scene) == [0.0, 5.0]
+
+    def test_of_a_server_that_is_silent_itself_opens(self, scene: Scene) -> None:
+        scene.live(2.0)
+        scene.dependency.up = False
+        scene.store.silences.note("database", scene.clock.monotonic())
+        scene.live(2.2)
+        assert scene.breaker.shown() is State.OPEN
+
+    def test_of_another_dependency_is_none_of_it(self, scene: Scene) -> None:
+        scene.live(2.0)
+        scene.store.silences.note("cache", scene.clock.monotonic())
+        scene.live(1.0)
+        assert self.asked(scene) == [0.0]
 
 
 class TestPings:
