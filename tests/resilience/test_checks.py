@@ -253,7 +253,7 @@ class TestPoolOptions:
         self, monkeypatch: pytest.MonkeyPatch, pool: object, named: str | None
     ) -> None:
         database = {"ENGINE": "resilience.db.postgresql", "OPTIONS": {"pool": pool}}
-        monkeypatch.setattr(database_checks.settings, "DATABASES", {"default": database})
+        monkeypatch.setattr(database_checks, "settings", SimpleNamespace(DATABASES={"default": database}))
         told = list(database_checks.check_pool_options())
         assert [each.id for each in told] == ["resilience.W014"] * (named is not None)
         assert named is None or f"nothing reads: {named}." in told[0].msg
