@@ -122,14 +122,13 @@ class KeepingWrapper(GuardedWrapper):
     def close_if_unusable_or_obsolete(self) -> None:
         """Give the connection back; Django calls this when a request begins and when it has ended."""
         connection = self.connection
-        if not isinstance(connection, DeadlineConnection) or self.allow_thread_sharing:
+        usual = self.autocommit == self.settings_dict["AUTOCOMMIT"]
+        if not isinstance(connection, DeadlineConnection) or not usual or self.allow_thread_sharing:
             return super().close_if_unusable_or_obsolete()
         if self.in_atomic_block:
             return None  # it is at work
-        usual = self.autocommit == self.settings_dict["AUTOCOMMIT"] and all(
-            cursor.closed for cursor in self._server_cursors
-        )
-        if usual and self._idle.keep(connection, most=self._most, max_age=self._max_age):
+        left = any(not cursor.closed for cursor in self._server_cursors)
+        if not left and self._idle.keep(connection, most=self._most, max_age=self._max_age):
             self.connection = None
         self.close()  # without a connection, all else that belongs to a use
         return None
