@@ -29,7 +29,7 @@ from resilience.scope import (
     pool_of,
     request_scope,
 )
-from resilience.tiers import fresh
+from resilience.tiers import conditions, fresh
 from resilience.views import metrics_view
 
 logger = logging.getLogger("resilience.middleware")
@@ -200,7 +200,8 @@ def _said(status: int, body: dict[str, Any]) -> HttpResponse:
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
-    """Count the answer, and remember it for the next who asks for the same."""
+    """Hold the answer to the request's conditions, count it, and remember it for who asks the same."""
+    response = conditions.kept_elsewhere(request, response)
     fresh.remember(request, response)
     answers.count(response, degraded=degraded)
     return _with_headers(response, degraded=degraded)

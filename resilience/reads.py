@@ -25,7 +25,7 @@ from resilience.primitives import (
 )
 from resilience.primitives.chain import passes
 from resilience.problems import UNAVAILABLE, come_back, problem
-from resilience.tiers import fresh, generation, labels, static, stored
+from resilience.tiers import conditions, fresh, generation, labels, static, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
 
@@ -76,7 +76,7 @@ class ResilientReads(_View):
             passes=_passes,
         )
         try:
-            return labels.conditional(request, chain.run(request, *args, **kwargs).value)
+            return conditions.kept(request, chain.run(request, *args, **kwargs).value)
         except NoTierAnsweredError as error:
             return _unavailable(UNAVAILABLE, retry_after(error.__cause__ or error))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,12 +18,15 @@ from rest_framework.views import APIView, set_rollback
 from resilience import idempotency
 from resilience.outages import is_outage, unavailable
 from resilience.scope import is_read
-from resilience.tiers import labels
+from resilience.tiers import conditions, labels
 
 if TYPE_CHECKING:
     _View = APIView
 else:
     _View = object
+
+
+_OF_A_STAND_IN = "The tag is of an answer that stood in for the database. Read it again when that is back."
 
 
 class PreconditionFailedError(APIException):
@@ -35,9 +39,12 @@ class ResilientWrites(_View):
     """Mix in before a DRF view: each write is one transaction, and tells what became of it.
 
     `Idempotency-Key` on a POST gives a repeat the first answer. A view that calls `check_unchanged` on the
-    row that it has locked honours `If-Match`. What an outage ended is 503 with `outcome`: "not_stored", or
+    row that it has locked honours `If-Match` and `If-None-Match`; in one that does not, a write with a
+    condition that nobody has compared is 412. What an outage ended is 503 with `outcome`: "not_stored", or
     "unknown" where nobody saw the end. Answers with an attribute `revision` carry the tag of the entry.
     """
+
+    _compared = False
 
     def write_alias(self) -> str:
         """Return the database that the view writes to."""
@@ -53,18 +60,17 @@ class ResilientWrites(_View):
                 setattr(self, name, partial(self._write_once, handler))
 
     def check_unchanged(self, revision: int) -> None:
-        """Compare the locked row with `If-Match`; raise `PreconditionFailedError` (412) if it is another."""
-        given = self.request.headers.get("If-Match")
-        if given is None or given.strip() == "*":
-            return
-        tags = [tag.strip() for tag in given.split(",")]
-        if any(labels.revision_of(tag) == revision for tag in tags):
-            return
-        if any(labels.is_degraded(tag) for tag in tags):
+        """Hold the locked row to the request's conditions; raise `PreconditionFailedError` (412)."""
+        self._compared = True
+        meta = self.request.META
+        condition = conditions.failed(meta, lambda tag: labels.revision_of(tag) == revision)
+        if condition == "If-None-Match":
+            raise PreconditionFailedError("It is there already, as `If-None-Match` names it.")
+        if condition is not None:
+            seen = parse_etags(meta["HTTP_IF_MATCH"])
             raise PreconditionFailedError(
-                "The tag is of an answer that stood in for the database. Read it again when that is back."
+                _OF_A_STAND_IN if any(map(labels.is_degraded, seen)) else conditions.CHANGED
             )
-        raise PreconditionFailedError("It has changed since, or the tag is none of ours. Read it again.")
 
     def handle_exception(self, exc: Exception) -> Response:
         """Say of an outage in a write what became of the write."""
@@ -83,15 +89,35 @@ class ResilientWrites(_View):
         with transaction.atomic(using=using):
             if claim is not None and (first := idempotency.first_answer(claim, using)) is not None:
                 return first
+            if request.method == "POST":
+                self._check_collection()
             response = handler(request, *args, **kwargs)
             if response.status_code >= 400:
                 transaction.set_rollback(True, using=using)
                 return response
+            if not self._compared:
+                self._check_blindly(created=response.status_code == 201)
             made = self._made(request, response)
             if claim is not None:
                 headers = dict(made.items())
                 idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
         return made
+
+    def _check_collection(self) -> None:
+        """Hold what is posted to, which is there if it can be read, to the conditions; no tag is compared."""
+        self._compared = True
+        condition = conditions.failed(self.request.META, lambda tag: False, exists=hasattr(self, "get"))
+        if condition is not None:
+            raise PreconditionFailedError(f"What you post to is not as `{condition}` has it.")
+
+    def _check_blindly(self, *, created: bool) -> None:
+        """Refuse a write whose condition the view has not compared, unless it holds whatever the tag is."""
+        meta = self.request.META
+        expects = meta.get("HTTP_IF_MATCH")
+        if (expects is not None and (created or expects.strip() != "*")) or (
+            "HTTP_IF_NONE_MATCH" in meta and not created
+        ):
+            raise PreconditionFailedError("This address cannot tell whether it is what you have seen.")
 
     def _made(self, request: Request, response: Response) -> HttpResponse:
         """Make the bytes within the transaction: an answer that cannot be made stores nothing."""

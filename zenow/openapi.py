@@ -94,12 +94,12 @@ WRITE_HEADERS = {
 
 WRITE_PROBLEMS = {
     "409": "What is stored does not allow it, or a request with this Idempotency-Key is under way.",
-    "412": "The entry is not what `If-Match` names, or that is the tag of a degraded answer.",
+    "412": "What is there is not as `If-Match` or `If-None-Match` has it, or the tag is a degraded answer's.",
     "422": "The Idempotency-Key was used for another body.",
     "503": "An outage; `outcome` says whether it was surely not stored, or may have been.",
 }
-# 412 is about entries that are there, 422 about new ones.
-NOT_OF = {"post": "412", "put": "422", "patch": "422", "delete": "422"}
+# 422 is about a key, which only new entries have.
+NOT_OF = {"put": "422", "patch": "422", "delete": "422"}
 
 
 class OneSchema(SchemaGenerator):
@@ -153,7 +153,7 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
                 operation["responses"] |= {
                     status: {"description": text, "content": PROBLEM_CONTENT}
                     for status, text in WRITE_PROBLEMS.items()
-                    if status != NOT_OF[method]
+                    if status != NOT_OF.get(method)
                 }
     return result
 

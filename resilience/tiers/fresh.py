@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from resilience.tiers import generation, labels
+from resilience.tiers import conditions, generation, labels
 from resilience.tiers.memory import Memory
 from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
@@ -46,7 +46,7 @@ def answer(request: HttpRequest) -> HttpResponse | None:
         return None
     response = HttpResponse(stored.body, headers=headers)
     label(response, stored)
-    return labels.conditional(request, response)
+    return conditions.kept(request, response)
 
 
 def label(response: HttpResponse, stored: Stored) -> None:

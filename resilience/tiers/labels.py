@@ -87,21 +87,6 @@ def is_degraded(given: str) -> bool:
     return given.removeprefix("W/").strip('"').partition("-")[0] in DEGRADED
 
 
-def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Take the body away, with 304, where the client says by `If-None-Match` that it has this very answer."""
-    given = request.META.get("HTTP_IF_NONE_MATCH")
-    if given is not None and response.status_code == 200 and _names(given, response["ETag"]):
-        response.status_code = 304
-        response.content = b""
-        del response["Content-Type"]
-    return response
-
-
-def _names(given: str, current: str) -> bool:
-    """Tell whether `If-None-Match` names this tag, weak or strong."""
-    return given.strip() == "*" or current in {each.strip().removeprefix("W/") for each in given.split(",")}
-
-
 def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=12).hexdigest()
 

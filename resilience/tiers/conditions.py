@@ -1,0 +1,85 @@
+"""Conditions of a request, in the order of RFC 9110 §13.2.2: whether it is about what its sender has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags, parse_http_date_safe
+
+from resilience.problems import problem
+
+CHANGED = "It has changed since, or the tag is none of ours. Read it again."
+_ANY = ["*"]
+
+
+def failed(
+    meta: Mapping[str, Any],
+    is_current: Callable[[str], bool],
+    *,
+    exists: bool = True,
+    modified: int | None = None,
+) -> str | None:
+    """Return the name of the first condition that does not hold; None if all hold.
+
+    `is_current` tells whether a strong tag is that of what is there; `exists`, whether anything is;
+    `modified`, in wall seconds, when it was last changed. None of our own answers says that: there a
+    condition on time is ignored, as the standard has it.
+    """
+    if not _has_any(meta):
+        return None
+    if (given := meta.get("HTTP_IF_MATCH")) is not None:
+        tags = parse_etags(given)
+        strong = (tag for tag in tags if not tag.startswith("W/"))
+        if not (exists and (tags == _ANY or any(map(is_current, strong)))):
+            return "If-Match"
+    elif modified is not None:
+        since = parse_http_date_safe(meta.get("HTTP_IF_UNMODIFIED_SINCE", ""))
+        if since is not None and modified > since:
+            return "If-Unmodified-Since"
+    if (given := meta.get("HTTP_IF_NONE_MATCH")) is not None:
+        tags = parse_etags(given)
+        if exists and (tags == _ANY or any(is_current(tag.removeprefix("W/")) for tag in tags)):
+            return "If-None-Match"
+    return None
+
+
+def kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return a read's answer as its conditions have it: 304 for what the client has, 412 for another."""
+    if response.status_code != 200:
+        return response
+    condition = failed(request.META, lambda tag: tag == response["ETag"])
+    if condition == "If-None-Match":
+        response.status_code = 304
+        response.content = b""
+        del response["Content-Type"]
+        return response
+    return response if condition is None else _refused()
+
+
+def kept_elsewhere(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Return the answer of any view to a GET, or 412; whether it is 304 is that view's own affair."""
+    if response.status_code != 200 or request.method not in ("GET", "HEAD") or not _has_any(request.META):
+        return response
+    condition = failed(
+        request.META,
+        lambda tag: tag == response.get("ETag"),
+        modified=parse_http_date_safe(response.get("Last-Modified", "")),
+    )
+    if condition in (None, "If-None-Match"):
+        return response
+    response.close()
+    return _refused()
+
+
+def _has_any(meta: Mapping[str, Any]) -> bool:
+    return "HTTP_IF_NONE_MATCH" in meta or "HTTP_IF_MATCH" in meta or "HTTP_IF_UNMODIFIED_SINCE" in meta
+
+
+def _refused() -> HttpResponse:
+    response = problem(412, detail=CHANGED)
+    response["Cache-Control"] = "no-store"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
