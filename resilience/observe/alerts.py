@@ -21,6 +21,8 @@ Memory = dict[str, Any]
 
 # Kept here when it could not be written down, so that a full disk does not repeat alerts each second.
 _unwritten: Memory | None = None
+# What the times in the memory are. A store never outlives its boot, so they mean the same to all readers.
+_TIMES = "monotonic"
 # The term of the steward in which this process looked last.
 _epoch: int | None = None
 
@@ -33,8 +35,8 @@ def run(epoch: int) -> None:
         take_over()
     seen = look()
     memory = _unwritten if _unwritten is not None else recall("alerts")
-    if memory.get("store") != seen.store:
-        memory = {"store": seen.store}
+    if (memory.get("store"), memory.get("times")) != (seen.store, _TIMES):
+        memory = {"store": seen.store, "times": _TIMES}
     before = repr(memory)
     for alert in judge(seen, memory, conf.alerts()):
         send(alert)
@@ -46,9 +48,13 @@ def run(epoch: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """The store at one moment (wall seconds): breakers with their thresholds, and the counters."""
+    """The store at one moment: breakers with their thresholds, and the counters.
+
+    `at` is wall seconds, for people; `now`, by which all durations are measured, is monotonic.
+    """
 
     at: float
+    now: float
     store: str
     breakers: Mapping[str, BreakerSnapshot]
     thresholds: Mapping[str, int]
@@ -61,7 +67,8 @@ def look() -> Seen:
     """Look at the store, which answers whatever else is down."""
     store = registry.store()
     return Seen(
-        at=time.time(),
+        at=registry.clock().time(),
+        now=registry.clock().monotonic(),
         store=store_identity(store),
         breakers={name: breaker.snapshot() for name, breaker in registry.breakers().items()},
         thresholds={name: config.failure_threshold for name, config in conf.breakers().items()},
@@ -94,7 +101,7 @@ class _Breaker:
         self._snapshot = snapshot
         self._known = known
         self._config = config
-        self._now = seen.at
+        self._now = seen.now
 
     def alerts(self) -> list[Alert]:
         found = [self._opened(), self._flapping(), self._open_long(), self._recovered(), self._warning()]
@@ -108,7 +115,7 @@ class _Breaker:
             breaker=snapshot.name,
             text=text,
             count=count,
-            at=self._now,
+            at=self._seen.at,
             host=hostname(),
             serious=serious,
             facts=facts,
@@ -124,7 +131,7 @@ class _Breaker:
         if new <= 0 or snapshot.isolated:
             return None
         known.setdefault("times", []).extend([self._now] * min(new, self._config.flapping))
-        known.setdefault("opened", snapshot.since if is_open and snapshot.since else self._now)
+        known.setdefault("opened", self._now - (snapshot.lasted or 0.0) if is_open else self._now)
         reason = f"last error {snapshot.last_error}" if snapshot.last_error else "slow calls"
         return self._tell("opened", f"opened; {reason}", count=new)
 
@@ -160,7 +167,7 @@ class _Breaker:
         # A disabled breaker shows closed, and says nothing of its dependency.
         if known.get("opened") is None or snapshot.state is not State.CLOSED or snapshot.disabled:
             return None
-        closed = snapshot.since if snapshot.since and snapshot.since > known["opened"] else self._now
+        closed = max(known["opened"], self._now - (snapshot.lasted or 0.0))
         lasted = max(0.0, closed - known.pop("opened"))
         known.pop("long", None)
         return self._tell(
@@ -184,12 +191,12 @@ class _Breaker:
 
     def _override(self) -> Alert | None:
         override, known = self._snapshot.override, self._known
-        if override is None or self._now - override.since <= self._config.override_for:
+        if override is None or override.lasted <= self._config.override_for:
             return None
         if known.get("override") == self._snapshot.generation:
             return None
         known["override"] = self._snapshot.generation
-        hours = (self._now - override.since) / 3600
+        hours = override.lasted / 3600
         text = (
             f"{override.kind} by {override.who or 'nobody'} for {hours:.1f} h: {override.why or 'no reason'}"
         )
@@ -205,9 +212,9 @@ def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list
         return []
     known["total"] = total
     # Written down as seldom as will do.
-    if last is None or seen.at - last > config.quiet / 10:
-        known["last"] = seen.at
-    if last is not None and seen.at - last < config.quiet:
+    if last is None or seen.now - last > config.quiet / 10:
+        known["last"] = seen.now
+    if last is not None and seen.now - last < config.quiet:
         return []
     what = "made-up rows are" if source == "mock" else "the static copy is"
     return [Alert(kind=source, text=f"{what} served to clients", count=new, at=seen.at, host=hostname())]

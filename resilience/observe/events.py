@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import re
@@ -9,11 +10,13 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from resilience import registry
 from resilience.observe.journal import journal
 from resilience.primitives import Transition
+from resilience.primitives.store.mapped import boot_id
 
 logger = logging.getLogger("resilience.events")
 
@@ -62,6 +65,8 @@ def heard(transition: Transition) -> None:
         reason=transition.reason,
         cause=transition.cause,
         until=transition.until,
+        uptime=registry.clock().monotonic(),
+        boot=_boot(),
     )
 
 
@@ -94,6 +99,12 @@ def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
         logger.warning("events are written again")
     _dropping = False
     return True
+
+
+@cache
+def _boot() -> str:
+    """Return what tells this boot of the host from others: within one, `uptime` says how long it took."""
+    return hashlib.blake2b(boot_id(), digest_size=4).hexdigest()
 
 
 def hostname() -> str:

@@ -72,8 +72,10 @@ def breaker(found: BreakerSnapshot) -> dict[str, Any]:
         "rejected": found.rejected,
         "openings": found.openings,
         "since": wall(found.since),
+        "lasted": seconds(found.lasted),
         "lastError": found.last_error,
         "lastErrorAt": wall(found.last_error_at),
+        "lastErrorAge": seconds(found.last_error_age),
         "override": order
         and {
             "kind": order.kind,
@@ -186,6 +188,11 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def wall(seconds: float | None) -> str | None:
+def wall(at: float | None) -> str | None:
     """Return wall seconds as JSON has them."""
-    return None if seconds is None else moment(datetime.fromtimestamp(seconds, UTC))
+    return None if at is None else moment(datetime.fromtimestamp(at, UTC))
+
+
+def seconds(lasted: float | None) -> float | None:
+    """Return a duration as JSON has it, in seconds."""
+    return None if lasted is None else round(lasted, 1)

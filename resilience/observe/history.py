@@ -38,7 +38,9 @@ def summary(span: str | float = "day") -> dict[str, Any]:
         return reading.sums(since), reading.changes(since)
 
     (sums, changes), source = read(ask)
-    happened = outages(changes, since, until, lasts=_lasts)
+    happened = outages(
+        changes, since, until, lasts=_lasts, uptimes={hostname(): registry.clock().monotonic()}
+    )
     by_source = {name: sums.get(f"responses|{name}", 0) for name in SOURCES}
     total = sum(by_source.values())
     unanswered = sum(by_source[name] for name in UNANSWERED)

@@ -138,7 +138,7 @@ def _static_copy() -> Iterator[Metric]:
     age = _gauge("static_age_seconds", "Age of the static copy; absent while none opens.", "source")
     rows = _gauge("static_rows", "Rows of the static copy.", "resource")
     if copy is not None:
-        age.add_metric([copy.source], (datetime.now(UTC) - copy.as_of).total_seconds())
+        age.add_metric([copy.source], max(0.0, (datetime.now(UTC) - copy.as_of).total_seconds()))
         for name, count in copy.rows.items():
             rows.add_metric([name], count)
     yield from (age, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,41 +33,74 @@ def outages(
     until: float,
     *,
     lasts: Callable[[str, str, float], bool] = lambda host, breaker, changed: True,
+    uptimes: Mapping[str, float] | None = None,
 ) -> list[Outage]:
     """Return the outages that reach into the span, oldest first.
 
     `changes`: events of the kinds `CHANGES`, oldest first, from the opening on of what was open when the span
     began. An end that nobody wrote down, because the host went away or its store was built anew, is that of
     the last change: `lasts` says of a host, a breaker and when it last changed whether it is open still.
+    `uptimes` are the monotonic seconds of now, of the hosts of which they are known.
+
+    Note [How long it took]
+    Times are the wall clock's, which may be set in between. Events of one boot of a host are put in order,
+    and the time between two of them is measured, by the monotonic seconds that they carry (`uptime`).
     """
     begun: dict[tuple[str, str], dict[str, Any]] = {}
-    changed: dict[tuple[str, str], float] = {}
+    changed: dict[tuple[str, str], dict[str, Any]] = {}
     found: list[Outage] = []
-    for change in changes:
+    for change in _in_order(changes):
         key, data = (change["host"], change["breaker"]), change["data"]
         opened = begun.get(key)
         if opened is not None and "CLOSED" in (data["before"], data["after"]):
-            end = change["at"] if data["after"] == "CLOSED" else changed[key]
-            found.append(_outage(begun.pop(key), end, since, until))
+            end = change if data["after"] == "CLOSED" else changed[key]
+            found.append(_outage(begun.pop(key), end, since, until, _between(opened, end)))
         if data["after"] != "CLOSED" and change["kind"] != "isolate":
             # Half-open and open again belong to the same outage.
             begun.setdefault(key, change)
-        changed[key] = change["at"]
+        changed[key] = change
     for key, opened in begun.items():
-        ended = None if lasts(*key, changed[key]) else changed[key]
-        found.append(_outage(opened, ended, since, until))
+        last = changed[key]
+        if lasts(*key, last["at"]):
+            now = {"at": until, "data": last["data"] | {"uptime": (uptimes or {}).get(key[0])}}
+            found.append(_outage(opened, None, since, until, _between(opened, now)))
+        else:
+            found.append(_outage(opened, last, since, until, _between(opened, last)))
     return sorted(
         (one for one in found if one.ended is None or one.ended >= since), key=lambda one: one.began
     )
 
 
-def _outage(opened: dict[str, Any], ended: float | None, since: float, until: float) -> Outage:
-    end = until if ended is None else ended
+def _in_order(changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put those of one boot of a host in the order of their uptimes. See Note [How long it took]."""
+    ordered = list(changes)
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, change in enumerate(ordered):
+        if "uptime" in change["data"]:
+            places.setdefault((change["host"], change["data"]["boot"]), []).append(place)
+    for taken in places.values():
+        by_uptime = sorted((ordered[place] for place in taken), key=lambda one: float(one["data"]["uptime"]))
+        for place, change in zip(taken, by_uptime, strict=True):
+            ordered[place] = change
+    return ordered
+
+
+def _between(first: dict[str, Any], last: dict[str, Any]) -> float:
+    """Return the seconds between two changes. See Note [How long it took]."""
+    began, ended = first["data"], last["data"]
+    if began.get("boot") == ended.get("boot") and None not in (began.get("uptime"), ended.get("uptime")):
+        return max(0.0, float(ended["uptime"]) - float(began["uptime"]))
+    return max(0.0, float(last["at"]) - float(first["at"]))
+
+
+def _outage(
+    opened: dict[str, Any], ended: dict[str, Any] | None, since: float, until: float, lasted: float
+) -> Outage:
     return Outage(
         began=opened["at"],
-        ended=ended,
-        lasted=max(0.0, end - opened["at"]),
-        within=max(0.0, end - max(opened["at"], since)),
+        ended=None if ended is None else max(ended["at"], opened["at"]),
+        lasted=lasted,
+        within=min(max(0.0, until - since), max(0.0, lasted - max(0.0, since - opened["at"]))),
         breaker=opened["breaker"],
         host=opened["host"],
         reason=str(opened["data"].get("reason", "")),

@@ -42,5 +42,9 @@ class ManualClock:
             raise ValueError(f"a monotonic clock does not go back: {seconds}")
         self._now += seconds
 
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as an administrator does; what is monotonic goes on."""
+        self._offset += seconds
+
 
 SYSTEM_CLOCK: Clock = SystemClock()

@@ -9,18 +9,22 @@ from .state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideInForce:
-    """An operator's order; times are wall seconds, `until` None is for good."""
+    """An operator's order; times are wall seconds, `until` None is for good, `lasted` its age."""
 
     kind: Literal["isolated", "disabled"]
     who: str
     why: str
     since: float
     until: float | None
+    lasted: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerSnapshot:
     """State, counts of the window, and times: `since` in wall seconds, `retry_after` in seconds from now.
+
+    For how long it has been so say `lasted` (the state) and `last_error_age`: monotonic seconds, which do not
+    change when the wall clock is set, as `since` and `last_error_at` do.
 
     `failure_rate` is the share of failures and slow calls, within 0 and 1. `rejected` counts refusals
     since the store was built. `shared` says whether this is the truth of the host or of the process.
@@ -38,10 +42,12 @@ class BreakerSnapshot:
     retry_after: float
     generation: int
     since: float | None
+    lasted: float | None
     openings: int
     override: OverrideInForce | None
     last_error: str | None
     last_error_at: float | None
+    last_error_age: float | None
     rejected: int
     shared: bool
 
@@ -72,6 +78,7 @@ def snapshot(gate: Gate) -> BreakerSnapshot:
         retry_after=retry_after,
         generation=record.generation,
         since=record.since + wall if record.since else None,
+        lasted=now - record.since if record.since else None,
         openings=record.openings,
         override=override
         and OverrideInForce(
@@ -80,9 +87,11 @@ def snapshot(gate: Gate) -> BreakerSnapshot:
             why=override.why,
             since=override.since + wall,
             until=None if override.until is None else override.until + wall,
+            lasted=now - override.since,
         ),
         last_error=None if error is None else error.what,
         last_error_at=None if error is None else error.at,
+        last_error_age=None if error is None else max(0.0, now - error.seen),
         rejected=cell.rejected(),
         shared=cell.store.kind == "host",
     )

@@ -18,6 +18,12 @@ class TestManualClock:
         with pytest.raises(ValueError, match="does not go back"):
             ManualClock().advance(-0.1)
 
+    def test_is_set_as_wall_clocks_are(self) -> None:
+        clock = ManualClock(10.0, wall=500.0)
+        clock.step(-60.0)
+        clock.advance(1.0)
+        assert (clock.monotonic(), clock.time()) == (11.0, 441.0)
+
 
 class TestSystemClock:
     def test_is_the_one_all_processes_of_a_boot_share(self) -> None:

@@ -116,7 +116,9 @@ def prune(*, now: datetime) -> int:
 
 def _refuse_stale(family: RefreshFamily, digest: str, now: datetime) -> RefreshError:
     """End the family unless the token lost a race; see Note [Two refreshes at once]."""
-    raced = constant_time_compare(family.previous_hash, digest) and now - family.rotated_at < GRACE
+    # Either way: with a clock that was set back any token would win this race until the old time comes.
+    near = abs(now - family.rotated_at) < GRACE
+    raced = constant_time_compare(family.previous_hash, digest) and near
     if raced:
         return _race()
     _end(family, RefreshFamily.End.REUSED, now)

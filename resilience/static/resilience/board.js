@@ -30,7 +30,6 @@ const lasting = (seconds) => {
   if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86400)} days`;
 };
-const ago = (moment) => lasting(Math.max(0, (Date.now() - Date.parse(moment)) / 1000));
 const clock = (moment) => {
   const at = new Date(moment);
   const today = at.toDateString() === new Date().toDateString();
@@ -39,7 +38,7 @@ const clock = (moment) => {
 const said = (one) => {
   const order = one.override;
   if (order) return `${order.kind} by ${order.who}${order.until ? ` until ${clock(order.until)}` : ""}: ${order.why}`;
-  return one.lastError ? `${one.lastError}, ${ago(one.lastErrorAt)} ago` : "No error yet";
+  return one.lastError ? `${one.lastError}, ${lasting(one.lastErrorAge)} ago` : "No error yet";
 };
 
 function showBreaker(one, rates) {
@@ -50,7 +49,7 @@ function showBreaker(one, rates) {
   text(field("state"), one.isolated ? "OPEN, isolated" : one.disabled ? `${one.state}, disabled` : one.state);
   text(field("failureRate"), `${one.failureRate} %`);
   for (const name of ["totalRequests", "failures", "rejected"]) text(field(name), String(one[name]));
-  text(field("since"), one.since ? ago(one.since) : "always");
+  text(field("since"), one.since ? lasting(one.lasted) : "always");
   text(field("retryAfter"), one.isolated ? "none" : one.retryAfter ? `in ${lasting(one.retryAfter)}` : "–");
   text(field("note"), said(one));
   showRates(card, rates[one.name] || [], one.failureRate);

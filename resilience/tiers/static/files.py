@@ -76,7 +76,7 @@ def current() -> StaticFile:
         raise TierUnavailableError("no static file has been built yet") from None
     known = _listings.get(folder)
     if known is None or not known.settled or known.changed != changed or known.schema != wanted:
-        settled = time.time_ns() - changed > _AT_REST
+        settled = abs(time.time_ns() - changed) > _AT_REST  # also where the clock was set back
         known = _Listing(wanted, changed, settled, _best(folder, wanted, known))
         _listings[folder] = known
     if isinstance(known.found, str):
