@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger soak outage-table rolling wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger soak outage-table rolling starts wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -123,6 +123,11 @@ outage-table: install
 # The server is replaced under load, with everything well and with everything dead: the rows of the table above.
 rolling: install
 	$(BIN)/python -m tests.outage_table --only replaced
+
+# Twenty first starts of a host; each time the database dies just after the server has said that it is ready.
+starts: export STARTS := 20
+starts: install
+	$(BIN)/pytest -q --timeout=300 tests/functional/test_first_seconds.py
 
 # Workers that hang in each way that we know of, under load, with everything well and with everything dead; and workers that only starve.
 wedged: export WEDGED := all

@@ -189,6 +189,8 @@ def _readiness() -> HttpResponse:
     """Say 200 while anything can be answered: who still serves must not be taken away with the database."""
     if health.draining():
         return _said(503, {"status": "draining"})
+    if health.starting():
+        return _said(503, {"status": "starting"})
     tiers = health.able()
     return _said(200 if tiers else 503, {"status": "ready" if tiers else "nothing to serve", "tiers": tiers})
 

@@ -49,14 +49,22 @@ class GivenSocketsServer(MPServer):
 
 
 def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsgi:
-    """Load the site in a worker, and say so."""
+    """Load the site in a worker, and say so once it is ready."""
     application = load()
-    from resilience.observe import health  # Not before the site is loaded: it needs the apps.
+    # Not before the site is loaded: they need the apps.
+    from resilience.observe import health
+    from resilience.tiers.static import keeping
 
     member = Member(handover, worker, linger=settings.DRAIN_SECONDS, drain=health.drain)
     application = member.serving(application)
     member.watch()
-    handover.announce(worker)
+
+    def announce() -> None:
+        # Whoever takes over from another server has what stands in for the database, as that one has.
+        keeping.start.wait()
+        handover.announce(worker)
+
+    threading.Thread(target=announce, name="zenow-announce", daemon=True).start()
     return application
 
 

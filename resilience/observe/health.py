@@ -12,7 +12,7 @@ from resilience import conf, faults, registry
 from resilience.db import table_locks
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.tiers import stored
-from resilience.tiers.static import StaticInfo, files
+from resilience.tiers.static import StaticInfo, files, keeping
 from resilience.tiers.static.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
@@ -167,6 +167,11 @@ def draining() -> bool:
     is removed.
     """
     return _ending.is_set() or (conf.directory() / "drain").exists()
+
+
+def starting() -> bool:
+    """Say whether this process has just begun, and what stands in for the database is still being made."""
+    return keeping.start.goes_on()
 
 
 def able() -> list[str]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from django.conf import settings
 
@@ -27,6 +28,9 @@ _AGAIN = 5.0
 _LONGEST = 300.0
 # Exit status of the command when another process builds.
 _BUSY = 4
+# For so long a process that has just begun is not ready without a copy; and how often it looks for one.
+START = 5.0
+_LOOK = 0.1
 
 
 class Keeper:
@@ -61,15 +65,8 @@ class Keeper:
 
         False while there is none in place of a damaged one.
         """
-        file = files.current()
-        if file == self._checked:
-            return True
-        sound = files.sound(file)
-        self._checked = file
-        if sound:
-            return True
-        files.set_aside(file, "found by the steward")
-        return build_if_missing()
+        self._checked = _checked(self._checked)
+        return self._checked is not None or build_if_missing()
 
     def _bring_up_to_date(self) -> None:
         now = registry.clock().monotonic()
@@ -88,17 +85,47 @@ class Keeper:
         self._again = now
 
 
-def prepare() -> None:
-    """See to it, beside what is going on, that there is a file; called where a server loads the project."""
-    if registry.role() == "server" and conf.get("FALLBACK") is not None:
-        threading.Thread(target=_prepare, name="resilience-static", daemon=True).start()
+class Start:
+    """The first seconds of a process, in which it sees to it that there is a static file that is well."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began: float | None = None
+        self._done = threading.Event()
 
-def _prepare() -> None:
-    try:
-        build_if_missing()
-    except Exception:  # the steward goes on trying
-        logger.exception("no static file could be built at the start")
+    def prepare(self) -> None:
+        """Begin, once, beside what is going on."""
+        if registry.role() != "server" or conf.get("FALLBACK") is None:
+            return
+        with self._lock:
+            if self._began is None:
+                self._began = registry.clock().monotonic()
+                threading.Thread(target=self._run, name="resilience-static", daemon=True).start()
+
+    def goes_on(self) -> bool:
+        """Say whether there is no file yet, and there may soon be one."""
+        self.prepare()
+        if self._began is None or self._done.is_set():
+            return False
+        return registry.clock().monotonic() < self._began + START
+
+    def wait(self) -> None:
+        """Return once it is over."""
+        if self.goes_on():
+            self._done.wait(START)
+
+    def _run(self) -> None:
+        checked: StaticFile | None = None
+        until = time.monotonic() + START
+        try:
+            # Another process may be building; and a damaged file is found only by reading all of it.
+            while not (build_if_missing() and (checked := _checked(checked))):
+                if time.monotonic() > until:
+                    return  # The steward goes on trying.
+                time.sleep(_LOOK)
+            self._done.set()
+        except Exception:
+            logger.exception("no static file could be built at the start")
 
 
 def build_if_missing() -> bool:
@@ -146,5 +173,29 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _checked(known: StaticFile | None) -> StaticFile | None:
+    """Return the file that counts now if it is well, as that which is known was; else set it aside."""
+    file = files.current()
+    if file == known or files.sound(file):
+        return file
+    files.set_aside(file, "some of it cannot be read")
+    return None
+
+
 _keeper = Keeper()
 run = _keeper.run
+
+start = Start()
+
+
+def prepare() -> None:
+    """See to it, beside what is going on, that there is a file; called where a server loads the project."""
+    start.prepare()
+
+
+def _forget_after_fork() -> None:
+    global start
+    start = Start()  # The thread is the parent's.
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

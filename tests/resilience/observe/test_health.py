@@ -26,6 +26,7 @@ def _server(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         "STATIC_DIR": str(tmp_path / "static"),
     }
     monkeypatch.setattr("resilience.steward.start", lambda: None)
+    monkeypatch.setattr("resilience.tiers.static.keeping.start.goes_on", lambda: False)
     stored.forget()
     with server_role():
         yield
@@ -131,6 +132,13 @@ class TestReady:
     def test_not_when_nothing_can_be_served(self, client: Client) -> None:
         registry.breaker("database").isolate(who="ada", why="a drill")
         assert client.get(READY).status_code == 503
+
+    def test_not_while_the_static_file_is_still_being_made(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("resilience.tiers.static.keeping.start.goes_on", lambda: True)
+        response = client.get(READY)
+        assert (response.status_code, response.json()) == (503, {"status": "starting"})
 
     def test_not_while_draining(self, client: Client, tmp_path: Path) -> None:
         (tmp_path / "store").mkdir()

@@ -17,7 +17,7 @@ from resilience.primitives import ManualClock, TierUnavailableError
 from resilience.testing import server_role
 from resilience.tiers.static import Export, Resource, building, files, keeping, opened, removing
 from resilience.tiers.static.declared import schema
-from resilience.tiers.static.keeping import Keeper
+from resilience.tiers.static.keeping import Keeper, Start
 
 pytestmark = pytest.mark.django_db
 
@@ -281,3 +281,54 @@ class TestAttacked:
             finally:
                 done.set()
         assert all(reader.result() > 0 for reader in readers)
+
+
+class TestStart:
+    """Of the kind: no file yet, one that is damaged, another process that builds, a build that fails, no
+    `FALLBACK`, a command instead of a server.
+    """
+
+    def finished(self, start: Start) -> Start:
+        start.wait()
+        return start
+
+    def test_goes_on_until_a_file_opens(self, children: Children, clock: ManualClock) -> None:
+        start = Start()
+        with files.locked("start"):  # as by another process
+            assert start.goes_on()
+            assert start.goes_on()
+        assert not self.finished(start).goes_on()
+        assert children.since() == ["build"]
+        assert files.current().info.source == "fixtures"
+
+    def test_is_over_at_once_with_a_file_that_is_well(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        assert not self.finished(Start()).goes_on()
+        assert children.since() == []
+
+    def test_builds_another_in_place_of_a_damaged_one(self, children: Children, clock: ManualClock) -> None:
+        building.from_fixtures()
+        damaged = files.current()
+        with damaged.path.open("r+b") as file:
+            file.seek(damaged.size // 2)
+            file.write(b"\xff" * 20_000)
+        assert not self.finished(Start()).goes_on()
+        assert files.current().path != damaged.path
+
+    def test_is_over_after_five_seconds_whatever_happens(
+        self, children: Children, clock: ManualClock
+    ) -> None:
+        children.failing = {"build"}
+        start = Start()
+        assert start.goes_on()
+        clock.advance(4.9)
+        assert start.goes_on()
+        clock.advance(0.2)
+        assert not start.goes_on()
+
+    def test_is_none_without_anything_to_fall_back_to(self, settings: Settings, clock: ManualClock) -> None:
+        settings.RESILIENCE = {**settings.RESILIENCE, "FALLBACK": None}
+        assert not Start().goes_on()
+
+    def test_is_none_for_a_command(self) -> None:
+        assert not Start().goes_on()

@@ -1,0 +1,95 @@
+"""From its first 200 at readiness on, a server answers every read, also when its database dies at once.
+
+Of the kind: a host without a copy whose database dies just after the first 200, or was never there; two
+workers that both begin to make the copy; a folder in which none can be made. `make starts` does the first of
+them twenty times; `make test` has the second.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.functional.conftest import FIXTURES
+from tests.patience import ROOM
+from tests.servers import PostgresServer
+from tests.servers.process import free_port
+from tests.servers.site import SiteServer
+
+TIMES = int(os.environ.get("STARTS", "0"))
+READS = [
+    "/api/courses",
+    "/api/courses?page=3",
+    "/api/courses?search=jazz",
+    "/api/courses/afad-294-academic-internship",
+    "/api/fields",
+    "/api/categories",
+]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        site = SiteServer(DATABASE_URL=server.url)
+        for command in (["migrate"], ["loaddata", *(f"fixtures/{name}.json" for name in FIXTURES)]):
+            ran = site.manage(*command, "--verbosity=0")
+            assert ran.returncode == 0, ran.stderr
+        yield server
+
+
+def readiness(site: SiteServer) -> int:
+    """Return what the site says, 0 while nobody listens."""
+    try:
+        return site.get("/api/health/ready").status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def when_ready(site: SiteServer) -> float:
+    """Wait for the first 200, and return how long that took."""
+    began = time.monotonic()
+    while readiness(site) != 200:
+        assert time.monotonic() < began + 60, site.log.read_text()[-2000:]
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def read_all(site: SiteServer, times: int = 4) -> dict[str, set[int]]:
+    """Ask for each kind of read some times, so that each worker is asked; return what it answered."""
+    return {path: {site.get(path).status for _ in range(times)} for path in READS}
+
+
+class TestFirstSeconds:
+    @pytest.mark.parametrize("time_of", range(TIMES))
+    def test_answers_every_read_when_the_database_dies_just_after_the_first_200(
+        self, postgres: PostgresServer, time_of: int
+    ) -> None:
+        postgres.start()
+        with SiteServer(DATABASE_URL=postgres.url) as site:
+            when_ready(site)
+            time.sleep(0.2)
+            postgres.kill()
+            answers = read_all(site)
+        assert answers == {path: {200} for path in answers}
+
+    def test_answers_every_read_when_there_was_never_a_database(self) -> None:
+        nowhere = f"postgres://nobody:nothing@127.0.0.1:{free_port()}/none"
+        with SiteServer(DATABASE_URL=nowhere) as site:
+            when_ready(site)
+            answers = read_all(site)
+        assert answers == {path: {200} for path in answers}
+
+    @pytest.mark.skipif(not TIMES, reason="make starts")
+    def test_waits_five_seconds_for_a_copy_that_cannot_be_made(
+        self, postgres: PostgresServer, tmp_path: Path
+    ) -> None:
+        postgres.start()
+        (tmp_path / "file").touch()
+        with SiteServer(DATABASE_URL=postgres.url, STATIC_DIR=str(tmp_path / "file" / "copy")) as site:
+            assert when_ready(site) < 5.5 + 10 * ROOM
+            assert site.get("/api/courses").status == 200
