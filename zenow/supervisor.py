@@ -94,6 +94,7 @@ class Supervisor:
         except ProcessLookupError:
             return  # It has ended already.
         server.workers[number] = worker
+        logger.info("worker %d, process %d, is up", number + 1, pid)
         threading.Thread(target=self._watch, args=(server, worker), daemon=True).start()
         if server is self._successor and len(server.workers) == self._workers:
             self._take_over(server)

@@ -122,7 +122,7 @@ def running(**variables: str) -> Iterator[SiteServer]:
         ran = site.manage(*command, "--verbosity=0")
         assert ran.returncode == 0, ran.stderr
     with site:
-        eventually(lambda: site.log.read_text().count("Started worker") == 2, site)
+        eventually(lambda: site.log.read_text().count("is up") == 2, site)
         eventually(lambda: site.get("/api/courses").status == 200, site)
         yield site
 
@@ -186,7 +186,7 @@ class TestWedged:
                 since = time.monotonic()
                 WAYS[way](site, first)
                 eventually(lambda: first not in site.workers() and len(site.workers()) == 2, site)
-                eventually(lambda: site.log.read_text().count("Started worker") == 3, site)
+                eventually(lambda: site.log.read_text().count("is up") == 3, site)
                 replaced = time.monotonic() - since
                 time.sleep(1.0)
             assert clients.hang(since) == []

@@ -72,7 +72,7 @@ class TestDeadWorker:
     def test_gets_no_connections_until_there_is_another(self) -> None:
         with SiteServer(workers=2) as site:
             (server,) = site.servers()
-            eventually(lambda: site.log.read_text().count("Started worker") == 2, site)
+            eventually(lambda: site.log.read_text().count("is up") == 2, site)
             dead = site.workers()[0]
             os.kill(server, signal.SIGSTOP)  # It starts no other one.
             os.kill(dead, signal.SIGKILL)
@@ -85,9 +85,8 @@ class TestDeadWorker:
 
 
 def is_ready(site: SiteServer) -> bool:
-    """Say what a load balancer hears from each of the workers: they agree."""
-    (status,) = {site.get("/api/health/ready").status for _ in range(12)}
-    return status == 200
+    """Say what a load balancer hears from all the workers."""
+    return {site.get("/api/health/ready").status for _ in range(12)} == {200}
 
 
 class TestDrain:
@@ -101,6 +100,7 @@ class TestDrain:
         with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
             store = site.variables["RESILIENCE_DIR"]
             with SiteServer(workers=1, RESILIENCE_DIR=store, DRAIN_SECONDS="600") as drained:
+                eventually(lambda: is_ready(site) and is_ready(drained), site)
                 os.kill(drained.pid, signal.SIGTERM)
                 eventually(lambda: drained.get("/api/health/ready").status == 503, drained)
                 assert is_ready(site)
@@ -116,6 +116,7 @@ class TestDrain:
     def test_ordered_for_the_host_outlives_starts_and_stops(self) -> None:
         with SiteServer(workers=1) as site:
             drain = Path(site.variables["RESILIENCE_DIR"]) / "drain"
+            eventually(lambda: is_ready(site), site)
             drain.touch()
             assert not is_ready(site)
             with SiteServer(workers=1, RESILIENCE_DIR=str(drain.parent)) as other:
@@ -129,6 +130,7 @@ class TestEnding:
     def test_drains_first_and_at_once_when_told_twice(self) -> None:
         with SiteServer(workers=1, DRAIN_SECONDS="600") as site:
             process, worker = site.pid, site.workers()[0]
+            eventually(lambda: is_ready(site), site)
             os.kill(process, signal.SIGTERM)
             eventually(lambda: site.get("/api/health/ready").status == 503, site)
             assert site.get("/api/health").status == 200
