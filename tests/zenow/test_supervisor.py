@@ -102,13 +102,13 @@ class TestDrain:
             with SiteServer(workers=1, RESILIENCE_DIR=store, DRAIN_SECONDS="600") as drained:
                 eventually(lambda: is_ready(site) and is_ready(drained), site)
                 os.kill(drained.pid, signal.SIGTERM)
-                eventually(lambda: drained.get("/api/health/ready").status == 503, drained)
+                eventually(lambda: "draining" in drained.get("/api/health/ready").body, drained)
                 assert is_ready(site)
                 # One that starts in the middle of it knows as well.
                 (worker,) = drained.workers()
                 os.kill(worker, signal.SIGKILL)
                 eventually(lambda: drained.workers() not in ([], [worker]), drained)
-                eventually(lambda: drained.get("/api/health/ready", timeout=40).status == 503, drained)
+                eventually(lambda: "draining" in drained.get("/api/health/ready", timeout=40).body, drained)
                 drained.kill()
             assert is_ready(site)
             site.stop_signal = signal.SIGINT
