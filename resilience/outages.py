@@ -31,7 +31,8 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, django.db.Error):
         return False
     if (first := failures.ended_before(error)) is not None:
-        return failures.is_of_database(first)  # else it was a mistake of the program's own
+        refused = isinstance(first, RejectedError | DeadlineExceededError)
+        return refused or failures.is_of_database(first)  # else it was a mistake of the program's own
     outcome = failures.classify(error)
     if outcome in (Outcome.FAILURE, Outcome.SLOW):
         return True  # of whatever class: a primary that became read-only raises InternalError

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from resilience import idempotency
+from resilience.db.failures import OutcomeUnknownError
 from resilience.outages import is_outage, unavailable
 from resilience.scope import is_read
 from resilience.tiers import conditions, labels
@@ -86,7 +87,12 @@ class ResilientWrites(_View):
         using = self.write_alias()
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         claim = None if key is None else idempotency.claim_of(request, key)
+        connection = transaction.get_connection(using)
+        outermost = not connection.in_atomic_block
+        committed: list[bool] = []
         with transaction.atomic(using=using):
+            if outermost:
+                transaction.on_commit(partial(committed.append, True), using=using)
             if claim is not None and (first := idempotency.first_answer(claim, using)) is not None:
                 return first
             if request.method == "POST":
@@ -101,6 +107,10 @@ class ResilientWrites(_View):
             if claim is not None:
                 headers = dict(made.items())
                 idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
+            # A trial, which the view itself asked to roll back. (Django asks so too for a closed connection.)
+            trial = connection.get_rollback() and not connection.closed_in_transaction
+        if outermost and not committed and not trial:
+            raise OutcomeUnknownError(f"the block on {using!r} has ended, and nobody saw its COMMIT")
         return made
 
     def _check_collection(self) -> None:

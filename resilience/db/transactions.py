@@ -19,7 +19,7 @@ from django.utils.functional import cached_property
 from resilience.db.failures import IN_FAILED_TRANSACTION, NotStoredError, classify, first_error
 from resilience.db.rollback import DueRollbacks
 from resilience.primitives import Outcome
-from resilience.scope import current_scope
+from resilience.scope import RequestScope, current_scope
 
 logger = logging.getLogger("resilience.db")
 
@@ -44,6 +44,7 @@ class KeptTransactions(DueRollbacks):
     statement in it raises `NotStoredError`, and so does its end.
     """
 
+    _request: RequestScope | None = None  # the one that has begun the transaction at hand
     _logged = False  # that the transaction at hand ended early
 
     # --- What an engine tells ---
@@ -101,7 +102,7 @@ class KeptTransactions(DueRollbacks):
 
     def close(self) -> None:
         """As Django's. What was open on the connection is lost, and its end says so."""
-        if self.connection is None and self._lost and self._between():
+        if self.connection is None and self._lost and self._by_hand and self._request is None:
             self._abandon()
         opened = self.connection is not None
         open_by_hand = opened and self._by_hand and self.transaction_open()
@@ -122,22 +123,25 @@ class KeptTransactions(DueRollbacks):
     def close_if_unusable_or_obsolete(self) -> None:
         """As Django's, between requests. Within a block, or a section begun by hand, it does nothing.
 
-        Outside of requests nobody can tell such a section from one that was left long ago. It is closed, as
-        by Django, and a second call forgets what was lost by that.
+        What a request has left open when it ends is rolled back. Outside of requests nobody can tell a
+        section from one that was left long ago: it is closed, as by Django, and a second call forgets it.
         """
-        if self._between():
+        within = self.in_atomic_block or self._by_hand
+        if within and self._request is not None:
+            if current_scope() is not self._request:
+                logger.error("a request has left a transaction on %r open: it is rolled back", self.alias)
+                self._abandon()
+        elif not self.in_atomic_block:
             lost = self._lost
             super().close_if_unusable_or_obsolete()
             if lost:
                 self._abandon()
 
-    def _between(self) -> bool:
-        return not self.in_atomic_block and (not self._by_hand or current_scope() is None)
-
     def _abandon(self) -> None:
-        """End a section that was begun by hand and left."""
+        """End what was begun and left."""
+        self.in_atomic_block = self._by_hand = False
+        self.atomic_blocks, self.savepoint_ids = [], []
         self._forget()
-        self._by_hand = False
         self.close()
 
     def _forget(self) -> None:
@@ -162,6 +166,7 @@ class KeptTransactions(DueRollbacks):
         else:
             super().set_autocommit(autocommit, force)
         self._by_hand = not autocommit and not force
+        self._request = None if autocommit else current_scope()
         self.transaction_begins()
         if autocommit:
             self._forget()

@@ -126,10 +126,29 @@ class TestWhatStaysAsItWas:
         with RequestScope(None):
             transaction.set_autocommit(False, "guarded")
             insert(db, 1)
-        as_in_a_new_request(db)  # at the end of a request
-        as_in_a_new_request(db)  # at the beginning of the next
+        as_in_a_new_request(db)
         insert(db, 2)
         assert stored(db) == [2]
+
+    def test_nor_a_block_that_it_left_open(self, db: GuardedWrapper) -> None:
+        with RequestScope(None):
+            transaction.atomic("guarded").__enter__()
+            insert(db, 1)
+        as_in_a_new_request(db)
+        insert(db, 2)
+        assert stored(db) == [2]
+
+    def test_a_section_by_hand_outside_of_requests_is_forgotten_at_the_second_call(
+        self, db: GuardedWrapper
+    ) -> None:
+        transaction.set_autocommit(False, "guarded")
+        insert(db, 1)
+        as_in_a_new_request(db)  # closes it
+        with pytest.raises(NotStoredError):
+            insert(db, 2)
+        as_in_a_new_request(db)
+        insert(db, 3)
+        assert stored(db) == [3]
 
 
 class TestTheError:
