@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger soak outage-table rolling starts wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: timings install run serve test ledger soak outage-table rolling kept starts wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -77,6 +77,10 @@ timings: install
 # Known vulnerabilities of what runs in production; asks the advisories' database, so it needs the network.
 audit: install
 	$(BIN)/pip-audit --strict --requirement requirements.txt --progress-spinner off
+
+# Writes whose view catches what has ended their transaction: 200 whose connection is killed, 200 whose disk fills.
+kept: install
+	@$(BIN)/python -m tests.kept
 
 # Django's own suites on its engines and on ours: what ends differently is listed with its reason.
 django-suites: install
