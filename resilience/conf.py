@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience import databases
-from resilience.defaults import DEADLINES, SETTINGS
+from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 
 # What a breaker's entry says beside the fields of `BreakerConfig`.
@@ -143,8 +143,23 @@ def declared_breakers() -> dict[str, dict[str, Any]]:
     return given | {name: entry for name in databases.breakers() if name not in given}
 
 
+def watched_breakers() -> dict[str, dict[str, Any]]:
+    """Return the entries of the declared breakers, and that of the cache's writes."""
+    declared = declared_breakers()
+    return declared | ({CACHE_WRITES: cache_writes(declared["cache"])} if "cache" in declared else {})
+
+
 def breakers() -> dict[str, BreakerConfig]:
     """Return the declared breakers; raise `ImproperlyConfigured` for one that makes no sense."""
+    return _breakers(declared_breakers())
+
+
+def watched() -> dict[str, BreakerConfig]:
+    """Return all breakers of the host: see `watched_breakers`."""
+    return _breakers(watched_breakers())
+
+
+def _breakers(entries: dict[str, dict[str, Any]]) -> dict[str, BreakerConfig]:
     return {
         name: _built(
             BreakerConfig,
@@ -153,7 +168,7 @@ def breakers() -> dict[str, BreakerConfig]:
             {"probed": "ping" in values or "probe" in values}
             | {k: v for k, v in values.items() if k not in BESIDE},
         )
-        for name, values in declared_breakers().items()
+        for name, values in entries.items()
     }
 
 
@@ -199,7 +214,7 @@ def endpoint(name: str) -> str:
         return databases.endpoint(DEFAULT_DB_ALIAS)
     if (alias := databases.breakers().get(name)) is not None:
         return databases.endpoint(alias)
-    if name == "cache":
+    if name in ("cache", CACHE_WRITES):
         location = settings.CACHES.get("default", {}).get("LOCATION", "")
         places = [location] if isinstance(location, str) else location
         return ",".join(_bare(str(place)) for place in places)
@@ -218,7 +233,7 @@ def probes(kind: str) -> dict[str, Callable[[], object]]:
     A breaker with neither is probed by the next real call. The entry of `database`, where another database
     uses it, is called with that one's alias.
     """
-    found = {name: entry.get(kind) for name, entry in declared_breakers().items()}
+    found = {name: entry.get(kind) for name, entry in watched_breakers().items()}
     aliases = {name: alias for name, alias in databases.breakers().items() if name not in get("BREAKERS")}
     return {
         name: partial(import_string(path), aliases[name]) if name in aliases else import_string(path)
@@ -259,7 +274,7 @@ def unknown_keys() -> list[str]:
 
 
 def _beside(name: str, key: str) -> Any:
-    return declared_breakers().get(name, {}).get(key)
+    return watched_breakers().get(name, {}).get(key)
 
 
 def _built(kind: type[Any], section: str, name: str, values: Mapping[str, Any]) -> Any:

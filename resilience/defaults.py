@@ -62,6 +62,18 @@ BREAKERS: dict[str, dict[str, Any]] = {
     },
 }
 
+# A cache that takes no writes (a replica, a full memory) answers reads, so its breaker stays closed. What is
+# stored has a breaker of its own beside it, which nobody declares.
+CACHE_WRITES = "cache:writes"
+
+
+def cache_writes(cache: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of the breaker of a cache's writes, which is like that of the cache."""
+    own = {"classify": "resilience.cache.failures.classify_write", "ping": "resilience.cache.probe.write"}
+    usual = {key: value for key, value in cache.items() if key not in ("ping", "probe", "slow_after")}
+    return usual | (own if "ping" in cache else {})
+
+
 # For 16 threads: one of them always stays free, and answers health.
 BULKHEADS: dict[str, dict[str, Any]] = {
     "read": {"running": 5, "waiting": 1, "max_wait": 0.1},

@@ -124,6 +124,11 @@ def breakers() -> dict[str, CircuitBreaker]:
     return {name: breaker(name) for name in conf.breakers()}
 
 
+def watched() -> dict[str, CircuitBreaker]:
+    """Return the declared breakers, and that of the cache's writes: what alerts and metrics look at."""
+    return {name: breaker(name) for name in conf.watched()}
+
+
 def served() -> list[str]:
     """Name the declared breakers for which a server of this host counts.
 
@@ -171,7 +176,7 @@ def _make_breaker(name: str) -> CircuitBreaker:
     with _lock:
         made = _registry.breakers.get(name)
         if made is None:
-            config = conf.breakers().get(name)
+            config = conf.watched().get(name)
             if config is None:
                 made = CircuitBreaker(name=name, describe=causes.describe, clock=_registry.clock)
             else:

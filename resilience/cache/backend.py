@@ -49,9 +49,12 @@ class ResilientCache(BaseCache):
         # Made within the first call: a folder that cannot be made is a cache that is away, like any other.
         return self._make_inner()
 
-    def ping(self) -> None:
-        """Ask the server once, past the breaker; raise what went wrong."""
-        self._calls.ask(lambda: self.inner.get("resilience-ping"))
+    def ping(self, *, write: bool = False) -> None:
+        """Ask the server once, or have it store something, past the breakers; raise what went wrong."""
+        if write:
+            self._calls.ask(lambda: self.inner.set("resilience-ping", b"1", 60))
+        else:
+            self._calls.ask(lambda: self.inner.get("resilience-ping"))
 
     # --- Reads ---
 

@@ -3,20 +3,27 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import redis
 
 from resilience import conf, faults, registry
 from resilience.cache import failures, scope
-from resilience.primitives import Outcome, RejectedError, current_deadline, deadline_scope
+from resilience.primitives import CircuitBreaker, Outcome, RejectedError, current_deadline, deadline_scope
 
 T = TypeVar("T")
 log = logging.getLogger("resilience.cache")
 
 
+# What a cache that takes no writes cannot do; and what is not even asked of it, since nobody misses it: a
+# deletion is asked for, because many servers go on doing that.
+CHANGING = frozenset({"set", "add", "set_many", "incr", "touch", "delete", "delete_many", "clear"})
+STORING = frozenset({"set", "add", "set_many", "incr"})
+
+
 class Calls:
-    """The calls of one cache, judged by the breaker of this name."""
+    """The calls of one cache, judged by the breaker of this name, and by that of its writes."""
 
     def __init__(self, breaker: str) -> None:
         self._breaker = breaker
@@ -31,6 +38,10 @@ class Calls:
         if scope.given_up() or (deadline is not None and deadline.expired):
             return otherwise
         breaker = registry.breaker(self._breaker)
+        storing = operation in STORING
+        writes = registry.breaker(f"{self._breaker}:writes")
+        if storing and writes.refuses():
+            return otherwise
         try:
             admission = breaker.admit()
         except RejectedError:
@@ -42,18 +53,24 @@ class Calls:
             took = time.monotonic() - started
             outcome = self._outcome(error, operation, took)
             breaker.settle(admission, outcome, error=error, operation=operation, took=took)
+            refused = operation in CHANGING and failures.refuses_writes(error)
+            if refused:
+                _note_write(writes, Outcome.FAILURE, operation, error)
             if failures.timed_out(error):
                 scope.give_up()
             if failures.is_callers(error, operation):
                 raise
-            if outcome is not Outcome.FAILURE or not admission.counts:  # else the breaker says why, once
+            # What fails is said by a breaker, once for a cause; in a command no breaker counts.
+            if not admission.counts or not (refused or outcome is Outcome.FAILURE):
                 log.warning("cache %s failed: %s", operation, error)
             return otherwise
         breaker.settle(admission, Outcome.SUCCESS, operation=operation, took=time.monotonic() - started)
+        if storing:
+            _note_write(writes, Outcome.SUCCESS, operation)
         return answer
 
     def ask(self, call: Callable[[], T]) -> T:
-        """Call within the limits, past the breaker; raise what went wrong."""
+        """Call within the limits, past the breakers; raise what went wrong."""
         # Connecting and the reply have the limit each.
         with deadline_scope(2 * self._limit):
             faults.inject(
@@ -70,4 +87,14 @@ class Calls:
         # See Note [A wait that we cut short].
         if failures.timed_out(error) and elapsed < self._limit:
             return Outcome.SLOW if elapsed >= self._limit / 2 else Outcome.IGNORED
+        if failures.refuses_writes(error) and operation in CHANGING:
+            return Outcome.ANSWERED  # it answers reads; its other breaker hears of it
         return failures.classify(error, operation)
+
+
+def _note_write(
+    writes: CircuitBreaker, outcome: Outcome, operation: str, error: BaseException | None = None
+) -> None:
+    """Tell the breaker of what is stored. It was asked before, and no permit taken: the steward probes."""
+    with suppress(RejectedError):
+        writes.settle(writes.admit(), outcome, error=error, operation=operation)

@@ -6,6 +6,8 @@ reader can do nothing about a database that Redis does not have or an option tha
 Failures stay inside `ResilientCache`, which answers as an empty cache would.
 """
 
+import errno
+
 import redis.exceptions as redis
 from django.core.cache.backends.base import InvalidCacheKey
 from django.db import DataError
@@ -36,6 +38,20 @@ def classify(error: BaseException, operation: str = "") -> Outcome:
 def is_callers(error: BaseException, operation: str = "") -> bool:
     """Tell whether `error` must reach the caller: wrong use, or an interrupt."""
     return not isinstance(error, Exception) or classify(error, operation) is Outcome.ANSWERED
+
+
+def classify_write(error: BaseException) -> Outcome:
+    """Return what `error` counts as for the breaker of the writes: that the cache takes none, or nothing."""
+    return Outcome.FAILURE if refuses_writes(error) else Outcome.IGNORED
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Tell whether the cache answers, and stores nothing: a replica, a memory or disk that is full."""
+    if isinstance(error, redis.ReadOnlyError | redis.OutOfMemoryError | redis.NoPermissionError):
+        return True
+    if isinstance(error, redis.ResponseError):
+        return any(reply in str(error) for reply in ("MISCONF", "NOREPLICAS"))
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def timed_out(error: BaseException) -> bool:

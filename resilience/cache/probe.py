@@ -1,4 +1,4 @@
-"""Ask the cache server once, past its breaker: the steward's ping and probe."""
+"""Ask the cache server once, past its breakers: the steward's pings and probes."""
 
 from django.core.cache import caches
 
@@ -7,7 +7,16 @@ from resilience.cache.backend import ResilientCache
 
 def ping(alias: str = "default") -> None:
     """Ask within the client's own time-outs and the current deadline; raise the client's error."""
+    _guarded(alias).ping()
+
+
+def write(alias: str = "default") -> None:
+    """Have it store something, likewise."""
+    _guarded(alias).ping(write=True)
+
+
+def _guarded(alias: str) -> ResilientCache:
     cache = caches[alias]
     if not isinstance(cache, ResilientCache):
         raise TypeError(f"CACHES[{alias!r}] is no ResilientCache, so there is nothing to guard")
-    cache.ping()
+    return cache

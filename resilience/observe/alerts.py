@@ -70,8 +70,8 @@ def look() -> Seen:
         at=registry.clock().time(),
         now=registry.clock().monotonic(),
         store=store_identity(store),
-        breakers={name: breaker.snapshot() for name, breaker in registry.breakers().items()},
-        thresholds={name: config.failure_threshold for name, config in conf.breakers().items()},
+        breakers={name: breaker.snapshot() for name, breaker in registry.watched().items()},
+        thresholds={name: config.failure_threshold for name, config in conf.watched().items()},
         totals=store.counters.totals(),
         by=_last_pass,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from resilience import conf, faults, registry
 from resilience.db import table_locks
+from resilience.defaults import CACHE_WRITES
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.tiers import stored
 from resilience.tiers.static import StaticInfo, files, keeping
@@ -30,7 +31,9 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     """
     looked_at = conf.declared_breakers() if names is None else names
     services = {name: service(registry.breaker(name).snapshot()) for name in looked_at}
-    status = HEALTHY if all(one["state"] == State.CLOSED for one in services.values()) else DEGRADED
+    if "cache" in services and not _cache_takes_writes():
+        services["cache"]["status"] = DEGRADED
+    status = HEALTHY if all(one["status"] == HEALTHY for one in services.values()) else DEGRADED
     copy = static_copy()
     return {
         "status": status,
@@ -115,10 +118,17 @@ def drills() -> dict[str, dict[str, Any]]:
 
 def notices() -> list[str]:
     """Return what is not as it should be and no breaker tells, in sentences."""
-    return [
+    found = [
         f"Reads of the table {name.partition(' ')[2]} do not wait for it: another client has locked it."
         for name in table_locks.locked()
     ]
+    if not _cache_takes_writes():
+        found.append("The cache stores nothing: it answers reads, and refuses what is written.")
+    return found
+
+
+def _cache_takes_writes() -> bool:
+    return registry.breaker(CACHE_WRITES).shown() is State.CLOSED
 
 
 def static_copy() -> StaticInfo | None:

@@ -37,7 +37,7 @@ class HostCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
-        snapshots = [breaker.snapshot() for breaker in registry.breakers().values()]
+        snapshots = [breaker.snapshot() for breaker in registry.watched().values()]
         yield from _breakers(snapshots)
         yield from _calls()
         yield from _counters()
@@ -66,7 +66,7 @@ def _breakers(snapshots: Iterable[BreakerSnapshot]) -> Iterator[Metric]:
         "resilience_breaker_rejected", "Calls that were not made.", labels=["breaker"]
     )
     threshold = _gauge("breaker_failure_threshold", "Failures that open the breaker.", "breaker")
-    for name, config in conf.breakers().items():
+    for name, config in conf.watched().items():
         threshold.add_metric([name], config.failure_threshold)
     for found in snapshots:
         for one in State:
@@ -85,7 +85,7 @@ def _calls() -> Iterator[Metric]:
         "Calls of a dependency, by operation and how they ended.",
         labels=["breaker", "operation", "outcome"],
     )
-    for name, breaker in registry.breakers().items():
+    for name, breaker in registry.watched().items():
         for (operation, outcome), total in breaker.calls().items():
             calls.add_metric([name, operation, outcome], total)
     yield calls

@@ -29,7 +29,8 @@ def ask_all(limit: float = LIMIT, *, names: Collection[str] | None = None) -> di
     """
     answers: dict[str, Ping] = {}
     declared = conf.probes("probe") | conf.probes("ping")
-    asked = {name: ask for name, ask in declared.items() if names is None or name in names}
+    chosen = conf.declared_breakers() if names is None else names
+    asked = {name: ask for name, ask in declared.items() if name in chosen}
     threads = [
         threading.Thread(target=_ask, args=(name, ask, limit, answers), name=f"ping-{name}", daemon=True)
         for name, ask in asked.items()

@@ -196,4 +196,4 @@ class TestPings:
         found = pings.ask_all(1.0)
         assert (found["database"].error, found["cache"].error) == ("", "ConnectionError: nobody listens")
         assert "external_api" not in found
-        assert set(found) == set(conf.probes("ping"))
+        assert set(found) == set(conf.probes("ping")) & set(conf.declared_breakers())

@@ -27,9 +27,6 @@ from tests.resilience.cache.test_outage import AWAY
 from tests.resilience.wire import serving
 from tests.servers import RedisServer
 
-READS = ("get", "get_many", "has_key")
-WRITES = tuple(name for name in AWAY if name not in (*READS, "close"))
-
 
 @pytest.fixture(autouse=True)
 def _server() -> Iterator[None]:
@@ -41,12 +38,12 @@ def at(url: str, **options: Any) -> ResilientCache:
     return ResilientCache(url, {"OPTIONS": {"INNER": "django_redis.cache.RedisCache", **options}})
 
 
-def is_away(cache: ResilientCache, methods: tuple[str, ...] = tuple(AWAY)) -> None:
+def is_away(cache: ResilientCache, methods: tuple[str, ...] = tuple(AWAY), *, breaker: str = "cache") -> None:
     """Assert that each method says what it says of a cache that is away, and that the breaker hears of it."""
     for method in methods:
         call, answer = AWAY[method]
         assert call(cache) == answer, method
-    assert registry.breaker("cache").shown() is State.OPEN
+    assert registry.breaker(breaker).shown() is State.OPEN
 
 
 class TestServer:
@@ -74,7 +71,7 @@ class TestServer:
 
     def test_without_memory_for_what_is_written(self) -> None:
         with RedisServer("--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:
-            is_away(at(server.url), ("set", "add", "set_many", "set", "add"))
+            is_away(at(server.url), ("set", "add", "set_many", "set", "add"), breaker="cache:writes")
 
     def test_that_cannot_save_and_so_takes_no_write(self) -> None:
         with RedisServer() as server, redis.Redis.from_url(server.url) as admin:
@@ -85,7 +82,8 @@ class TestServer:
             admin.bgsave()
             _wait(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
 
-            is_away(at(server.url), ("set", "add", "set_many", "delete", "touch"))
+            methods = ("set", "add", "set_many", "delete", "touch")
+            is_away(at(server.url), methods, breaker="cache:writes")
             admin.config_set("save", "")  # it would not end without saving
 
     def test_that_is_a_replica_and_has_no_primary(self) -> None:
