@@ -52,7 +52,7 @@ def describe(error: BaseException) -> str:
     named = class_and_code(error)
     if not isinstance(error, _DRIVERS):
         return named
-    said = without_secrets(_sentence(error))
+    said = without_secrets(_sentence(error)).rstrip(".")
     if named.rpartition(" ")[0] == "" and (code := _code(error, said)):
         named = f"{named} {code}"
     return f"{named}: {said}"[:LONGEST] if said else named

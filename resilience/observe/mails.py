@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.mail import get_connection, mail_admins
 
+from resilience import causes
 from resilience.observe.outbox import RefusedError
 
 # For each answer of the mail server where EMAIL_TIMEOUT says nothing, in seconds: Django would wait for ever.
@@ -24,10 +25,10 @@ def send_to_admins(
         mail_admins(subject, message, connection=connection, html_message=html)
     except smtplib.SMTPResponseException as error:
         if error.smtp_code >= 500:
-            raise RefusedError(f"{type(error).__name__} {error.smtp_code}") from error
+            raise RefusedError(causes.describe(error)) from error
         raise
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         if min(codes, default=0) >= 500:
-            raise RefusedError(f"{type(error).__name__} {codes[0]}") from error
+            raise RefusedError(causes.describe(error)) from error
         raise

@@ -48,7 +48,12 @@ class Notes:
         if self._kind is type(error) and now < self._until:
             return
         self._kind, self._until = type(error), now + 1.0
-        what, record = self._describe(error), cell.record.read()
+        try:
+            what = self._describe(error)
+        except Exception:
+            log.exception("%s: what failed cannot be described", name)
+            what = describe(error)
+        record = cell.record.read()
         window = record.window
         errors = cell.store.last_errors
         before = errors.get(cell.index)

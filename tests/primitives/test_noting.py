@@ -95,6 +95,15 @@ def test_many_causes_do_not_fill_the_memory(clock: ManualClock, said: Callable[[
     assert len(breaker._gate.notes._said) <= 32
 
 
+def test_what_cannot_be_described_is_named(clock: ManualClock, said: Callable[[], list[str]]) -> None:
+    def fails(_: BaseException) -> str:
+        raise ValueError
+
+    breaker = CircuitBreaker(name="database", describe=fails, clock=clock)
+    breaker.settle(breaker.admit(), Outcome.FAILURE, error=OSError(5, "x"))
+    assert said() == ["builtins.OSError 5"]
+
+
 class TestTheTransition:
     def told(self, breaker: CircuitBreaker) -> list[Transition]:
         heard: list[Transition] = []

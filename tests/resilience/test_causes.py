@@ -58,7 +58,7 @@ class TestTheDriversWords:
 
     def test_of_redis(self, redis_server: RedisServer) -> None:
         assert of(lambda: redis.Redis(port=1).ping()) == (
-            "redis.exceptions.ConnectionError 111: Error 111 connecting to localhost:1. Connection refused."
+            "redis.exceptions.ConnectionError 111: Error 111 connecting to localhost:1. Connection refused"
         )
         said = of(lambda: redis.Redis.from_url(f"{redis_server.url.rpartition('/')[0]}/9999").ping())
         assert "DB index is out of range" in said

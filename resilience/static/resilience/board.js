@@ -38,7 +38,7 @@ const clock = (moment) => {
 const said = (one) => {
   const order = one.override;
   if (order) return `${order.kind} by ${order.who}${order.until ? ` until ${clock(order.until)}` : ""}: ${order.why}`;
-  return one.lastError ? `${one.lastError}, ${lasting(one.lastErrorAge)} ago` : "No error yet";
+  return one.lastError ? `${one.lastError} (${lasting(one.lastErrorAge)} ago)` : "No error yet";
 };
 
 function showBreaker(one, rates) {
