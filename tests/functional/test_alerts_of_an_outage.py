@@ -1,6 +1,9 @@
 """What people are told of a real outage: when it begins and when it ends, however many requests meet it."""
 
 import json
+import os
+import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,20 +16,27 @@ from tests.servers import PostgresServer
 
 
 @contextmanager
-def webhook() -> Iterator[tuple[str, list[str]]]:
-    """Take what is posted; yield the address and the texts."""
+def webhook(busy: threading.Event) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Take what is posted; yield the address, the texts, and those that were refused while it was busy."""
     posted: list[str] = []
+    refused: list[str] = []
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
+            text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+            if busy.is_set():
+                refused.append(text)
+                self.send_response(429)
+                self.send_header("Retry-After", "2")
+            else:
+                posted.append(text)
+                self.send_response(200)
             self.end_headers()
 
     with HTTPServer(("127.0.0.1", 0), Hook) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/", posted
+            yield f"http://127.0.0.1:{server.server_port}/", posted, refused
         finally:
             server.shutdown()
 
@@ -39,14 +49,25 @@ def wait(until: Callable[[], bool]) -> None:
 
 
 def test_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
-    with PostgresServer() as server, FaultProxy(server.port) as proxy, webhook() as (url, posted):
+    """Though the webhook asks for a pause at first, and the steward is killed before it takes anything."""
+    busy = threading.Event()
+    busy.set()
+    with (
+        PostgresServer() as server,
+        FaultProxy(server.port) as proxy,
+        webhook(busy) as (url, posted, refused),
+    ):
         site = Site(server, proxy)
         site.variables["ALERT_WEBHOOK_URL"] = url
         assert site.manage("migrate", "--verbosity=0").returncode == 0
         with site:
             site.ask()
             proxy.set("refuse")
-            wait(lambda: site.ask().source == "static" and any("opened" in text for text in posted))
+            wait(lambda: site.ask().source == "static" and any("opened" in text for text in refused))
+            (steward,) = re.findall(r"process (\d+) is the steward", site.log.read_text())
+            os.kill(int(steward), signal.SIGKILL)
+            busy.clear()
+            wait(lambda: any("opened" in text for text in posted))
             for _ in range(50):
                 site.ask()
             wait(lambda: any("static copy" in text for text in posted))
