@@ -7,39 +7,45 @@ streaming clients and some proxies do) would be an empty one, and a body that br
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
-from typing import IO, Any
+from typing import IO
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 
+from resilience import outages
+from resilience.primitives import RejectedError
 from resilience.problems import BrokenOffError, problem
 
 # Its input says nothing of a body that has broken off: what came until then looks like the whole.
 _SAYS_NOTHING = "Granian"
+_WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
 def receive(request: HttpRequest) -> HttpResponse | None:
     """Make the whole body readable, whatever tells its end; return the answer to one that cannot be read.
 
-    A body without a length is read here, to its end and no further than `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes.
-    411 where the server does not show its end, 413 where it is longer, 400 where it broke off, 501 for
-    transfer codings beside `chunked`. A body with a length is read later, by the view: where fewer bytes
-    come, reading raises `BrokenOffError`.
+    It is read here, before the request holds a place or a budget, to its end and no further than
+    `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. Without a length it is 411 where the server does not show its end,
+    413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off is 400, what takes too
+    long 408. A body that says that it is longer is left to the view: where fewer bytes come, reading raises
+    `BrokenOffError`.
     """
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
     if coding is None and meta.get("CONTENT_LENGTH"):
-        if isinstance(request, WSGIRequest):
-            _put(request, _WholeStream(meta["wsgi.input"], request._stream.limit))  # type: ignore[attr-defined]
-        return None
+        return _with_length(request) if isinstance(request, WSGIRequest) else None
     if coding is not None and coding.lower() != "chunked":
         return _refused(501, f"The transfer coding {coding[:40]!r} is not known here, only 'chunked' is.")
     if isinstance(request, ASGIRequest):
         return _measured(request)
-    if coding is None and not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/2"):
+    if coding is None and (
+        request.method in _WITHOUT or not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
+    ):
         return None  # There is none.
     if not meta.get("wsgi.input_terminated"):
         return _refused(411, "Send the body with its Content-Length.")
@@ -67,28 +73,55 @@ class _WholeStream(io.IOBase):
         return b"".join(parts)
 
 
+def _with_length(request: WSGIRequest) -> HttpResponse | None:
+    length: int = request._stream.limit  # type: ignore[attr-defined]
+    stream = _WholeStream(request.META["wsgi.input"], length)
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if limit is None or length > limit:
+        request._stream = stream  # type: ignore[assignment]
+        return None
+    body = _received(stream.read)
+    if isinstance(body, HttpResponse):
+        return body
+    _put(request, body)
+    return None
+
+
+def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
+    """Return what was read, or the answer to what could not be."""
+    try:
+        return read()
+    except RejectedError as error:
+        return outages.unavailable(error, writes=True)
+    except TimeoutError:
+        return _refused(408, "The body took too long.")
+    except (OSError, BrokenOffError):
+        return _refused(
+            400, "The body broke off: it has no end, or fewer bytes than its Content-Length says."
+        )
+
+
 def _read(request: HttpRequest) -> HttpResponse | None:
-    """Read a WSGI body to its end, and put it where Django looks."""
+    """Read a WSGI body that says no length."""
     meta = request.META
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     stream: IO[bytes] = meta["wsgi.input"]
-    try:
-        body = stream.read() if limit is None else stream.read(limit + 1)
-    except OSError:
-        return _refused(400, "The body broke off.")
+    body = _received(stream.read if limit is None else partial(stream.read, limit + 1))
+    if isinstance(body, HttpResponse):
+        return body
     if limit is not None and len(body) > limit:
         return _too_large(limit)
     if meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and not _is_whole(request, body):
         return _refused(411, "Send the body with its Content-Length, so that its end can be told.")
-    meta["wsgi.input"] = io.BytesIO(body)
-    meta["CONTENT_LENGTH"] = str(len(body))
-    _put(request, meta["wsgi.input"])
+    _put(request, body)
     return None
 
 
-def _put(request: HttpRequest, stream: Any) -> None:
-    """Let Django read the body from here; it has no public name for that."""
-    request._stream = stream
+def _put(request: HttpRequest, body: bytes) -> None:
+    """Put a body where Django looks for it, which has no public name."""
+    request._stream = io.BytesIO(body)
+    request.META["wsgi.input"] = io.BytesIO(body)  # Django closes its own.
+    request.META["CONTENT_LENGTH"] = str(len(body))
 
 
 def _measured(request: ASGIRequest) -> HttpResponse | None:

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from resilience.primitives import RejectedError
 from resilience.tiers.static.keeping import prepare
 from zenow.handover import Wsgi
 from zenow.memory import give_back_large_blocks
+from zenow.slow_bodies import SlowBodies
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
@@ -48,14 +51,17 @@ def reading_to_the_end(app: Wsgi) -> Wsgi:
         answer = app(environ, start_response)
         length = environ.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and 0 < int(length) <= _SHORT:
-            environ["wsgi.input"].read()
+            with suppress(OSError, RejectedError):  # It is late, or too many are: let it be cut off.
+                environ["wsgi.input"].read()
         return answer
 
     return application
 
 
 give_back_large_blocks()
-application = without_process_environment(reading_to_the_end(get_wsgi_application()))
+# Half of the threads may wait for clients; the others answer, liveness too.
+slow_bodies = SlowBodies(waiting=max(1, settings.WEB_THREADS // 2))
+application = without_process_environment(slow_bodies.bounded(reading_to_the_end(get_wsgi_application())))
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
 # Whoever starts in the middle of an outage has something to answer with.

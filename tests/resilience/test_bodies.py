@@ -18,6 +18,7 @@ from django.test import RequestFactory
 from pytest_django import Settings
 
 from resilience import bodies
+from resilience.primitives import BulkheadFullError
 from resilience.problems import BrokenOffError
 
 Communicator: Any = ApplicationCommunicator
@@ -30,6 +31,20 @@ class BreaksOff(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         raise OSError("invalid chunk size")
+
+
+class Stalls(io.BytesIO):
+    """Stand for a client that stops in the middle, on a server that bounds the wait."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise TimeoutError
+
+
+class Full(io.BytesIO):
+    """Stand for a server that waits for too many clients already."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise BulkheadFullError("bodies", retry_after=1.0, reason="full")
 
 
 class Drips(io.BytesIO):
@@ -66,6 +81,12 @@ class TestWithoutALength:
         assert bodies.receive(asked) is None
         assert asked.POST.dict() == {"a": "1"}
 
+    def test_over_http_2_a_get_has_none(self) -> None:
+        asked = request(
+            io.BytesIO(), SERVER_PROTOCOL="HTTP/2", SERVER_SOFTWARE="Granian", REQUEST_METHOD="GET"
+        )
+        assert bodies.receive(asked) is None
+
     def test_over_http_1_there_is_none_without_chunks(self) -> None:
         stream = io.BytesIO(b"the next request")
         assert bodies.receive(request(stream, SERVER_PROTOCOL="HTTP/1.1")) is None
@@ -101,11 +122,28 @@ class TestWithoutALength:
 
 
 class TestWithALength:
-    def test_that_is_not_reached_is_no_smaller_form(self) -> None:
+    @pytest.mark.parametrize(
+        ("stream", "status"),
+        [(io.BytesIO(b"a=1&b"), 400), (BreaksOff(), 400), (Stalls(), 408), (Full(), 503)],
+    )
+    def test_that_is_not_reached_is_no_smaller_form(self, stream: io.BytesIO, status: int) -> None:
+        refused = bodies.receive(request(stream, CONTENT_LENGTH="9"))
+        assert refused is not None
+        assert refused.status_code == status
+        assert ("Retry-After" in refused) == (status == 503)
+
+    def test_of_more_than_is_read_ahead_is_found_out_by_the_view(self, settings: Settings) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 3
         asked = request(io.BytesIO(b"a=1&b"), CONTENT_LENGTH="9")
         assert bodies.receive(asked) is None
         with pytest.raises(BrokenOffError):
-            asked.POST  # noqa: B018 - reading it is what is tried
+            asked.read()
+
+    def test_leaves_the_server_s_input_open(self) -> None:
+        asked = request(io.BytesIO(b"a=1"), CONTENT_LENGTH="3")
+        assert bodies.receive(asked) is None
+        assert asked.body == b"a=1"
+        assert not asked.META["wsgi.input"].closed
 
     def test_that_comes_in_pieces_is_whole(self) -> None:
         asked = request(Drips(b"a=1&b=22&c=333"), CONTENT_LENGTH="14")

@@ -1,0 +1,95 @@
+"""How long a request's body may take, and how many may be waited for.
+
+granian gives a body all the time in the world: sixteen clients that begin one and stop would hold the sixteen
+threads of a worker, and liveness with them. Nobody can end a read that waits, so a thread of its own does the
+waiting, and the request goes on without it.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+from typing import IO, Any
+
+from resilience.primitives import BulkheadFullError
+from zenow.handover import Wsgi
+
+# Seconds: for a whole body, and for a place among those that are waited for.
+PATIENCE = 10.0
+_FOR_A_PLACE = 0.25
+# Threads that may wait for clients whose time is over, each until its client hangs up.
+_LEFT_BEHIND = 64
+
+
+class SlowBodies:
+    """Bound the reads of bodies in a process: `waiting` requests at once, `patience` seconds a body."""
+
+    def __init__(self, *, waiting: int, left_behind: int = _LEFT_BEHIND, patience: float = PATIENCE) -> None:
+        self.places = threading.Semaphore(waiting)
+        self.readers = threading.Semaphore(left_behind)
+        self.patience = patience
+
+    def bounded(self, app: Wsgi) -> Wsgi:
+        """Return the application with bounded reads of `wsgi.input`.
+
+        A read raises `TimeoutError` when the time is over, and `BulkheadFullError` without a place.
+        """
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            if environ["REQUEST_METHOD"] != "GET":
+                environ["wsgi.input"] = _Bounded(environ["wsgi.input"], self)
+            return app(environ, start_response)
+
+        return application
+
+
+class _Bounded(io.IOBase):
+    """The input of one request."""
+
+    def __init__(self, stream: IO[bytes], bounds: SlowBodies) -> None:
+        self._stream = stream
+        self._bounds = bounds
+        self._ends: float | None = None  # of the first read on
+        self._is_late = False
+
+    def read(self, size: int | None = None, /) -> bytes:
+        """Return up to so many bytes, all by default."""
+        if self._is_late:
+            raise TimeoutError("The body took too long.")
+        if not self._bounds.places.acquire(timeout=_FOR_A_PLACE):
+            raise _full("too many bodies are being waited for")
+        try:
+            return self._read(size)
+        finally:
+            self._bounds.places.release()
+
+    def _read(self, size: int | None) -> bytes:
+        if not self._bounds.readers.acquire(blocking=False):
+            raise _full("too many clients have stopped in the middle of a body")
+        now = time.monotonic()
+        self._ends = self._ends or now + self._bounds.patience
+        box: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        threading.Thread(target=self._fetch, args=(size, box), name="body", daemon=True).start()
+        try:
+            got = box.get(timeout=max(0.0, self._ends - now))
+        except Empty:
+            self._is_late = True
+            raise TimeoutError("The body took too long.") from None
+        if isinstance(got, BaseException):
+            raise got
+        return got
+
+    def _fetch(self, size: int | None, box: SimpleQueue[bytes | BaseException]) -> None:
+        try:
+            box.put(self._stream.read() if size is None or size < 0 else self._stream.read(size))
+        except BaseException as error:  # noqa: BLE001, RUF100 - raised where it was asked for
+            box.put(error)
+        finally:
+            self._bounds.readers.release()
+
+
+def _full(reason: str) -> BulkheadFullError:
+    return BulkheadFullError("bodies", retry_after=1.0, reason=reason)
