@@ -78,8 +78,10 @@ class KeptTransactions(DueRollbacks):
         if getattr(error, "sqlstate", None) == IN_FAILED_TRANSACTION:
             error.__cause__ = self._first_error()  # This one does not say why.
         elif not self._lost:
-            self.rollback_exc = error
-            if self.transaction_gone():
+            gone = self.transaction_gone()
+            if gone or isinstance(error, self.Database.Error):
+                self.rollback_exc = error
+            if gone:
                 self._lose()
 
     def validate_no_broken_transaction(self) -> None:
@@ -177,13 +179,14 @@ class KeptTransactions(DueRollbacks):
         """As Django's. Raises `NotStoredError` where the transaction was lost or aborted before."""
         try:
             super().commit()
-            self.transaction_begins()
         except NotStoredError:
             self._roll_back()
             raise
         except BaseException:
             self._due = None  # It has ended, if nobody saw how.
             raise
+        self._forget()
+        self.transaction_begins()
 
     def rollback(self) -> None:
         try:

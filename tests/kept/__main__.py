@@ -7,14 +7,17 @@ from pathlib import Path
 
 from tests.kept import postgresql, sqlite
 
+_FAULTS = {
+    "kill": "connections killed",
+    "cut": "cut by the budget",
+    "limit": "ended by the server's limit",
+    "": "no fault",
+}
+
 
 def main(times: int) -> int:
     wrong = 0
-    for fault, what in (
-        ("kill", "connections killed"),
-        ("limit", "ended by the server's limit"),
-        ("", "no fault"),
-    ):
+    for fault, what in _FAULTS.items():
         say(f"PostgreSQL, {what}:")
         with tempfile.TemporaryDirectory() as directory:
             verdict = postgresql.run(Path(directory), [fault], times)

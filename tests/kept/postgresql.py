@@ -1,4 +1,4 @@
-"""The story on PostgreSQL: connections are killed while the optional query runs, or the server ends it."""
+"""The story on PostgreSQL: the optional query is killed, cut by the budget, or ended by the server."""
 
 import threading
 import time

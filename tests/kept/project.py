@@ -12,6 +12,9 @@ _QUERIES = {
     "": ["SELECT 1"],
     # Killed by the test while it runs.
     "kill": ["SELECT pg_sleep(1.5) /* optional */"],
+    # Cut by the budget.
+    "cut": ["SELECT pg_sleep(0.3)"],
+    # Ended by the server.
     "limit": ["SET LOCAL statement_timeout = 20", "SELECT pg_sleep(1.5)"],
     # More than SQLite keeps in memory, and more than the disk has.
     "disk": ["INSERT INTO products_audit (data) VALUES (zeroblob(4000000))"],
@@ -26,14 +29,16 @@ _VIEWS = f"""
 from django.db import OperationalError, connection, transaction
 from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from resilience.primitives import deadline_scope
 
 QUERIES = {_QUERIES!r}
 
 
 def rest_of_the_view(request, title):
+    fault = request.headers.get("X-Fault", "")
     try:
-        with connection.cursor() as cursor:
-            for sql in QUERIES[request.headers.get("X-Fault", "")]:
+        with deadline_scope(0.05 if fault == "cut" else 5.0), connection.cursor() as cursor:
+            for sql in QUERIES[fault]:
                 cursor.execute(sql)
     except OperationalError:
         pass  # optional

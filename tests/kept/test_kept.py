@@ -15,10 +15,12 @@ pytestmark = pytest.mark.timeout(300)
 
 class TestAWriteWhoseViewCatchesTheError:
     def test_on_postgresql_is_stored_whole_or_refused(self, tmp_path: Path) -> None:
-        verdict = postgresql.run(tmp_path, ["kill", "limit", ""], times=12)
+        verdict = postgresql.run(tmp_path, ["kill", "cut", "limit", ""], times=16)
         assert verdict.untrue == []
         assert {answer for answer in verdict.answers if "201" in answer} == {"no fault: 201"}
-        assert {"kill: 503", "kill: 503 not_stored", "limit: 503 not_stored"} <= set(verdict.answers)
+        assert {"kill: 503", "kill: 503 not_stored", "cut: 503 not_stored", "limit: 503 not_stored"} <= set(
+            verdict.answers
+        )
 
     def test_on_a_disk_that_fills_is_stored_whole_or_refused(self, tmp_path: Path) -> None:
         told = subprocess.run(sqlite.command(tmp_path, 4), capture_output=True, text=True, check=False)
