@@ -17,22 +17,19 @@ Look = Callable[[str], list[str]]
 class Verdict:
     """What the answers were, and which of them were not true."""
 
+    writes: int
     answers: Counter[str] = field(default_factory=Counter)
     untrue: list[str] = field(default_factory=list)
 
-    @property
-    def true(self) -> int:
-        return self.answers.total() - len(self.untrue)
-
     def lines(self) -> Iterator[str]:
-        yield f"  true: {self.true} of {self.answers.total()}"
+        yield f"  true: {self.writes - len(self.untrue)} of {self.writes}"
         yield from (f"  {number:4d} {answer}" for answer, number in sorted(self.answers.items()))
         yield from (f"  NOT TRUE: {each}" for each in self.untrue)
 
 
 def tell(shop: KeptShop, look: Look, faults: list[str], *, times: int, at_once: int) -> Verdict:
     """Send `times` writes that meet each fault in turn, by the API and by a plain view."""
-    verdict = Verdict()
+    verdict = Verdict(times)
 
     def one(number: int) -> None:
         fault = faults[number % len(faults)]
@@ -48,10 +45,12 @@ def tell(shop: KeptShop, look: Look, faults: list[str], *, times: int, at_once: 
         kept = _is_true(answer.status_code, said, len(stored), whole)
         again: list[int] = []
         if by_api and kept:
-            # The same key again: it settles the write, and whatever was answered, it is there once.
-            again = [shop.write(title, headers, by_api=True).status_code for _ in range(2)]
+            # The same key again settles the write, and it is there once. (A busy machine may refuse one.)
+            while again.count(201) < 2 and len(again) < 10:
+                again.append(shop.write(title, headers, by_api=True).status_code)
+            verdict.answers.update(f"repeated: {status}" for status in again if status != 201)
             stored = look(title)
-            kept = again == [201, 201] and len(stored) == whole
+            kept = set(again) <= {201, 503} and again.count(201) == 2 and len(stored) == whole
         if not kept:
             verdict.untrue.append(f"{title}: {said}, repeated {again}, stored: {stored}")
 
