@@ -28,6 +28,8 @@ class SetLocalConnection(psycopg.Connection[Any]):
 
     #: The settings of each transaction; None while the session is this connection's own.
     local: Mapping[str, str] | None = None
+    #: Whether a session of the server's is taken from others for as long as this connection is open.
+    holds_session = False
     _statements: tuple[str, ...] = ()
     _only_reads = False
 

@@ -300,7 +300,7 @@ class TestLimits:
             (message,) = database_checks.check_limits(databases=["pooled"])
         assert message.id == "resilience.I052"
         assert "SET LOCAL" in message.msg
-        assert ["options" in each for each in without_options.startups] == [True, False]
+        assert ["options" in each for each in without_options.startups][:2] == [True, False]
 
     @pytest.mark.django_db
     def test_of_sqlite_are_nobodys_question(self) -> None:

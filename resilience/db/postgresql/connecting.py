@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from resilience.db.set_local import SetLocalConnection
 from resilience.db.wrapper import GuardedWrapper, guarded
 
 logger = logging.getLogger(__name__)
+
+# So often are two connections looked at: a third client may come between.
+_TURNS = 3
 
 if TYPE_CHECKING:
 
@@ -98,22 +102,40 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
 
     def _by_set_local(self, params: dict[str, Any], address: limits.Address, way: limits.Way | None) -> Any:
         """Connect without them, and have each transaction take the settings."""
-        connection = super().get_new_connection({k: v for k, v in params.items() if k != "options"})
+        params, options = {**params}, params["options"]
+        del params["options"]
+        connection = super().get_new_connection(params)
         try:
-            connection.share_session(self._settings(params["options"]))
-            if not limits.is_sure(way):
+            connection.share_session(self._settings(options))
+            if way is None or not limits.is_sure(way):
                 connection.execute("SELECT 1")  # in a transaction, which not every pooler allows
                 connection.commit()
-                limits.learn(address, takes_options=False)
+                found = limits.learn(
+                    address, takes_options=False, holds_session=self._holds_session(connection, params)
+                )
                 if way is None or way.takes_options:
                     logger.info(
                         "DATABASES[%r] takes no start-up parameters: limits go into each transaction",
                         self.alias,
                     )
+                way = found
+            connection.holds_session = way.holds_session
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
+        """Tell whether each client has a session while it is idle too, as in PgBouncer's session mode.
+
+        Else two that take turns are given the same one.
+        """
+        asked = "SELECT pg_backend_pid()"
+        try:
+            with closing(super().get_new_connection(params)) as other:
+                return all(connection.ask(asked) != other.ask(asked) for _ in range(_TURNS))
+        except psycopg.Error:
+            return True  # perhaps for want of another session
 
     def _settings(self, options: str) -> dict[str, str]:
         try:

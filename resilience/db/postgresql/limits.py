@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -67,6 +67,8 @@ class Way:
 
     takes_options: bool
     until: float
+    holds_session: bool = False
+    """whether a pooler lends each client a session for as long as it stays"""
 
 
 # Of each address that this process has connected to.
@@ -85,17 +87,17 @@ def known(address: Address) -> Way | None:
     return _ways.get(address)
 
 
-def learn(address: Address, *, takes_options: bool) -> Way:
+def learn(address: Address, *, takes_options: bool, holds_session: bool = False) -> Way:
     """Keep what was found. SET LOCAL is right at any server, so only its opposite is looked at again."""
     until = registry.clock().monotonic() + LOOK_AGAIN if takes_options else inf
-    way = _ways[address] = Way(takes_options, until)
+    way = _ways[address] = Way(takes_options, until, holds_session)
     return way
 
 
 def doubt(address: Address) -> None:
     """Have the next connection look again: one has failed, and another server may stand there by now."""
     if (way := _ways.get(address)) is not None:
-        _ways[address] = Way(way.takes_options, -inf)
+        _ways[address] = replace(way, until=-inf)
 
 
 def is_sure(way: Way | None) -> bool:

@@ -186,6 +186,23 @@ class TestSharedSession:
             assert left_behind(pgbouncer) == {"settings": [], "others": []}
         assert left_behind(pgbouncer) == {"settings": [], "others": []}
 
+    @pytest.mark.parametrize(
+        ("mode", "holds"), [("transaction", False), ("session", True)], ids=["transaction", "session"]
+    )
+    def test_is_held_while_idle_in_session_mode(
+        self,
+        request: pytest.FixtureRequest,
+        berlin: PostgresServer,
+        breaker: CircuitBreaker,
+        mode: str,
+        holds: bool,
+    ) -> None:
+        with between(mode, berlin, request) as url, alias("pooled", database_settings(url)) as wrapper:
+            for _ in range(2):
+                wrapper.close()
+                wrapper.ensure_connection()
+                assert wrapper.connection.holds_session is holds
+
     def test_is_told_by_no_statement_that_outlives_a_transaction(
         self, in_transactions: GuardedWrapper, berlin: PostgresServer
     ) -> None:
