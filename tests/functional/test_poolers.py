@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,33 @@ def test_an_outage_behind_a_pooler_is_one(tmp_path: Path) -> None:
         assert max(one.seconds for one in seen) <= BUDGET + SLACK + ROOM
         server.start()
         assert {one.status for one in until(site, lambda one: one.source == "live")} == {200}
+
+
+@needs_pgbouncer
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not LONG_FORM, reason="a part of `make poolers`")
+def test_a_crowd_leaves_sessions_for_others(server: PostgresServer, tmp_path: Path) -> None:
+    """In session mode each connection that is kept is a session less: those who waited opened the breaker."""
+    with (
+        PgBouncerServer(server, "session") as pooler,
+        running(server, pooler, "crowd", tmp_path) as (site, _),
+        ThreadPoolExecutor(32) as readers,
+    ):
+        end = time.monotonic() + 8
+        found = [reader.result() for reader in [readers.submit(until_then, site, end) for _ in range(32)]]
+        seen = [one for each in found for one in each]
+        assert {(one.status, one.breaker) for one in seen} == {(200, "CLOSED")}
+        (pool,) = [row for row in pooler.console("SHOW POOLS") if row["database"] == "crowd"]
+        assert pool["cl_waiting"] == 0
+        assert pool["cl_active"] <= 6  # two kept by each worker, and what the steward asks by
+
+
+def until_then(site: Site, end: float) -> list[Seen]:
+    seen: list[Seen] = []
+    while time.monotonic() < end:
+        seen.append(site.ask())
+        time.sleep(0.02)
+    return seen
 
 
 def until(site: Site, happens: Callable[[Seen], bool]) -> list[Seen]:

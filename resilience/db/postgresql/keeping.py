@@ -18,6 +18,9 @@ from resilience.primitives import Admission
 # Seconds after an answer in which a look at the socket stands for a health check.
 RECENT = 1.0
 
+# How many are kept that take a pooler's session from others while they are idle: its next client is waiting.
+_FEW = 2
+
 # A session that was ended from outside, beside what libpq says of itself.
 _ENDED = {"57P01", "57P02", "57P03"}
 
@@ -145,6 +148,8 @@ class KeepingWrapper(GuardedWrapper):
         pool = self.settings_dict["OPTIONS"].get("pool")
         if isinstance(pool, dict) and "max_size" in pool:
             return int(pool["max_size"])
+        if self.connection.holds_session:
+            return _FEW
         return sum(each.running for each in conf.bulkheads().values())
 
     # --- Doubt ---

@@ -202,6 +202,7 @@ class TestSharedSession:
                 wrapper.close()
                 wrapper.ensure_connection()
                 assert wrapper.connection.holds_session is holds
+            assert (wrapper._most == 2) is holds  # type: ignore[attr-defined]
 
     def test_is_told_by_no_statement_that_outlives_a_transaction(
         self, in_transactions: GuardedWrapper, berlin: PostgresServer
