@@ -20,7 +20,7 @@ from resilience.db.wrapper import GuardedWrapper, guarded
 logger = logging.getLogger(__name__)
 
 # So often are two connections looked at: a third client may come between.
-_TURNS = 3
+_TURNS = 2
 
 if TYPE_CHECKING:
 
@@ -68,18 +68,20 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
 
     def _connected(self, params: dict[str, Any]) -> Any:
         address = limits.address_of(params)
-        way = limits.known(address)
-        try:
-            if way is None or way.takes_options or not limits.is_sure(way):
-                connection = self._by_options(params, address, way)
-                if connection is not None:
-                    return connection
-            return self._by_set_local(params, address, way)
-        except psycopg.Error:
-            limits.doubt(address)
-            raise
+        with limits.looking(address) as look:
+            way = limits.known(address)
+            try:
+                connection = None
+                if look or (way is not None and way.takes_options):
+                    connection = self._by_options(params, way, look=look)
+                if connection is None:
+                    return self._by_set_local(params, way, look=look)
+            except psycopg.Error:
+                limits.doubt(address)
+                raise
+            return connection
 
-    def _by_options(self, params: dict[str, Any], address: limits.Address, way: limits.Way | None) -> Any:
+    def _by_options(self, params: dict[str, Any], way: limits.Way | None, *, look: bool) -> Any:
         """Connect with start-up parameters; None where they are refused or dropped."""
         try:
             connection = super().get_new_connection(params)
@@ -87,7 +89,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
             if limits.may_be_refused(way, error):
                 return None
             raise
-        if limits.is_sure(way):
+        if not look:
             return connection
         try:
             arrived = connection.ask(f"SELECT current_setting('{limits.MARK}', true)") == registry.role()
@@ -97,33 +99,33 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         if not arrived:
             connection.close()
             return None
-        limits.learn(address, takes_options=True)
+        limits.learn(limits.address_of(params), takes_options=True)
         return connection
 
-    def _by_set_local(self, params: dict[str, Any], address: limits.Address, way: limits.Way | None) -> Any:
+    def _by_set_local(self, params: dict[str, Any], way: limits.Way | None, *, look: bool) -> Any:
         """Connect without them, and have each transaction take the settings."""
-        params, options = {**params}, params["options"]
-        del params["options"]
-        connection = super().get_new_connection(params)
+        without = {name: value for name, value in params.items() if name != "options"}
+        connection = super().get_new_connection(without)
         try:
-            connection.share_session(self._settings(options))
-            if way is None or not limits.is_sure(way):
-                connection.execute("SELECT 1")  # in a transaction, which not every pooler allows
-                connection.commit()
-                found = limits.learn(
-                    address, takes_options=False, holds_session=self._holds_session(connection, params)
-                )
-                if way is None or way.takes_options:
-                    logger.info(
-                        "DATABASES[%r] takes no start-up parameters: limits go into each transaction",
-                        self.alias,
-                    )
-                way = found
-            connection.holds_session = way.holds_session
+            connection.share_session(self._settings(params["options"]))
+            if look or (way is not None and way.takes_options):
+                way = self._found(connection, without, way)
+            connection.holds_session = way is None or way.holds_session
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _found(self, connection: Any, params: dict[str, Any], before: limits.Way | None) -> limits.Way:
+        """Try the settings in a transaction, which not every pooler allows; keep what was found out."""
+        connection.execute("SELECT 1")
+        connection.commit()
+        if before is None or before.takes_options:
+            logger.info(
+                "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
+            )
+        holds = self._holds_session(connection, params)
+        return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
         """Tell whether each client has a session while it is idle too, as in PgBouncer's session mode.

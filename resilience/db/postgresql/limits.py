@@ -8,8 +8,11 @@ does not say it back has not got them.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -18,6 +21,7 @@ import psycopg
 
 from resilience import conf, registry
 from resilience.db.connection import CutError, SpentError
+from resilience.primitives import current_deadline
 
 CHECK_INTERVAL = "client_connection_check_interval"
 MARK = "resilience.role"
@@ -71,6 +75,8 @@ class Way:
     """whether a pooler lends each client a session for as long as it stays"""
 
 
+# Held by the connection that looks.
+_looks = threading.Lock()
 # Of each address that this process has connected to.
 _ways: dict[Address, Way] = {}
 
@@ -103,6 +109,37 @@ def doubt(address: Address) -> None:
 def is_sure(way: Way | None) -> bool:
     """Tell whether nobody need look now."""
     return way is not None and registry.clock().monotonic() < way.until
+
+
+@contextmanager
+def looking(address: Address) -> Iterator[bool]:
+    """Tell whether to look what an address takes: one connection of the process does at a time.
+
+    The others go by what is known. Where nothing is, they wait for it, half of their time at most.
+    """
+    way = known(address)
+    if is_sure(way):
+        yield False
+        return
+    mine = _looks.acquire(timeout=0.0 if way is not None else _patience())
+    try:
+        yield mine and not is_sure(known(address))
+    finally:
+        if mine:
+            _looks.release()
+
+
+def _patience() -> float:
+    deadline = current_deadline()
+    return 1.0 if deadline is None else deadline.remaining() / 2
+
+
+def _after_fork_in_child() -> None:
+    global _looks
+    _looks = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def forget() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import django.db
 import psycopg
@@ -19,7 +22,7 @@ from resilience.db.postgresql import limits
 from resilience.db.probe import probe
 from resilience.db.set_local import SetLocalConnection
 from resilience.db.wrapper import GuardedWrapper
-from resilience.primitives import CircuitBreaker, ManualClock, Outcome
+from resilience.primitives import CircuitBreaker, ManualClock, Outcome, deadline_scope
 from tests.resilience.db.conftest import Calls, alias, counted, query
 from tests.servers import PostgresServer
 from tests.startup_relay import Mode, StartupRelay
@@ -153,6 +156,33 @@ class TestRefusal:
         with pytest.raises(django.db.OperationalError):
             query(relayed, "SELECT 1")
         relay.target = server.port
+        assert not connected(relayed)
+
+    def test_is_met_by_one_of_many_at_once(
+        self, relay: StartupRelay, relayed: GuardedWrapper, breaker: CircuitBreaker
+    ) -> None:
+        relay.mode = "refuse"
+        connections = [relayed.copy() for _ in range(8)]
+        ready = threading.Barrier(len(connections))
+
+        def connect(wrapper: Any) -> bool:
+            ready.wait(10)
+            with deadline_scope(20.0):
+                connection = wrapper.get_new_connection(wrapper.get_connection_params())
+            connection.close()
+            return connection.local is not None
+
+        with ThreadPoolExecutor(len(connections)) as pool:
+            assert list(pool.map(connect, connections)) == [True] * len(connections)
+        assert with_options(relay).count(True) == 1
+
+    def test_need_not_be_known_yet(
+        self, relay: StartupRelay, relayed: GuardedWrapper, breaker: CircuitBreaker
+    ) -> None:
+        """Whoever has waited in vain for another connection's look does what is right at any server."""
+        with limits._looks, deadline_scope(1.0):
+            assert connected(relayed)
+        assert with_options(relay) == [False]
         assert not connected(relayed)
 
     def test_hides_no_outage(self, relay: StartupRelay, relayed: GuardedWrapper, calls: Calls) -> None:
