@@ -1,13 +1,16 @@
 """Redis goes away in every way there is, and no client notices more than a short wait, once."""
 
+import json
 import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import redis
 
 from tests.faultproxy import FaultProxy, Mode
 from tests.functional.outages import Outage, Seen, open_for
@@ -115,3 +118,32 @@ def test_time_outs_of_workers_that_were_stopped_are_not_the_server_s(site: Cache
     assert {answer.breaker for answer in seen} == {"CLOSED"}
     assert site.breaker()["failures"] == 0
     assert "cache is not blamed: process" in site.log.read_text()
+
+
+def health(site: CacheSite) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(site.get("/api/health").body)
+    return found
+
+
+def becomes(site: CacheSite, status: str) -> None:
+    """Ask for ratings, which are stored each time, until health says so."""
+    deadline = time.monotonic() + 20.0
+    while health(site)["status"] != status:
+        assert time.monotonic() < deadline, health(site)
+        seen = site.ask()
+        assert (seen.status, seen.breaker) == (200, "CLOSED")
+
+
+def test_a_redis_that_became_a_replica_is_said_and_forgiven(site: CacheSite, server: RedisServer) -> None:
+    """Reads go on and the breaker stays closed; the steward finds out that it takes writes again."""
+    becomes(site, "healthy")
+    with redis.Redis.from_url(server.url) as admin:
+        admin.replicaof("127.0.0.1", "1")  # nobody there: it answers from what it has, and takes no writes
+        becomes(site, "degraded")
+        found = health(site)
+        admin.replicaof("no", "one")
+
+    assert found["services"]["cache"]["status"] == "degraded"
+    assert any("stores nothing" in notice for notice in found["notices"])
+    assert "cache:writes fails: redis.exceptions.ReadOnlyError" in site.log.read_text()
+    becomes(site, "healthy")

@@ -63,11 +63,7 @@ class TestDescriptors:
                 with pytest.raises(django.db.OperationalError):
                     query(db, "SELECT 1")
 
-            check(
-                "database:guarded" if "database:guarded" in registry.breakers() else "database",
-                store,
-                connect,
-            )
+            check("database", store, connect)
             db.connection = None
             assert query(db, "SELECT 1") == [(1,)]
 

@@ -171,6 +171,7 @@ class TestOwnPool:
             taken.disconnect()
 
         assert registry.breaker("cache").shown() is State.CLOSED
+        assert registry.store().counters.totals()["own_trouble", "cache", "connections"] == 20
 
 
 class TestOtherBackends:
