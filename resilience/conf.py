@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from resilience import databases
 from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
+from resilience.primitives.store.folder import own
 
 # What a breaker's entry says beside the fields of `BreakerConfig`.
 BESIDE: Mapping[str, str] = {
@@ -105,10 +106,13 @@ def namespace() -> str:
 
 
 def directory() -> Path:
-    """Return the folder of the host store."""
+    """Return the folder of the host store.
+
+    Where others may write there too, this and the two below are folders of this user inside it.
+    """
     chosen = get("DIR") or os.environ.get("RESILIENCE_DIR")
     if chosen:
-        return Path(chosen)
+        return own(Path(chosen))
     memory = Path("/dev/shm")  # noqa: S108 - the folder below it is checked to be our own
     if memory.is_dir() and os.access(memory, os.W_OK):
         return memory / f"resilience-{os.geteuid()}-{namespace()}"
@@ -117,12 +121,12 @@ def directory() -> Path:
 
 def static_dir() -> Path:
     """Return the folder of the static tier's files."""
-    return Path(get("STATIC_DIR") or _var() / "static-tier")
+    return own(Path(get("STATIC_DIR") or _var() / "static-tier"))
 
 
 def events_dir() -> Path:
     """Return the folder of the host's journal of events."""
-    return Path(get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR") or _var() / "events")
+    return own(Path(get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR") or _var() / "events"))
 
 
 def drills() -> bool:

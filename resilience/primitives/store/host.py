@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import StoreUnavailableError
 from . import layout as at
 from .layout import FORMAT, HOST, Layout
-from .lock import HostLock
+from .lock import HostLock, try_locks
 from .mapped import open_mapped
 from .slots import SlotLocks
 from .store import LocalStore, Role, Store
@@ -39,6 +39,7 @@ class HostStore(Store):
 
     def _open(self) -> None:
         memory, self._inode = open_mapped(self.path, self.layout, create=self._create)
+        try_locks(self.path)
         self._use(memoryview(memory))
         self._locks = SlotLocks(self.path, self._inode)
         self.lock = HostLock(self.path.with_suffix(".lock"), self.times, at.HELD)
@@ -144,5 +145,6 @@ def open_store(directory: Path, namespace: str, *, role: Role, create: bool) -> 
         if not create:
             raise
         store = LocalStore(role=role)
+        store.why = str(error)
         store.say_once(f"no host store, so this process counts alone: {error}")
         return store

@@ -16,11 +16,15 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from ..errors import StoreUnavailableError
+from .slots import ask_for_slot
+
 # Nobody waits longer than this, in seconds.
 LONGEST_WAIT = 0.05
 # A lock that was held for so long is replaced.
 LONGEST_HOLD = 1.0
 _PAUSE = 0.0005
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Lock(Protocol):
@@ -73,6 +77,26 @@ class ThreadLock:
 
     def forget(self) -> None:
         self._lock = threading.Lock()
+
+
+def try_locks(store: Path) -> None:
+    """Raise `StoreUnavailableError` where the file system has no locks, as some of the network have not.
+
+    Asked at once: a lock that can never be had looks like one that others hold.
+    """
+    file = -1
+    try:
+        file = os.open(store, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        ask_for_slot(file, 0)
+    except BlockingIOError:
+        pass  # Somebody has it.
+    except OSError as error:
+        raise StoreUnavailableError(f"{store.parent} cannot be used, for want of locks: {error}") from error
+    finally:
+        if file >= 0:
+            os.close(file)
 
 
 class HostLock:
@@ -142,14 +166,14 @@ class HostLock:
 
     def _open_locked(self) -> None:
         if self._file < 0:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._file = os.open(self._path, _FLAGS, 0o600)
             self._inode = os.fstat(self._file).st_ino
 
     def _replace_locked(self) -> None:
         # See Note [A lock that is not for ever].
         if self.valid():
             aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
-            os.close(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            os.close(os.open(aside, _FLAGS, 0o600))
             # The time stays: were it taken back first, and this process killed, the second would begin anew.
             aside.rename(self._path)
         self._close_locked()

@@ -9,13 +9,13 @@ import contextlib
 import errno
 import mmap
 import os
-import pwd
 import secrets
 import stat
 from pathlib import Path
 
 from ..errors import StoreUnavailableError
 from . import layout as at
+from .folder import ensure, refuse_another_owner, user
 from .layout import FORMAT, SECRET_BYTES, WORD, Layout
 
 _MAGIC = int.from_bytes(b"resilien", "little")
@@ -44,7 +44,7 @@ def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap,
             if file is None:
                 if not create:
                     raise StoreUnavailableError(
-                        f"there is no store at {path}: no server has run here as user {_user(os.geteuid())}. "
+                        f"there is no store at {path}: no server has run here as user {user(os.geteuid())}. "
                         f"{_RUN_AS_SERVER}"
                     )
                 _build(path, layout, instead_of=None)
@@ -61,35 +61,24 @@ def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap,
             finally:
                 os.close(file)
     except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be used: {error.strerror}") from error
+        why = error.strerror or str(error)
+        raise StoreUnavailableError(why if str(path) in why else f"{path} cannot be used: {why}") from error
     raise StoreUnavailableError(f"{path} is replaced over and over")
-
-
-def _user(number: int) -> str:
-    try:
-        return f"{pwd.getpwuid(number).pw_name} ({number})"
-    except KeyError:
-        return str(number)
 
 
 def _check_folder(folder: Path, *, create: bool) -> None:
     """See to a folder of our own; raise `StoreUnavailableError` for one that is not."""
     try:
-        if create:
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700, parents=True)
-        found = folder.lstat()
-        if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
-            raise StoreUnavailableError(f"{folder} is not a folder of its own; a link could lead anywhere")
-        _check_owner(folder, found.st_uid)
-        if create and found.st_mode & 0o077:
-            folder.chmod(0o700)
+        ensure(folder, make=create)
     except FileNotFoundError:
         raise StoreUnavailableError(
             f"there is no {folder}: no server has run here. {_RUN_AS_SERVER}"
         ) from None
     except OSError as error:
-        raise StoreUnavailableError(f"{folder} cannot be used: {error.strerror}") from error
+        why = error.strerror or str(error)
+        raise StoreUnavailableError(
+            why if str(folder) in why else f"{folder} cannot be used: {why}"
+        ) from error
 
 
 def _open(path: Path) -> int | None:
@@ -114,16 +103,9 @@ def _check_file(path: Path, file: int) -> None:
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnavailableError(f"{path} is not a plain file")
-    _check_owner(path, found.st_uid)
+    refuse_another_owner(path, found.st_uid)
     if found.st_mode & 0o077:
         os.fchmod(file, 0o600)
-
-
-def _check_owner(path: Path, owner: int) -> None:
-    if owner != os.geteuid():
-        raise StoreUnavailableError(
-            f"{path} belongs to user {_user(owner)}, and this is {_user(os.geteuid())}: run as {_user(owner)}"
-        )
 
 
 def _map(file: int, layout: Layout) -> mmap.mmap | None:

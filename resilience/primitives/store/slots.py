@@ -16,6 +16,13 @@ _SETLK: int = getattr(fcntl, "F_OFD_SETLK", 37)
 _FLOCK = struct.Struct("hhqqi4x")
 
 
+def ask_for_slot(file: int, slot: int) -> bool:
+    """Say whether *another* process holds a slot; raise `OSError` where the file system has no locks."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0)
+    answer = fcntl.fcntl(file, _GETLK, asked)
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
 class SlotLocks:
     """The locks of all slots: one byte each of the mapped file.
 
@@ -53,9 +60,7 @@ class SlotLocks:
         """Say whether *another* process holds the slot; while that cannot be asked, it does."""
         if self._file < 0:
             return True
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0)
-        answer = fcntl.fcntl(self._file, _GETLK, asked)
-        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+        return ask_for_slot(self._file, slot)
 
     def close(self) -> None:
         """Give this process's slot back."""

@@ -156,9 +156,10 @@ class Store(ABC):
 
 
 class LocalStore(Store):
-    """The store of one process, in its own memory."""
+    """The store of one process, in its own memory; `why` says for want of what, if of anything."""
 
     kind = "local"
+    why = ""
 
     def __init__(self, layout: Layout = LOCAL, *, role: Role = "server") -> None:
         super().__init__(layout, role)
