@@ -119,9 +119,10 @@ def directory() -> Path:
     return _var() / "resilience"
 
 
-def static_dir() -> Path:
-    """Return the folder of the static tier's files."""
-    return own(Path(get("STATIC_DIR") or _var() / "static-tier"))
+def static_dir(*, inside: bool = True) -> Path:
+    """Return the folder of the static tier's files; not `inside`: as the settings name it."""
+    named = Path(get("STATIC_DIR") or _var() / "static-tier")
+    return own(named) if inside else named
 
 
 def events_dir() -> Path:

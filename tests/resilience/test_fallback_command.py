@@ -59,8 +59,9 @@ class TestFallback:
             run("build")
         assert caught.value.returncode == 4
 
-    def test_says_where_it_cannot_write(self, folder: Path) -> None:
+    def test_says_where_it_cannot_write(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.write_text("a file stands in its place")
+        monkeypatch.setenv("TMPDIR", str(folder))
         with pytest.raises(CommandError, match="cannot be written"):
             run("build")
 

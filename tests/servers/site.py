@@ -40,6 +40,7 @@ class SiteServer(ServerProcess):
             "RESILIENCE_DIR": str(self.directory / "store"),
             "RESILIENCE_EVENTS_DIR": str(self.directory / "events"),
             "STATIC_DIR": str(self.directory / "static-tier"),
+            "TMPDIR": str(self.directory),
         } | variables
 
     @property

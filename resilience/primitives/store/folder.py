@@ -19,8 +19,13 @@ def own(path: Path) -> Path:
     except OSError:
         return path
     if stat.S_ISDIR(found.st_mode) and _is_for_several(found):
-        return path / f"resilience-{os.geteuid()}"
+        return inner(path)
     return path
+
+
+def inner(path: Path, *names: str) -> Path:
+    """Return the folder of this user inside one that several write into."""
+    return path / "-".join(("resilience", str(os.geteuid()), *names))
 
 
 def _is_for_several(found: os.stat_result) -> bool:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from resilience.databases import STATIC_ALIAS
 from resilience.observe import events
 from resilience.primitives import ResilienceError
-from resilience.tiers.static import files, info, sources
+from resilience.tiers.static import files, info, places, sources
 from resilience.tiers.static.declared import Export, declared
 from resilience.tiers.static.info import StaticInfo
 
@@ -98,7 +98,22 @@ def _build(
     as_of: datetime | None = None,
     fingerprint: str = "",
 ) -> StaticInfo:
-    with files.published(epoch) as path, database(path) as connection:
+    return places.in_one_that_takes_it(
+        lambda folder: _build_in(folder, export, epoch, source, rows, as_of=as_of, fingerprint=fingerprint)
+    )
+
+
+def _build_in(
+    folder: Path,
+    export: Export,
+    epoch: int,
+    source: str,
+    rows: Callable[[], sources.Rows],
+    *,
+    as_of: datetime | None,
+    fingerprint: str,
+) -> StaticInfo:
+    with files.published(folder, epoch) as path, database(path) as connection:
         _make_tables(connection, export)
         later = _take_away_indexes(connection, export)
         with transaction.atomic(using=BUILD):

@@ -6,6 +6,7 @@ wins over one that began later. A file never changes once it has its name.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -16,11 +17,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
-from resilience import conf
 from resilience.primitives import OwnTroubleError, TierUnavailableError, own_trouble
 from resilience.tiers.static import info as about
+from resilience.tiers.static import places
 from resilience.tiers.static.declared import schema
 from resilience.tiers.static.info import StaticInfo
 
@@ -66,22 +67,33 @@ _listings: dict[Path, _Listing] = {}  # Replaced as a whole; two threads that re
 def current() -> StaticFile:
     """Return the file that counts now; raise `TierUnavailableError`, saying why, when there is none.
 
-    One `stat` of the folder, unless it has changed since.
+    One `stat` of each folder, unless it has changed since.
     """
     wanted = schema()
-    folder = conf.static_dir().absolute()
+    found = [_current(folder, wanted) for folder in places.folders()]
+    files = [each for each in found if isinstance(each, StaticFile)]
+    if not files:
+        raise TierUnavailableError(str(found[0]))
+    return files[0] if len(files) == 1 else max(files, key=lambda file: _epoch(file.path))
+
+
+def _current(folder: Path, wanted: str) -> StaticFile | str:
+    """Return the newest file of one folder, or why there is none."""
     try:
         changed = folder.stat().st_mtime_ns
     except OSError:
-        raise TierUnavailableError("no static file has been built yet") from None
+        return "no static file has been built yet"
     known = _listings.get(folder)
     if known is None or not known.settled or known.changed != changed or known.schema != wanted:
         settled = abs(time.time_ns() - changed) > _AT_REST  # also where the clock was set back
         known = _Listing(wanted, changed, settled, _best(folder, wanted, known))
         _listings[folder] = known
-    if isinstance(known.found, str):
-        raise TierUnavailableError(known.found)
     return known.found
+
+
+def _epoch(path: Path) -> int:
+    name = _NAME.fullmatch(path.name.removesuffix(_DAMAGED))
+    return int(name["epoch"]) if name else 0
 
 
 def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str:
@@ -158,19 +170,17 @@ def next_epoch(*, rescue: bool = False) -> int:
     Microseconds of the wall clock, so that of two builders the one that read later wins, even after a reboot.
     With `rescue`, which stands in for a missing file, only as high as need be: any real export wins.
     """
-    names = [_NAME.fullmatch(p.name.removesuffix(_DAMAGED)) for p in conf.static_dir().glob("catalogue-*")]
-    above = max((int(name["epoch"]) for name in names if name), default=0) + 1
+    found = [path for folder in places.folders() for path in folder.glob("catalogue-*")]
+    above = max(map(_epoch, found), default=0) + 1
     return above if rescue else max(above, time.time_ns() // 1_000)
 
 
 @contextmanager
-def published(epoch: int) -> Iterator[Path]:
+def published(folder: Path, epoch: int) -> Iterator[Path]:
     """Give the path of a file to fill; at the end it is durable and takes its place, all at once.
 
     After an error nothing is left of it. Raises `OSError` when the folder cannot be written.
     """
-    folder = conf.static_dir().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"catalogue-{schema()}-{epoch}.sqlite3"
     aside = folder / f"{target.name}.{os.getpid()}{_ASIDE}"
     aside.unlink(missing_ok=True)
@@ -181,27 +191,45 @@ def published(epoch: int) -> Iterator[Path]:
         _sync(folder)
     finally:
         aside.unlink(missing_ok=True)
-    _prune(folder)
+    for each in places.folders():
+        # This file is newer than all there are. What is left may lie where nothing can be removed.
+        with contextlib.suppress(OSError):
+            _prune(each, keeping=2 if each == folder or each == places.chosen() else 0)
 
 
 @contextmanager
 def locked(what: str) -> Iterator[bool]:
-    """Hold the folder's lock of this name; False, at once, when another process or thread has it."""
-    folder = conf.static_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{what}.lock").open("a") as lock:
+    """Hold the host's lock of this name; False, at once, when another process or thread has it.
+
+    Raises `OSError` where no folder can be written.
+    """
+
+    def take(folder: Path) -> TextIO | None:
+        lock = (folder / f"{what}.lock").open("a")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            lock.close()
+            return None
+        except OSError as error:
+            # A file system without locks: two may build at once, and the newer file wins.
+            logger.warning("%s cannot be locked: %s", folder, error)
+        return lock
+
+    lock = places.in_one_that_takes_it(take)
+    if lock is None:
+        yield False
+        return
+    with lock:
+        yield True
 
 
 def clear_abandoned() -> None:
     """Remove what killed builders left; only for who is the only builder."""
-    for path in conf.static_dir().glob(f"*{_ASIDE}"):
-        path.unlink(missing_ok=True)
+    for folder in places.folders():
+        for path in folder.glob(f"*{_ASIDE}"):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -212,13 +240,13 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _prune(folder: Path) -> None:
-    """Remove what nobody opens any more: of our schema all but the two highest, of others what is old."""
+def _prune(folder: Path, *, keeping: int) -> None:
+    """Remove what nobody opens any more: of our schema all but the highest, of others what is old."""
     ours = _listed(folder, schema())
     for path in folder.glob("catalogue-*"):
         try:
             idle = time.time() - path.stat().st_mtime
-            if path in ours[2:] or (path not in ours and idle > _KEPT):
+            if path in ours[keeping:] or (path not in ours and idle > _KEPT):
                 path.unlink()
         except FileNotFoundError:
             continue  # Another builder was faster.

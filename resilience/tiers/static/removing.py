@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from resilience.databases import STATIC_ALIAS
-from resilience.tiers.static import files, info, sources
+from resilience.tiers.static import files, info, places, sources
 from resilience.tiers.static.building import BUILD, all_rows, changed, database, from_live
 from resilience.tiers.static.declared import Resource, declared
+from resilience.tiers.static.files import StaticFile
 from resilience.tiers.static.info import StaticInfo
 from resilience.tiers.static.reading import opened
 
@@ -36,14 +39,20 @@ def without_removed() -> StaticInfo | None:
     gone = [list(there - seen) for there, seen in zip(held, public, strict=True)]
     if not any(gone):
         return None
-    with files.published(epoch) as path:
+    return places.in_one_that_takes_it(partial(_write, file, epoch, gone))
+
+
+def _write(file: StaticFile, epoch: int, gone: list[list[Any]], folder: Path) -> StaticInfo:
+    resources = declared().resources
+    with files.published(folder, epoch) as path:
         shutil.copyfile(file.path, path)
+        path.chmod(0o600)  # The old one may be read-only.
         with database(path) as connection:
             with transaction.atomic(using=BUILD):
                 # Children first: they point to parents.
-                for resource, keys in reversed(list(zip(export.resources, gone, strict=True))):
+                for resource, keys in reversed(list(zip(resources, gone, strict=True))):
                     _delete(resource, keys)
-            rows = {each.name: all_rows(each.model).count() for each in export.resources}
+            rows = {each.name: all_rows(each.model).count() for each in resources}
             made = StaticInfo(source="export", as_of=file.info.as_of, rows=rows)
             info.replace(connection.connection, made)
     return made

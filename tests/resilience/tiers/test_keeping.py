@@ -230,8 +230,11 @@ class TestAttacked:
         shutil.copyfile(good.path, folder / f"catalogue-{'0' * 12}-{files.next_epoch() + 99}.sqlite3")
         assert files.current() == good
 
-    def test_a_folder_that_cannot_be_one_is_an_outage_of_the_tier_alone(self, folder: Path) -> None:
+    def test_a_folder_that_cannot_be_one_is_an_outage_of_the_tier_alone(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         folder.write_text("a file stands in its place")
+        monkeypatch.setenv("TMPDIR", str(folder))
         with pytest.raises(TierUnavailableError, match="cannot be read"), opened():
             pass
         with pytest.raises(OSError, match="exists"), building.alone():

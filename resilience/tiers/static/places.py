@@ -1,0 +1,94 @@
+"""Where static files may lie: the folder of the settings, and what stands in for it while it takes none.
+
+A disk may be full, or read-only. An outage comes all the same, and what goes out of sight has to go out of
+the copy too. So a file that finds no room in the folder of the settings is written beside the host's store,
+which mostly lies in memory, else among the temporary files. Readers look into all, and take the newest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from resilience import conf
+from resilience.primitives.store.folder import ensure, inner
+
+T = TypeVar("T")
+
+logger = logging.getLogger("resilience.static")
+
+# What SQLite says of a folder or a disk that takes no file.
+_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
+
+
+def folders() -> list[Path]:
+    """Return the folders to read from, that of the settings first, others if only we may write there."""
+    return [chosen(), *(folder for folder in _stand_ins() if _is_ours(folder))]
+
+
+def chosen() -> Path:
+    """Return the folder of the settings."""
+    return conf.static_dir().absolute()
+
+
+def in_one_that_takes_it(write: Callable[[Path], T]) -> T:
+    """Call `write` with the first folder that can be written; return what it returns.
+
+    It is called again with the next one where a folder proves to be full. Raises the error of the first
+    folder when none takes it, and at once whatever is no fault of a folder.
+    """
+    first: Exception | None = None
+    for folder in (chosen(), *_stand_ins()):
+        try:
+            _make(folder)
+            return write(folder)
+        except Exception as error:
+            if not _is_of_the_folder(error):
+                raise
+            logger.warning("%s takes no static file: %s", folder, error)
+            first = first or error
+    assert first is not None  # noqa: S101 - there is one folder at least
+    raise first
+
+
+def _stand_ins() -> Iterator[Path]:
+    """Yield what stands in for the folder. That of the store is the server's to make."""
+    name = f"static-tier-{_short(str(conf.static_dir(inside=False)))}"
+    store = conf.directory()
+    if _is_ours(store):
+        yield store.absolute() / name
+    yield inner(Path(os.environ.get("TMPDIR") or "/tmp"), name)  # noqa: S108 - it must be ours
+
+
+@lru_cache(maxsize=8)
+def _short(path: str) -> str:
+    """Return what tells one folder of the settings from another."""
+    return hashlib.blake2b(path.encode(), digest_size=6).hexdigest()
+
+
+def _make(folder: Path) -> None:
+    if folder == chosen() and folder == conf.static_dir(inside=False).absolute():
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        ensure(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def _is_of_the_folder(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorname", "").startswith(_UNWRITABLE)
+    return isinstance(error, OSError) or (error is not None and _is_of_the_folder(error.__cause__))
