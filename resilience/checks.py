@@ -18,6 +18,7 @@ from resilience.cache.proving import wrong_with
 from resilience.databases import ENGINES, STATIC_ALIAS
 from resilience.db.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
+from resilience.observe.checks import look_at_folders, write_into_folders
 from resilience.primitives import BulkheadConfig
 
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
@@ -230,6 +231,8 @@ def register_all() -> None:
         register(_listed(check), "resilience")
     for check in DATABASE_CHECKS:
         register(_listed(check), Tags.database)
+    register(_listed(look_at_folders), "resilience", "folders")
+    register(_listed(write_into_folders), "folders", deploy=True)
 
 
 def _listed(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:

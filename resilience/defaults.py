@@ -107,6 +107,7 @@ CHORES: dict[str, dict[str, Any]] = {
     "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
     "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},
     "alerts": {"run": "resilience.observe.alerts.run", "every": 1.0},
+    "folders": {"run": "resilience.observe.folders.run", "every": 5.0},
     "prune_history": {"run": "resilience.observe.flush.prune", "every": 3600.0, "limit": 60.0},
 }
 

@@ -88,7 +88,7 @@ def host_store() -> Store:
 
 def shared() -> bool:
     """Say whether the host's processes share their breakers: there is a store, and each has a place in it."""
-    return store().kind == "host" and all(breaker(name).shared for name in conf.get("BREAKERS"))
+    return store().kind == "host" and all(breaker(name).shared for name in conf.declared_breakers())
 
 
 def clock() -> Clock:

@@ -75,6 +75,7 @@ class HealthView(UncachedView):
                     "staticTier": serializers.DictField(allow_null=True),
                     "pools": serializers.DictField(child=serializers.DictField()),
                     "drills": serializers.DictField(child=serializers.DictField()),
+                    "folders": serializers.DictField(child=serializers.CharField(allow_blank=True)),
                     "notices": serializers.ListField(child=serializers.CharField()),
                 },
             )

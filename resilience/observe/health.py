@@ -11,6 +11,7 @@ from typing import Any
 from resilience import conf, faults, registry
 from resilience.db import table_locks
 from resilience.defaults import CACHE_WRITES
+from resilience.observe import folders
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.tiers import stored
 from resilience.tiers.static import StaticInfo, files, keeping
@@ -35,19 +36,28 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         services["cache"]["status"] = DEGRADED
     status = HEALTHY if all(one["status"] == HEALTHY for one in services.values()) else DEGRADED
     copy = static_copy()
+    noticed = notices()
     return {
         "status": status,
         "timestamp": moment(datetime.now(UTC)),
         "services": services,
         "fallbackData": fallback_data(copy),
-        "message": "All systems operational" if status == HEALTHY else "Some services are degraded",
+        "message": message(status, noticed),
         "store": "host" if registry.shared() else "local",
         "steward": has_steward(),
         "staticTier": None if copy is None else described(copy),
         "pools": pools(),
         "drills": drills(),
-        "notices": notices(),
+        "folders": folders.without(),
+        "notices": noticed,
     }
+
+
+def message(status: str, noticed: Sequence[str]) -> str:
+    """Sum it up in a sentence."""
+    if status != HEALTHY:
+        return "Some services are degraded"
+    return "All services are healthy; see the notices" if noticed else "All systems operational"
 
 
 def service(found: BreakerSnapshot) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def notices() -> list[str]:
     ]
     if not _cache_takes_writes():
         found.append("The cache stores nothing: it answers reads, and refuses what is written.")
-    return found
+    return found + folders.notices()
 
 
 def _cache_takes_writes() -> bool:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from resilience import conf, faults, registry
 from resilience.db import table_locks
-from resilience.observe import health
+from resilience.observe import folders, health
 from resilience.primitives import BreakerSnapshot, State
 
 # Name and help of each counter of the store: by its first label, with the names of the others.
@@ -44,6 +44,7 @@ class HostCollector:
         yield from _pools()
         yield from _static_copy()
         yield _drills()
+        yield _folders()
         yield _table_locks()
         yield _single(
             "steward_present", "Whether a process of the host watches the dependencies.", health.has_steward()
@@ -131,6 +132,13 @@ def _table_locks() -> Metric:
         breaker, _, table = name.partition(" ")
         held.add_metric([breaker, table], 1)
     return held
+
+
+def _folders() -> Metric:
+    usable = _gauge("folder_usable", "1 while a folder that the server writes can be written.", "folder")
+    for name, what in folders.without().items():
+        usable.add_metric([name], not what)
+    return usable
 
 
 def _static_copy() -> Iterator[Metric]:

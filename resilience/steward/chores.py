@@ -17,8 +17,8 @@ class Chore:
 
     The job gets the epoch of the lease, to fence what it leaves behind. One that fails is counted as
     ("chores", name, "failure") each time, but told to the log once until it succeeds again: an outage in a
-    line, what may be a bug with its traceback. One that failed by what this process lacks raises
-    `OwnTroubleError`, so that another process does it.
+    line, a folder that takes nothing too, and what may be a bug with its traceback. One that failed by what
+    this process lacks raises `OwnTroubleError`, so that another process does it.
     """
 
     def __init__(
@@ -47,6 +47,9 @@ class Chore:
             if wrong != self._told and wrong == "outage":  # Its breaker says the rest.
                 kind = type(error).__name__
                 logger.warning("the chore %s waits for the end of an outage: %s", self.name, kind)
+            elif wrong != self._told and isinstance(error, OSError):
+                # A folder: `observe.folders` says the rest.
+                logger.warning("the chore %s cannot write: %s", self.name, error)
             elif wrong != self._told:
                 logger.exception("the chore %s failed; it is tried again", self.name)
         else:

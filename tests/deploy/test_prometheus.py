@@ -56,7 +56,7 @@ class TestRules:
 
     def test_each_is_tested(self) -> None:
         rules = set(re.findall(r"alert: (\w+)", (FOLDER / "rules.yml").read_text()))
-        assert len(rules) == 15
+        assert len(rules) == 16
         assert rules == set(re.findall(r"alertname: (\w+)", (FOLDER / "rules.test.yml").read_text()))
 
     def test_come_with_a_valid_example_of_scraping(self) -> None:

@@ -72,6 +72,7 @@ class Layout:
     faults: Region = field(init=False)
     table_locks: Region = field(init=False)
     silences: Region = field(init=False)
+    folders: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
     counter_users: Region = field(init=False)
@@ -94,6 +95,7 @@ class Layout:
             ("faults", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("silences", int(self.shared), 1 + COPIES * LARGE_COPY),
+            ("folders", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),
             # A byte for each counter: whether the process of the slot counts there.

@@ -17,7 +17,7 @@ from .layout import LOCAL, SECRET_BYTES, WORD, Layout
 from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
-from .sections import Faults, LastErrors, Lease, Marks, Silences, TableLocks
+from .sections import Faults, Folders, LastErrors, Lease, Marks, Silences, TableLocks
 from .users import BreakerUsers
 
 Role = Literal["server", "command"]
@@ -41,6 +41,8 @@ class Store(ABC):
     lock: Lock
     """Between all who write what is seldom written."""
     limits_lock: Lock
+    why = ""
+    """Why it is none of the host, where one was to be had."""
 
     def __init__(self, layout: Layout, role: Role) -> None:
         self.layout = layout
@@ -151,15 +153,18 @@ class Store(ABC):
         return Silences(self, self.layout.silences.at)
 
     @cached_property
+    def folders(self) -> Folders:
+        return Folders(self, self.layout.folders.at)
+
+    @cached_property
     def table_locks(self) -> TableLocks:
         return TableLocks(self, self.layout.table_locks.at)
 
 
 class LocalStore(Store):
-    """The store of one process, in its own memory; `why` says for want of what, if of anything."""
+    """The store of one process, in its own memory."""
 
     kind = "local"
-    why = ""
 
     def __init__(self, layout: Layout = LOCAL, *, role: Role = "server") -> None:
         super().__init__(layout, role)

@@ -91,4 +91,7 @@ def _is_ours(folder: Path) -> bool:
 def _is_of_the_folder(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorname", "").startswith(_UNWRITABLE)
-    return isinstance(error, OSError) or (error is not None and _is_of_the_folder(error.__cause__))
+    if error is None or isinstance(error, OSError):
+        return error is not None
+    # Django wraps some errors of SQLite, and replaces others.
+    return _is_of_the_folder(error.__cause__ or error.__context__)

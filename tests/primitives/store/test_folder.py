@@ -154,6 +154,6 @@ class TestStore:
             patch.setattr(module, call, refused)
             store = open_store(own(volume), "test", role="server", create=True)
         assert store.kind == "local"
-        assert os.strerror(number) in store.why  # type: ignore[attr-defined]
+        assert os.strerror(number) in store.why
         # Nothing half made is left.
         assert [path.name for path in own(volume).iterdir()] == []

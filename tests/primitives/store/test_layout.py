@@ -17,6 +17,7 @@ NAMES = (
     "faults",
     "table_locks",
     "silences",
+    "folders",
     "counter_names",
     "counts",
     "counter_users",
@@ -46,6 +47,7 @@ class TestLayout:
             "faults": (1, 1 + 4 * 1024),
             "table_locks": (1, 1 + 4 * 1024),
             "silences": (1, 1 + 4 * 1024),
+            "folders": (1, 1 + 4 * 1024),
             "counter_names": (6, 16),
             "counts": (3, 5),
             # A byte for each counter, in whole words.
@@ -57,7 +59,7 @@ class TestLayout:
 
     def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
         found = regions(Layout(breakers=1, slots=1, shared=False))
-        shared = ("lease", "marks", "faults", "table_locks", "silences")
+        shared = ("lease", "marks", "faults", "table_locks", "silences", "folders")
         assert {found[name].room for name in shared} == {0}
 
     def test_leaves_no_gap_and_nothing_lies_in_two_places(self) -> None:

@@ -124,6 +124,16 @@ class TestFaults:
         assert not one.faults.end()
 
 
+class TestFolders:
+    def test_say_what_is_wrong_with_each(self, one: HostStore, two: HostStore) -> None:
+        assert one.folders.read() == {}
+        assert one.folders.write({"static": "it is full" + "!" * 2000, "events": ""})
+        assert two.folders.read() == {"static": "it is full" + "!" * 990, "events": ""}
+
+    def test_say_when_it_could_not_be_written(self, one: HostStore, busy: HostStore) -> None:
+        assert not one.folders.write({"static": ""})
+
+
 class TestTableLocks:
     def test_are_seen_by_all_processes(self, one: HostStore, two: HostStore) -> None:
         assert one.table_locks.read() == {}

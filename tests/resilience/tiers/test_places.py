@@ -43,7 +43,8 @@ def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def course() -> Course:
     field = Field.objects.create(title="Light", category=Category.objects.create(title="Physics"))
-    return Course.objects.create(title="Optics", field=field)
+    made: Course = Course.objects.create(title="Optics", field=field)
+    return made
 
 
 def where() -> str:

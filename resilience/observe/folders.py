@@ -1,0 +1,194 @@
+"""The folders that a server writes: how each stands, and what is done without it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from resilience import conf, registry
+from resilience.observe import events
+from resilience.primitives.store.folder import refuse_another_owner, user
+
+logger = logging.getLogger("resilience.folders")
+
+# What a try writes: a disk that is full may still take an empty file.
+_PAGE = bytes(4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """One folder: its name, its setting, where it is, and what is done without it."""
+
+    name: str
+    setting: str
+    path: Callable[[], Path]
+    without: str
+
+
+FOLDERS = (
+    Folder(
+        name="store",
+        setting="RESILIENCE_DIR",
+        path=conf.directory,
+        without="each process counts alone",
+    ),
+    Folder(
+        name="static",
+        setting="STATIC_DIR",
+        path=conf.static_dir,
+        without="no copy can be written where it belongs",
+    ),
+    Folder(
+        name="events",
+        setting="RESILIENCE_EVENTS_DIR",
+        path=conf.events_dir,
+        without="events are not kept",
+    ),
+)
+
+
+def wanted() -> list[Folder]:
+    """Return the folders that this project writes: without a static tier there is no copy."""
+    found = [folder for folder in FOLDERS if folder.name != "static" or conf.get("FALLBACK") is not None]
+    database = settings.DATABASES.get("default", {})
+    if str(database.get("ENGINE", "")).endswith("sqlite3") and _is_a_file(str(database["NAME"])):
+        found.append(
+            Folder(
+                name="database",
+                setting="the SQLite database",
+                path=lambda: Path(database["NAME"]).absolute().parent,
+                without="no write is stored",
+            )
+        )
+    return found
+
+
+def _is_a_file(name: str) -> bool:
+    return bool(name) and ":memory:" not in name and not name.startswith("file:")
+
+
+def wrong_at_a_look(path: Path) -> str:
+    """Say what is wrong with a folder, or with where it is to be made, by owner and mode; "" if nothing is.
+
+    Nothing is written.
+    """
+    try:
+        folder = _there(path)
+        found = folder.stat()
+    except OSError as error:
+        return f"{path} cannot be looked at: {error.strerror}"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{folder} is a file"
+    me = os.geteuid()
+    if folder == path and found.st_uid != me:
+        return f"{folder} belongs to user {user(found.st_uid)}, and this is {user(me)}"
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        return f"{folder}{'' if folder == path else f', in which {path} is to be made,'} cannot be written"
+    return ""
+
+
+def wrong_at_a_try(path: Path, *, make: bool = True) -> str:
+    """Say why a folder cannot be written, after a file was written there and removed; "" if it can.
+
+    Where it is missing it is made, or without `make` the one that it is to be made in is tried.
+    """
+    try:
+        if make:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = path if make else _there(path)
+        if folder == path:
+            refuse_another_owner(path, path.stat().st_uid)
+        probe = folder / f".try-{secrets.token_hex(8)}"
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if os.write(file, _PAGE) != len(_PAGE):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
+            probe.unlink()
+    except OSError as error:
+        why = error.strerror or str(error)
+        return why if str(path) in why else f"{path}: {why}"
+    return ""
+
+
+def another_user() -> str:
+    """Say whose servers use the store of this host, if they are another user's; "" if they are not."""
+    path, me = conf.directory(), os.geteuid()
+    # A folder of this user lies beside those of others, where it has the user's number in its name.
+    parts = path.name.split(str(me), 1)
+    places = [path, *(path.parent.glob("*".join(parts)) if len(parts) == 2 else ())]
+    for place in places:
+        try:
+            owner = place.stat().st_uid
+            served = any(place.glob(f"{conf.namespace()}-v*.store"))
+        except OSError:
+            continue
+        if owner != me and (served or place == path):
+            return f"The servers' store at {place} is of user {user(owner)}, and this is {user(me)}."
+    return ""
+
+
+def _there(path: Path) -> Path:
+    """Return the folder, or while it is missing the nearest one above it."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def run(_epoch: int) -> None:
+    """Try each folder, and tell the host which it has to do without; the log and the history once."""
+    before = registry.store().folders.read()
+    found = {folder.name: _wrong(folder) for folder in wanted()}
+    if found == before:
+        return
+    registry.store().folders.write(found)
+    for folder in wanted():
+        why, was = found[folder.name], before.get(folder.name, "")
+        if bool(why) == bool(was):
+            continue
+        if why:
+            logger.warning("%s; so %s. Set %s, or see to it", why, folder.without, folder.setting)
+        else:
+            logger.info("%s can be written again", folder.path())
+        events.record("folder", folder=folder.name, usable=not why, why=why)
+
+
+def _wrong(folder: Folder) -> str:
+    if folder.name != "store":
+        return wrong_at_a_try(folder.path())
+    store = registry.store()
+    if store.kind == "local":
+        return store.why
+    return "" if registry.shared() else "a breaker has no place in the store"
+
+
+def without() -> dict[str, str]:
+    """Return, by folder, what the host does without it at the moment: "" where it is well.
+
+    What was not tried yet is not in it, save the store, which each server process knows of.
+    """
+    store = registry.store()
+    known = store.folders.read()
+    found = {each.name: each.without if known[each.name] else "" for each in wanted() if each.name in known}
+    if store.votes and (store.kind == "host" or store.why):
+        found["store"] = "" if registry.shared() else FOLDERS[0].without
+    return found
+
+
+def notices() -> list[str]:
+    """Return the same in sentences, of what is not well."""
+    named = {folder.name: folder.setting for folder in wanted()}
+    return [
+        f"{what[0].upper()}{what[1:]}: the folder of {named[name]} cannot be used."
+        for name, what in without().items()
+        if what
+    ]
