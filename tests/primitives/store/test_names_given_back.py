@@ -20,7 +20,7 @@ from tests.primitives.conftest import SMALL
 
 from .conftest import Another, said
 
-_later = itertools.count(1000, 100)
+_later = itertools.count(10**9, 100)
 ONE_FAILURE = BreakerConfig(failure_threshold=1, recovery_timeout=1000)
 
 
