@@ -124,7 +124,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
             logger.info(
                 "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
             )
-        holds = self._holds_session(connection, params)
+        holds = guarded() and self._holds_session(connection, params)  # a command keeps no idle ones
         return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:

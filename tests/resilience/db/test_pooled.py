@@ -204,6 +204,20 @@ class TestSharedSession:
                 assert wrapper.connection.holds_session is holds
             assert (wrapper._most == 2) is holds  # type: ignore[attr-defined]
 
+    def test_costs_no_message_more(self, in_transactions: GuardedWrapper, berlin: PostgresServer) -> None:
+        query(in_transactions, "SELECT 1")
+        before = len(berlin.log.read_text())
+        query(in_transactions, "SELECT 'outside'")
+        with transaction.atomic("pooled"):
+            query(in_transactions, "SELECT 'inside'")
+        sent = _statements(berlin.log.read_text()[before:])
+        assert [each.replace(_settings_of(in_transactions), "") for each in sent] == [
+            "SELECT 'outside'",
+            "BEGIN; ",
+            "SELECT 'inside'",
+            "COMMIT",
+        ]
+
     def test_is_told_by_no_statement_that_outlives_a_transaction(
         self, in_transactions: GuardedWrapper, berlin: PostgresServer
     ) -> None:
@@ -232,6 +246,10 @@ def _active(watcher: psycopg.Connection[Any], text: str) -> bool:
         [f"%{text}%"],
     ).fetchone()
     return found != (0,)
+
+
+def _settings_of(wrapper: GuardedWrapper) -> str:
+    return "".join(f"SET LOCAL {name} = '{value}'; " for name, value in wrapper.connection.local.items())
 
 
 def _statements(log: str) -> list[str]:
