@@ -49,7 +49,7 @@ def _tell(what: str, why: str) -> None:
     """Write down, beside everything else, that a process hung; a disk that hangs as well holds up nobody."""
 
     def record() -> None:
-        events.record("wedged", why=why, process=what)
+        events.record("wedged", why=f"{what}: {why}")
         # It is seldom, and the store may be another one the next time.
         store = registry.store()
         registry.forget()

@@ -23,6 +23,9 @@ class Worker:
         self.pid = pid
         self.question = question
         self.silence = Silence(pid)
+        """how long it has answered nothing at all"""
+        self.deafness = Silence(pid)
+        """how long it has answered nobody who connects anew"""
         self.age = 0.0
         """seconds for which it has been watched"""
         self.passed_by = False

@@ -140,16 +140,17 @@ class Supervisor:
         # While two servers accept from the same queues, nobody knows which of them was asked.
         alone = self._successor is None or not self._successor.workers
         asked = server is self._serving and self._listening and alone and worker.question.put()
-        count = signs.answers(worker.number) if asked else signs.beats(worker.number)
-        worker.silence.look(("answers" if asked else "beats", count), passed)
+        beats = ("beats", signs.beats(worker.number))
+        worker.silence.look(("answers", signs.answers(worker.number)) if asked else beats, passed)
+        worker.deafness.look(("questions", worker.question.answers) if asked else beats, passed)
         worker.age += passed
         name = f"worker {worker.number + 1}, process {worker.pid}"
-        if worker.passed_by and worker.silence.seconds < wedged.PASSED_BY_AFTER:
+        if worker.passed_by and worker.deafness.seconds < wedged.PASSED_BY_AFTER:
             worker.passed_by = False
             logger.warning("%s answers again", name)
-        elif not worker.passed_by and worker.silence.is_wedged(wedged.PASSED_BY_AFTER):
+        elif not worker.passed_by and worker.deafness.is_wedged(wedged.PASSED_BY_AFTER):
             worker.passed_by = True
-            logger.warning("%s hangs: new connections pass it by; %s", name, worker.silence.reason())
+            logger.warning("%s hangs: new connections pass it by; %s", name, worker.deafness.reason())
         if worker.silence.is_wedged(wedged.ENDED_AFTER) and worker.age >= wedged.NEVER_ENDED_BEFORE:
             reason = worker.silence.reason()
             worker.kill()

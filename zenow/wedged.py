@@ -1,5 +1,8 @@
 """Whether a worker is wedged: it is asked, answers nothing, and that is not because it starves.
 
+New connections pass by one that does not answer them, and one that answers nothing at all is ended: a worker
+without descriptors, say, takes no new connection and serves those that it has.
+
 A worker that has answered nothing for a while is one of three. It used no processor: it was stopped, or its
 threads wait for each other. It used all of one: it turns in a circle. Or it wants a processor, or a disk, and
 does not get it; it starves beside a busy neighbour, and is left alone: to end it would only add to the load.
@@ -41,11 +44,15 @@ class Question:
         self._asked: socket.socket | None = None
         self._sent = False
         self._looks = 0
+        self.answers = 0
+        """how often it was answered"""
 
     def put(self) -> bool:
         """Ask, unless an answer is still awaited; never wait. Return False when it cannot be asked."""
         self._looks += 1
-        if self._looks >= _PATIENCE or self._is_answered():
+        answered = self._is_answered()
+        self.answers += answered
+        if answered or self._looks >= _PATIENCE:
             self.drop()
         try:
             if self._asked is None:
@@ -70,12 +77,14 @@ class Question:
         if self._asked is None or not self._sent:
             return False
         try:
-            self._asked.recv(4096)
+            told = self._asked.recv(4096)
         except BlockingIOError:
             return False
         except OSError:
-            return True
-        return True
+            told = b""
+        if not told:
+            self.drop()  # It was cut off, and is put again at once.
+        return told != b""
 
 
 class Silence:

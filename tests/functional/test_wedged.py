@@ -14,6 +14,7 @@ import http.client
 import itertools
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -194,7 +196,8 @@ class TestWedged:
             assert replaced < REPLACED
             (line,) = said(site, "was killed")
             assert f"process {first}" in line
-            assert len(told(site)) == 1
+            (event,) = told(site)
+            assert f"process {first}: it " in event
 
     @long
     @pytest.mark.parametrize("seconds", [1.0, 3.2])
@@ -235,7 +238,49 @@ class TestWedged:
                 time.sleep(2.0)
             assert {one.status for one in clients.asked if not one.kept} == {200}
             assert len(site.workers()) == 2
-            assert told(site) == ["it was stopped"]
+            assert told(site) == [f"server {server}: it was stopped"]
+
+    @long
+    def test_all_at_once_they_are_replaced(self) -> None:
+        with running() as site:
+            time.sleep(6.0)
+            workers = site.workers()
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            eventually(lambda: site.log.read_text().count("is up") == 4, site)
+            assert {site.get("/api/health/live").status for _ in range(20)} == {200}
+            assert not set(workers) & set(site.workers())
+
+    @long
+    def test_is_replaced_by_a_successor_when_no_other_starts(self, tmp_path: Path) -> None:
+        with running(
+            DJANGO_SETTINGS_MODULE="tests.zenow.broken_settings", SLOW_WHILE_THERE_IS=str(tmp_path / "slow")
+        ) as site:
+            (tmp_path / "slow").touch()
+            (server,) = site.servers()
+            os.kill(min(site.workers()), signal.SIGKILL)
+            time.sleep(5.0)
+            (tmp_path / "slow").unlink()
+            limit = time.monotonic() + 90
+            while server in site.servers() and time.monotonic() < limit:
+                time.sleep(0.2)
+            assert told(site) == [f"server {server}: it starts no worker in place of one that ended"]
+            assert len(site.workers()) == 2
+
+    @long
+    def test_without_descriptors_it_is_passed_by_and_goes_on_with_what_it_has(self) -> None:
+        with running() as site:
+            workers, first = site.workers(), min(site.workers())
+            with Clients(site) as clients:
+                eventually(lambda: len(clients.asked) > 40, site)
+                usual = resource.prlimit(first, resource.RLIMIT_NOFILE)
+                resource.prlimit(first, resource.RLIMIT_NOFILE, (12, usual[1]))
+                since = time.monotonic()
+                time.sleep(12.0)
+                resource.prlimit(first, resource.RLIMIT_NOFILE, usual)
+                eventually(lambda: said(site, "answers again") != [], site)
+            assert [one for one in clients.hang(since) if not one.kept] == []
+            assert site.workers() == workers
 
 
 class TestNotWedged:

@@ -120,7 +120,9 @@ class TestQuestion:
         assert len(asked) == 1
         assert asked[0].recv(100) == b"are you there?"
         asked[0].send(b"yes")
+        assert question.answers == 0
         assert question.put()
+        assert question.answers == 1
         assert len(asked) == 2
         for _ in range(4):
             question.put()

@@ -84,7 +84,10 @@ def _done(action: str, names: list[str], reason: str, seconds: float | None) -> 
 def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
     steering.chosen(names)
     events = [
-        entry for name in names or [""] for entry in history.recent(_EVENTS, breaker=name) if entry["breaker"]
+        entry
+        for name in names or [""]
+        for entry in history.recent(_EVENTS, breaker=name)
+        if entry["breaker"] or entry["kind"] == "wedged"
     ]
     events.sort(key=lambda entry: entry["at"], reverse=True)
     if as_json:
