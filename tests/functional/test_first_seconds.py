@@ -8,6 +8,7 @@ them twenty times; `make test` has the second.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.servers import PostgresServer
 from tests.servers.process import free_port
 from tests.servers.site import SiteServer
 
+# What the log says once readiness has waited its five seconds.
+WITHOUT = "this process serves without"
 TIMES = int(os.environ.get("STARTS", "0"))
 READS = [
     "/api/courses",
@@ -59,28 +62,48 @@ def when_ready(site: SiteServer) -> float:
     return time.monotonic() - began
 
 
+def wait_for_copy(site: SiteServer) -> None:
+    """Wait until a copy opens that took longer than readiness waits."""
+    limit = time.monotonic() + 60
+    while not any(json.loads(site.get("/api/health").body)["fallbackData"].values()):
+        assert time.monotonic() < limit, site.log.read_text()[-2000:]
+        time.sleep(0.1)
+
+
 def read_all(site: SiteServer, times: int = 4) -> dict[str, set[int]]:
     """Ask for each kind of read some times, so that each worker is asked; return what it answered."""
     return {path: {site.get(path).status for _ in range(times)} for path in READS}
 
 
 class TestFirstSeconds:
-    @pytest.mark.parametrize("time_of", range(TIMES))
+    @pytest.mark.timeout(900)
+    @pytest.mark.skipif(not TIMES, reason="make starts")
     def test_answers_every_read_when_the_database_dies_just_after_the_first_200(
-        self, postgres: PostgresServer, time_of: int
+        self, postgres: PostgresServer
     ) -> None:
-        postgres.start()
-        with SiteServer(DATABASE_URL=postgres.url) as site:
-            when_ready(site)
-            time.sleep(0.2)
-            postgres.kill()
-            answers = read_all(site)
-        assert answers == {path: {200} for path in answers}
+        """A start on a machine so busy that the copy takes more than five seconds is void, and repeated."""
+        starts = 0
+        for _ in range(2 * TIMES):
+            postgres.start()
+            with SiteServer(DATABASE_URL=postgres.url) as site:
+                when_ready(site)
+                time.sleep(0.2)
+                postgres.kill()
+                answers = read_all(site)
+                if WITHOUT in site.log.read_text():
+                    continue
+            assert answers == {path: {200} for path in answers}
+            starts += 1
+            if starts == TIMES:
+                return
+        pytest.fail(f"only {starts} starts were not void: this machine is too busy")
 
     def test_answers_every_read_when_there_was_never_a_database(self) -> None:
         nowhere = f"postgres://nobody:nothing@127.0.0.1:{free_port()}/none"
         with SiteServer(DATABASE_URL=nowhere) as site:
             when_ready(site)
+            if WITHOUT in site.log.read_text():  # on a very busy machine
+                wait_for_copy(site)
             answers = read_all(site)
         assert answers == {path: {200} for path in answers}
 

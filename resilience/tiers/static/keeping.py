@@ -92,6 +92,7 @@ class Start:
         self._lock = threading.Lock()
         self._began: float | None = None
         self._done = threading.Event()
+        self._given_up = False
 
     def prepare(self) -> None:
         """Begin, once, beside what is going on."""
@@ -105,9 +106,13 @@ class Start:
     def goes_on(self) -> bool:
         """Say whether there is no file yet, and there may soon be one."""
         self.prepare()
-        if self._began is None or self._done.is_set():
+        if self._began is None or self._done.is_set() or self._given_up:
             return False
-        return registry.clock().monotonic() < self._began + START
+        if registry.clock().monotonic() < self._began + START:
+            return True
+        self._given_up = True
+        logger.warning("no static copy opens %.0f s after the start: this process serves without", START)
+        return False
 
     def wait(self) -> None:
         """Return once it is over."""
