@@ -114,6 +114,11 @@ class ShopServer(ServerProcess):
         cookies = {"sessionid": session}
         return requests.request(method, self.url + path, json=body, auth=auth, cookies=cookies, timeout=10)
 
+    def in_chunks(self, method: str, path: str, *parts: bytes, **headers: str) -> requests.Response:
+        """Send a body without saying its length, JSON unless said."""
+        said = {"Content-Type": "application/json", **headers}
+        return requests.request(method, self.url + path, data=iter(parts), headers=said, timeout=10)
+
     def session(self) -> str:
         """Return the session of a new superuser: hashing a password may take longer than a request has."""
         code = (

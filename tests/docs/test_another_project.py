@@ -105,6 +105,21 @@ class TestOnSQLite:
             shop.manage("breakers", "auto", "database").check_returncode()
         assert shop.ask("POST", "/api/products/", {"title": "Table"}).status_code == 201
 
+    def test_a_body_in_chunks_is_stored_and_a_condition_kept(self, shop: ShopServer) -> None:
+        made = shop.in_chunks("POST", "/api/products/", b'{"tit', b'le": "Stool"}')
+        assert (made.status_code, made.json()["title"]) == (201, "Stool")
+        address = f"/api/products/{made.json()['id']}/"
+        refused = shop.in_chunks("PUT", address, b'{"title": "Other"}', **{"If-None-Match": "*"})
+        assert refused.status_code == 412
+        assert shop.ask("GET", address).json()["title"] == "Stool"
+        # A plain view finds the form, which lacks its token.
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert (
+            shop.in_chunks("POST", "/admin/login/", b"username=ada&", b"password=x", **form).status_code
+            == 403
+        )
+        assert shop.in_chunks("POST", "/admin/login/", b"x" * 3_000_000, **form).status_code == 413
+
     def test_commands_see_the_breakers_of_the_server(self, shop: ShopServer) -> None:
         listed = shop.manage("breakers")
         assert listed.returncode == 0
