@@ -71,6 +71,13 @@ class TooLargeError(APIException):
     status_code = 413
 
 
+class UnsupportedCodingError(APIException):
+    """The body is compressed (`Content-Encoding`), which no parser here undoes."""
+
+    status_code = 415
+    headers = {"Accept-Encoding": "identity"}
+
+
 class BrokenOffError(BadRequest, APIException):
     """The body ended before its end; 400 also where a plain view reads it."""
 
@@ -121,6 +128,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
         response = problem(exc.status_code, detail=_sentence(exc), errors=exc.errors)
     else:
         response = problem(exc.status_code, detail=str(exc.detail))
+    for name, value in getattr(exc, "headers", {}).items():
+        response[name] = value
     if header := getattr(exc, "auth_header", None):
         response["WWW-Authenticate"] = header
     if wait := getattr(exc, "wait", None):

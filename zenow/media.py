@@ -11,7 +11,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from resilience.problems import TooLargeError
+from resilience.problems import TooLargeError, UnsupportedCodingError
 
 # More levels than any body of ours has, and far fewer than Python's own limit of calls.
 LEVELS = 32
@@ -51,9 +51,13 @@ class JSONParser(BaseParser):
 
         Raises:
             TooLargeError: it has too many bytes; no more than the limit were read.
+            UnsupportedCodingError: it is compressed.
             ParseError: it is no JSON, is nested too deeply, or holds a lone surrogate, NaN or a number beyond
                 a double.
         """
+        coding = parser_context["request"].headers.get("Content-Encoding") if parser_context else None
+        if coding and coding.strip().lower() != "identity":
+            raise UnsupportedCodingError(f"The body is taken as it is, and not as {coding[:40]!r}.")
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:

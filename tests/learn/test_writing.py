@@ -1,5 +1,6 @@
 """Who may write, and what a write stores or refuses."""
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,19 @@ class TestCreate:
 
     def test_of_another_media_type_is_refused(self, staff: APIClient, field: Field) -> None:
         problem(staff.post("/api/courses", "title=x", content_type="application/x-www-form-urlencoded"), 415)
+
+    @pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity", "aes128gcm"])
+    @pytest.mark.parametrize("path", ["/api/courses", "/api/auth/token"])
+    def test_that_is_compressed_is_refused(
+        self, staff: APIClient, field: Field, path: str, coding: str
+    ) -> None:
+        """RFC 9110 §8.4: 415, and what would be taken; a body that was never compressed may say so."""
+        body: Any = gzip.compress(b'{"title": "Operating Systems", "field": "programming"}')
+        said = staff.generic("POST", path, body, "application/json", headers={"Content-Encoding": coding})
+        problem(said, 415)
+        assert said["Accept-Encoding"] == "identity"
+        plain = staff.post("/api/courses", NEW, headers={"Content-Encoding": "identity"})
+        assert plain.status_code == 201
 
     def test_of_too_many_bytes_is_refused(self, staff: APIClient, field: Field, settings: Settings) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100

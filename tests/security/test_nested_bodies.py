@@ -5,6 +5,7 @@ member, in an unknown one and as the whole; a key that has its body compared; nu
 lone surrogates, NUL; forms with many fields, many parts, odd names.
 """
 
+import base64
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 
 from learn.models import Category
 from tests.learn.conftest import problem
+from zenow.accounts import access
 
 pytestmark = pytest.mark.django_db
 OPS_TOKEN = "0123456789abcdef" * 2
@@ -70,6 +72,26 @@ class TestNestedBodies:
         )
         problem(said, 400)
         assert Category.objects.count() == 1
+
+
+class TestTokens:
+    @pytest.mark.parametrize("depth", [200, 600, 700, 740, 2_000])
+    @pytest.mark.parametrize("part", [0, 1])
+    @pytest.mark.parametrize("name", ["alg", "kid"])
+    def test_that_hold_nested_objects_are_refused(
+        self, quiet: Client, depth: int, part: int, name: str
+    ) -> None:
+        """The head of a token is read before anybody knows who has made it."""
+        head, claims, signature = access.mint(User(pk=1, username="ada")).split(".")
+        parts = [head, claims]
+        parts[part] = (
+            base64.urlsafe_b64encode(f'{{"{name}":'.encode() + nested(depth, b"[", b"]") + b"}")
+            .decode()
+            .rstrip("=")
+        )
+        bearer = {"Authorization": f"Bearer {'.'.join(parts)}.{signature}"}
+        for path in ("/api/auth/me", "/api/categories", "/api/admin/circuit-breakers"):
+            problem(quiet.get(path, headers=bearer), 401)
 
 
 class TestForms:
