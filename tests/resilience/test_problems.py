@@ -80,7 +80,7 @@ class TestComeBack:
             path.relative_to(project.BASE_DIR).as_posix()
             for package in ("zenow", "learn", "resilience")
             for path in (project.BASE_DIR / package).rglob("*.py")
-            if re.search(r"""["']Retry-After["'](\] =|\s*:|,)""", path.read_text())
+            if re.search(r"""["']Retry-After["'](\] =|\s*:)""", path.read_text())
         ]
         assert setting == ["resilience/problems.py"]
 
