@@ -18,7 +18,7 @@ from resilience.cache.proving import wrong_with
 from resilience.databases import ENGINES, STATIC_ALIAS
 from resilience.db.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
-from resilience.observe.checks import look_at_folders, write_into_folders
+from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
 from resilience.primitives import BulkheadConfig
 
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
@@ -218,6 +218,7 @@ CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_pool_options,
     check_cache,
     check_middleware,
+    check_log_handlers,
     check_deadlines,
     check_pools,
     check_static_tier,

@@ -50,6 +50,7 @@ class GivenSocketsServer(MPServer):
 
 def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsgi:
     """Load the site in a worker, and say so once it is ready."""
+    logs.unblock()  # Before the site is loaded, which may warn.
     application = load()
     # Not before the site is loaded: they need the apps.
     from resilience.observe import health

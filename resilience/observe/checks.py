@@ -1,14 +1,19 @@
-"""System checks of the folders that a server writes. They only warn: a server does without any of them."""
+"""System checks of where a server writes: its folders, which it can do without, and its log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from logging.handlers import HTTPHandler, SMTPHandler, SocketHandler, SysLogHandler
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Warning
+from django.utils.log import AdminEmailHandler as DjangosHandler
+from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.observe import folders
+from resilience.observe.reports import AdminEmailHandler
 
 
 def look_at_folders(**_: Any) -> Iterator[CheckMessage]:
@@ -44,3 +49,27 @@ def write_into_folders(**_: Any) -> Iterator[CheckMessage]:
 
 def _folders() -> list[folders.Folder]:
     return folders.wanted() if conf.get("NAMESPACE") else []  # E002 says so.
+
+
+# What sends over the network.
+_WAITING = (HTTPHandler, SMTPHandler, SocketHandler, SysLogHandler, DjangosHandler)
+
+
+def check_log_handlers(**_: Any) -> Iterator[CheckMessage]:
+    """W031: no handler of `LOGGING` sends over the network while a request waits."""
+    for name, handler in (getattr(settings, "LOGGING", None) or {}).get("handlers", {}).items():
+        path = handler.get("class", "")
+        try:
+            kind = import_string(path)
+        except ImportError:
+            continue  # `logging` itself refuses it at the start.
+        # Django's own is replaced in servers.
+        harmless = kind is DjangosHandler or issubclass(kind, AdminEmailHandler)
+        if isinstance(kind, type) and issubclass(kind, _WAITING) and not harmless:
+            yield Warning(
+                f"The log handler {name!r} ({path}) sends while a request waits: one whose server hangs "
+                "takes the site down.",
+                hint="Put logging.handlers.QueueHandler before it; for mail to ADMINS take "
+                "resilience.observe.reports.AdminEmailHandler.",
+                id="resilience.W031",
+            )

@@ -91,16 +91,22 @@ class Outbox(Generic[T]):
         self._queue(_Entry(item, until, path))
 
     def take_over(self) -> None:
-        """Go on with what another process has left in the spool, oldest first."""
+        """Go on with what another process has left in the spool, oldest first; give up what is too old."""
         if self._spool is None:
             return
         with self._changed:
             known = {entry.path for entry in self._waiting}
-        latest = self._clock.monotonic() + self._lasts
+        now = self._clock.monotonic()
         for path, item, until in self._spool.left():
-            if path not in known:
+            if path in known:
+                continue
+            if until < now:
+                path.unlink(missing_ok=True)
+                self._count("failure")
+                logger.error("%s: what no process could send in time is given up, and counted", self.name)
+            else:
                 # The time of another boot means nothing in this one.
-                self._queue(_Entry(item, min(until, latest), path))
+                self._queue(_Entry(item, min(until, now + self._lasts), path))
 
     def join(self) -> None:
         """Wait until everything got out or was given up."""

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
+from django.utils.log import AdminEmailHandler
 
 from resilience import checks
 from resilience.db import checks as database_checks
@@ -202,6 +203,33 @@ class TestMiddleware:
     def test_that_is_not_first_is_an_error(self, settings: Any) -> None:
         turned = [settings.MIDDLEWARE[1], settings.MIDDLEWARE[0], *settings.MIDDLEWARE[2:]]
         assert ids(found(settings, MIDDLEWARE=turned)) == ["resilience.E030"]
+
+
+class TestLogHandlers:
+    @pytest.mark.parametrize(
+        ("path", "warned"),
+        [
+            ("logging.handlers.SMTPHandler", True),
+            ("logging.handlers.HTTPHandler", True),
+            ("logging.handlers.DatagramHandler", True),
+            ("logging.handlers.SysLogHandler", True),
+            ("tests.resilience.test_checks.OwnMail", True),
+            ("django.utils.log.AdminEmailHandler", False),
+            ("resilience.observe.reports.AdminEmailHandler", False),
+            ("logging.StreamHandler", False),
+            ("logging.handlers.QueueHandler", False),
+            ("nowhere.Handler", False),
+        ],
+    )
+    def test_that_send_while_a_request_waits_are_warned_of(
+        self, settings: Any, path: str, warned: bool
+    ) -> None:
+        messages = found(settings, LOGGING={"handlers": {"ours": {"class": path}}})
+        assert ids(messages) == (["resilience.W031"] if warned else [])
+
+
+class OwnMail(AdminEmailHandler):
+    """A project's own."""
 
 
 class TestDeadlines:

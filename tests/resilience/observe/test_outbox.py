@@ -196,6 +196,15 @@ class TestSpool:
         outbox.join()
         assert channel.took == ["opened"]
 
+    def test_what_is_too_old_is_given_up(self, spool: Spool[str]) -> None:
+        spool.add("opened", -1.0)
+        channel = Channel()
+        outbox = channel.outbox(spool=spool)
+        outbox.take_over()
+        outbox.join()
+        assert (channel.tried, list(spool.left())) == ([], [])
+        assert counted() == {"failure": 1}
+
     def test_what_is_no_item_is_removed(self, tmp_path: Path) -> None:
         (tmp_path / "1.json").write_text("{")
         (tmp_path / "2.json").write_text('{"item": "a"}')
