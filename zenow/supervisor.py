@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from zenow import processor, wedged
 from zenow.children import Server, Worker
 from zenow.listening import Listeners
+from zenow.watchdog import Watchdog
 
 logger = logging.getLogger("zenow.supervisor")
 
@@ -54,6 +55,7 @@ class Supervisor:
         self._led_to: set[int] | None = None
         self._looked = time.monotonic()
         self._status = 0
+        self._watchdog = Watchdog()
 
     def run(self) -> int:
         """Return 0, or the status of a server that ended by itself."""
@@ -124,7 +126,8 @@ class Supervisor:
             self._listeners.lead_to(workers)
 
     def _look(self) -> None:
-        """Look at all processes, of which one that hangs does not tell."""
+        """Look at all processes, of which one that hangs does not tell; and tell systemd of this one."""
+        self._watchdog.tell()
         now = time.monotonic()
         passed, self._looked = min(now - self._looked, wedged.LONGEST), now
         for server in list(self._running):
