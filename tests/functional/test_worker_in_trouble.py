@@ -65,7 +65,7 @@ def test_a_steward_without_descriptors_opens_no_breaker_and_leaves_the_lease(out
                 )
             until = time.monotonic() + LONG
             number = 100
-            while time.monotonic() < until and (sum(seen.values()) < 120 or stewards(site)[-1] == poor):
+            while time.monotonic() < until and (sum(seen.values()) < 60 or stewards(site)[-1] == poor):
                 for connection in kept:
                     number += 1
                     seen[ask(connection, number)] += 1
