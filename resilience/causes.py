@@ -27,6 +27,7 @@ LONGEST = 400
 _DRIVERS = (OSError, psycopg.Error, sqlite3.Error, django.db.Error, redis.RedisError, ResilienceError)
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_PIPELINED = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
 _TARGET = re.compile(r"with url: \S+")
 _NAMED = re.compile(
     r"\b(password|passwd|pwd|secret|token|api[_-]?key|authorization)(\s*[=:]\s*)(?:(?:bearer|basic)\s+)?\S+",
@@ -72,7 +73,8 @@ def _sentence(error: BaseException) -> str:
         if isinstance(reason := getattr(inner, "reason", None), Exception):
             return str(reason)
     lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # libpq's hints
-    return " ".join(lines).removeprefix("connection failed: ")
+    # redis-py begins what fails in a pipeline with the command, values included.
+    return _PIPELINED.sub("", " ".join(lines)).removeprefix("connection failed: ")
 
 
 def _code(error: BaseException, said: str) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import redis
 
-from resilience import conf, faults, registry
+from resilience import causes, conf, faults, registry
 from resilience.cache import failures, scope
 from resilience.primitives import CircuitBreaker, Outcome, RejectedError, current_deadline, deadline_scope
 
@@ -62,7 +62,7 @@ class Calls:
                 raise
             # What fails is said by a breaker, once for a cause; in a command no breaker counts.
             if not admission.counts or not (refused or outcome is Outcome.FAILURE):
-                log.warning("cache %s failed: %s", operation, error)
+                log.warning("cache %s failed: %s", operation, causes.describe(error))
             return otherwise
         breaker.settle(admission, Outcome.SUCCESS, operation=operation, took=time.monotonic() - started)
         if storing:

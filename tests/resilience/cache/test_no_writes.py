@@ -159,6 +159,19 @@ class TestOthers:
 
             assert states() == (State.CLOSED, State.OPEN)
 
+    def test_no_value_that_could_not_be_stored_stands_in_the_log(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """redis-py begins what fails in a pipeline with the whole command."""
+        with RedisServer("--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:
+            cache = on_redis(server)
+            for _ in range(5):
+                cache.set_many({"k": "a private value"})
+
+        assert states()[1] is State.OPEN
+        assert "used memory" in caplog.text
+        assert "private" not in caplog.text
+
     def test_a_dead_server_is_the_cache_s_own_breaker_s_affair(self) -> None:
         with RedisServer() as server:
             cache = on_redis(server)
