@@ -27,6 +27,7 @@ class Calls:
 
     def __init__(self, breaker: str) -> None:
         self._breaker = breaker
+        self._writes = f"{breaker}:writes"
         self._limit = conf.deadline("cache")
 
     def make(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
@@ -39,7 +40,7 @@ class Calls:
             return otherwise
         breaker = registry.breaker(self._breaker)
         storing = operation in STORING
-        writes = registry.breaker(f"{self._breaker}:writes")
+        writes = registry.breaker(self._writes)
         if storing and writes.refuses():
             return otherwise
         try:
