@@ -222,14 +222,19 @@ def beside(server: PostgresServer) -> Iterator[Beside]:
 
 
 @pytest.fixture
-def postgresql_kept(server: PostgresServer, beside: Beside, role: str) -> Iterator[GuardedWrapper]:
+def tables(beside: Beside) -> Iterator[None]:
+    """Empty tables `kept` and `other`."""
+    beside.execute("CREATE TABLE kept (id int PRIMARY KEY)")
+    beside.execute("CREATE TABLE other (id int)")
+    yield
+    beside.execute("DROP TABLE kept, other")
+
+
+@pytest.fixture
+def postgresql_kept(server: PostgresServer, tables: None, role: str) -> Iterator[GuardedWrapper]:
     """The alias `guarded` on PostgreSQL, without a proxy."""
     with alias("guarded", database_settings(server.url)) as wrapper:
-        beside.execute("CREATE TABLE kept (id int PRIMARY KEY)")
-        beside.execute("CREATE TABLE other (id int)")
         yield wrapper
-        wrapper.close()
-        beside.execute("DROP TABLE kept, other")
 
 
 @pytest.fixture

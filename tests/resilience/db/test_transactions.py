@@ -13,7 +13,7 @@ clause, a trigger), a duplicate key by `save()`, the connection closed by the vi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -25,8 +25,12 @@ from django.db import transaction
 from resilience import registry
 from resilience.db.wrapper import GuardedWrapper
 from resilience.outages import is_outage
-from resilience.primitives import deadline_scope
-from tests.resilience.db.conftest import Beside, insert, query, saving
+from resilience.primitives import CircuitBreaker, deadline_scope
+from tests.resilience.db.conftest import Beside, alias, insert, query, saving
+from tests.resilience.db.poolers import needs_pgbouncer
+from tests.servers import PostgresServer
+from tests.servers.pgbouncer import PgBouncerServer
+from zenow.settings.base import database_settings
 
 Way = Callable[[], None]  # makes a statement whose error has ended the transaction; raises that error
 
@@ -272,11 +276,33 @@ class TestOnPostgreSQL:
     ) -> None:
         if role == "command" and way == "cut":
             pytest.skip("a command has no deadlines")
-        db, meets = postgresql_kept, getattr(OnPostgreSQL(postgresql_kept, beside), way)
-        for form, after in product(FORMS, FOLLOWING if role == "server" else FOLLOWING[:2]):
+        by_savepoint = SERVER_ABORTED if role == "server" else [*SERVER_ABORTED, "read_only"]
+        following = FOLLOWING if role == "server" else FOLLOWING[:1]
+        self.holds(postgresql_kept, beside, way, by_savepoint, following)
+
+    @needs_pgbouncer
+    @pytest.mark.parametrize("way", ["killed", "cut", "time_limit", "duplicate_in_save"])
+    def test_behind_a_pooler_too(
+        self, server: PostgresServer, breaker: CircuitBreaker, beside: Beside, tables: None, way: str
+    ) -> None:
+        with (
+            PgBouncerServer(server, "transaction") as pooler,
+            alias("guarded", database_settings(pooler.url)) as pooled,
+        ):
+            self.holds(pooled, beside, way, SERVER_ABORTED, FOLLOWING[:2])
+
+    def holds(
+        self,
+        db: GuardedWrapper,
+        beside: Beside,
+        way: str,
+        by_savepoint: list[str],
+        following: Sequence[Callable[[GuardedWrapper], None]],
+    ) -> None:
+        meets = getattr(OnPostgreSQL(db, beside), way)
+        for form, after in product(FORMS, following):
             told = Told(db, form, meets, partial(after, db))
             registry.breaker("database").reset()
-            by_savepoint = SERVER_ABORTED if role == "server" else [*SERVER_ABORTED, "read_only"]
             undone = form is caught_around_two_inner_blocks and way in by_savepoint
             stored = [row[0] for row in beside.execute("SELECT id FROM kept ORDER BY id")]
             told.must_be_true(stored, undone=undone)
