@@ -72,14 +72,14 @@ class ShopServer(ServerProcess):
         if database is not None:
             with (directory / "shop/settings.py").open("a") as file:
                 file.write(f"\nDATABASES['default'] = {database!r}\n")
-        with (directory / "shop/settings.py").open("a") as file:
-            file.write(f"\n{settings}\n")
         for name, (place, code) in lines_of_the_readme().items():
             path = directory / name
             there = path.read_text() if path.exists() else ""
             if database is not None:
                 code = code.replace("resilience.db.sqlite3", "resilience.db.postgresql")
             path.write_text(f"{code}\n{there}" if place == "at its top" else f"{there}\n{code}")
+        with (directory / "shop/settings.py").open("a") as file:
+            file.write(f"\n{settings}\n")
 
     @property
     def url(self) -> str:

@@ -152,7 +152,10 @@ class TestOnPostgreSQL:
     def test_reads_outlive_a_server_that_is_killed(self, tmp_path: Path) -> None:
         """And no error is mailed meanwhile: the mail server accepts and says nothing, which Django awaits."""
         with PostgresServer() as postgres, socket.create_server(("127.0.0.1", 0)) as silent:
-            mail = f"ADMINS = [('', 'ada@example.org')]\nEMAIL_PORT = {silent.getsockname()[1]}"
+            mail = (
+                f"ADMINS = [('', 'ada@example.org')]\nEMAIL_PORT = {silent.getsockname()[1]}\n"
+                "RESILIENCE['ALERTS'] = {'mail': False}"  # those are another matter
+            )
             parts = urlsplit(postgres.url)
             shop = ShopServer(
                 tmp_path,
