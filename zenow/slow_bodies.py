@@ -20,6 +20,8 @@ from zenow.handover import Wsgi
 # Seconds: for a whole body, and for a place among those that are waited for.
 PATIENCE = 10.0
 _FOR_A_PLACE = 0.25
+# What says that there is a body, where the method does not.
+_SAID = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 # Threads that may wait for clients whose time is over, each until its client hangs up.
 _LEFT_BEHIND = 64
 
@@ -39,7 +41,7 @@ class SlowBodies:
         """
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            if environ["REQUEST_METHOD"] != "GET":
+            if environ["REQUEST_METHOD"] != "GET" or any(name in environ for name in _SAID):
                 environ["wsgi.input"] = _Bounded(environ["wsgi.input"], self)
             return app(environ, start_response)
 

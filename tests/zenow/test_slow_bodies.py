@@ -80,16 +80,17 @@ class TestBounds:
 
 @pytest.mark.timeout(120)
 def test_a_site_answers_while_more_clients_stall_than_it_has_threads() -> None:
-    """Tried with bodies of a length and in chunks, to views of the API, the admin, and to nothing at all."""
+    """Tried by POST and GET, with bodies of a length and in chunks, to the API, the admin, and nothing."""
     site = SiteServer(workers=1)
     assert site.manage("migrate", "--verbosity=0").returncode == 0
     with site, ExitStack() as held:
         paths = ("/api/auth/token", "/admin/login/", "/nope", "/api/categories")
         lengths = ("Content-Length: 1000", "Transfer-Encoding: chunked")
         for number in range(HELD):
+            asked = f"{'POST' if number < HELD / 2 else 'GET'} {paths[number % 4]} HTTP/1.1"
             client = held.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=5))
             client.sendall(
-                f"POST {paths[number % 4]} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"{asked}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"{lengths[number % 2]}\r\n\r\n".encode()
             )
         for _ in range(5):
