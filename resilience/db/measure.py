@@ -105,8 +105,8 @@ class Measured:
             self._admission, outcome, error=cause, operation=self._operation, took=elapsed
         )
         stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
+        self._wrapper.noticed(cause)
         if failures.is_dead(cause):
-            self._wrapper.noticed(cause)
             self._wrapper.close()
         if isinstance(cause, SpentError):
             return failures.DatabaseDeadlineError(str(cause), before_call=True)

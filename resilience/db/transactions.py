@@ -221,8 +221,9 @@ class KeptTransactions(DueRollbacks):
     def must_be_whole(self) -> None:
         """Raise `NotStoredError` unless all that the block at hand has done can still be stored."""
         if self._spoilt():
+            error = self._not_stored("its end was reached")
             self._due = None
-            raise self._not_stored("its end was reached")
+            raise error
 
     def _spoilt(self) -> bool:
         return self._due is not None or (self.connection is not None and self.transaction_aborted())
@@ -242,7 +243,7 @@ class KeptTransactions(DueRollbacks):
                 logging.ERROR if mistake else logging.WARNING,
                 "the transaction on %r is not stored: it was ended by an error that was caught in it: %s",
                 self.alias,
-                first or "its connection was closed",
+                first or ("its connection was closed" if self._lost else "unknown"),
                 exc_info=first if mistake else None,
             )
         return first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import django.db
+import psycopg
 import pytest
 from django.db import transaction
 
@@ -234,3 +235,20 @@ class TestTheError:
             transaction.savepoint_rollback(point, "guarded")
             insert(db, 2)
         assert stored(db) == [1, 2]
+
+    def test_has_a_cause_also_where_the_driver_s_own_error_was_caught(
+        self, postgresql_kept: GuardedWrapper, role: str
+    ) -> None:
+        if role == "command":
+            pytest.skip("only the cursors of a server see COPY")
+
+        def work() -> None:
+            with transaction.atomic("guarded"):
+                insert(postgresql_kept, 1)
+                cursor = postgresql_kept.cursor()
+                with suppress(psycopg.DataError), cursor.copy("COPY kept FROM STDIN") as copy:
+                    copy.write("no number\n")
+
+        with pytest.raises(NotStoredError) as raised:
+            work()
+        assert isinstance(raised.value.__cause__, psycopg.DataError)
