@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -68,7 +70,18 @@ class Supervisor:
             self._next_order()()
             for server in [each for each in self._running if each.status() is not None]:
                 self._has_ended(server)
+            self._take_leave_of_orphans()
         return self._status
+
+    def _take_leave_of_orphans(self) -> None:
+        """Reap what others have left to us: as process 1 of a container we have each orphan's remains."""
+        ours = {server.pid for server in self._running}
+        with contextlib.suppress(ChildProcessError):
+            # A look first: the servers' own ends are for `status`.
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid in ours:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _next_order(self) -> Order:
         try:

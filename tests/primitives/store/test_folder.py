@@ -15,7 +15,10 @@ import pytest
 
 from resilience.primitives import HostStore, StoreUnavailableError, open_store
 from resilience.primitives.store.folder import ensure, own
+from resilience.primitives.store.lock import try_locks
 from tests.primitives.conftest import SMALL
+
+from .conftest import FILE
 
 ME = os.geteuid()
 SOMEBODY = 12345
@@ -123,6 +126,15 @@ class TestStore:
 
         monkeypatch.setattr(fcntl, kind, refused)
         with pytest.raises(StoreUnavailableError, match=r"for want of locks: .*" + os.strerror(number)):
+            HostStore(own(volume), "test", role="server", create=True, layout=SMALL)
+
+    def test_is_refused_where_it_cannot_be_opened_once_more(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreUnavailableError, match="for want of locks"):
+            try_locks(tmp_path / "missing")
+
+    def test_is_refused_where_a_folder_has_its_name(self, volume: Path) -> None:
+        (own(volume) / FILE).mkdir(parents=True)
+        with pytest.raises(StoreUnavailableError, match=r"cannot be used: Is a directory"):
             HostStore(own(volume), "test", role="server", create=True, layout=SMALL)
 
     def test_is_had_while_another_process_holds_the_lock(

@@ -66,7 +66,7 @@ class TestBreaker:
     def test_of_each_of_forty_addresses_has_a_place(self, another: Another) -> None:
         for number in range(40):
             process = another()
-            assert of(process, f"10.0.0.{number}").snapshot().shared, number
+            assert of(process, f"10.0.0.{number}").shared, number
             process.close()
 
     def test_that_a_living_process_uses_keeps_its_place(self, another: Another) -> None:
