@@ -8,6 +8,7 @@ DOCUMENTS = (
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/containers.md",
     "docs/operating.md",
     "docs/poolers.md",
     "docs/settings.md",

@@ -1,7 +1,7 @@
 """The server as process 1 of a container, where nobody stands above it: it takes orphans, and obeys signals.
 
-Of the kind: a worker that dies and leaves a child, an orphan that ends, SIGTERM to process 1 (the kernel drops
-that where there is no handler for it).
+Of the kind: a worker that dies and leaves a child, an orphan that ends, SIGTERM to process 1 (the kernel
+drops it where there is no handler).
 """
 
 import os
