@@ -76,7 +76,11 @@ class StartupRelay:
             if self.mode == "drop":
                 parameters.pop("options", None)
             said = "".join(f"{name}\0{value}\0" for name, value in parameters.items()).encode() + b"\0"
-            server = socket.create_connection(("127.0.0.1", self.target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()  # as a proxy does that reaches nobody
+                return
             self._open.append(server)
             server.sendall(struct.pack("!ii", len(said) + 8, code) + said)
             threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()

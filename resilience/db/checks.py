@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Info, Warning
-from django.db import connections
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.db import OperationalError, connections
 
 from resilience import conf
 from resilience.databases import ENGINES
@@ -19,7 +19,7 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
     workers = getattr(settings, "WEB_CONCURRENCY", None)
     for alias in databases or ():
         connection = connections[alias]
-        if connection.vendor != "postgresql" or workers is None:
+        if connection.vendor != "postgresql" or workers is None or _why_not(connection):
             continue
         with connection.cursor() as cursor:
             if isinstance(connection, ConnectingWrapper) and connection.shares_session():
@@ -56,17 +56,32 @@ def check_pool_options(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_limits(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """I052: how the server is told its limits; found out by connecting as a server process does."""
+    """I052, E053: how the server is told its limits; found out by connecting as a server process does."""
     for alias in databases or ():
         connection = connections[alias]
         if not isinstance(connection, ConnectingWrapper):
             continue
-        connection.ensure_connection()
+        if why := _why_not(connection):
+            yield Error(
+                f"No server process could connect to '{alias}': {why}",
+                hint="docs/poolers.md says which poolers were tried." if "pool" in why else None,
+                id="resilience.E053",
+            )
+            continue
         if connection.shares_session():
             way = "by SET LOCAL in each transaction: this address takes no start-up parameters, as a pooler's"
         else:
             way = "by start-up parameters, once for each connection"
         yield Info(f"'{alias}' is told its limits {way}.", id="resilience.I052")
+
+
+def _why_not(connection: Any) -> str:
+    """Connect; return what the driver says where that fails, and nothing where it does not."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        return str(error).strip()
+    return ""
 
 
 DATABASE_CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (check_connections, check_limits)

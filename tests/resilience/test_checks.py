@@ -20,7 +20,9 @@ from resilience.db import checks as database_checks
 from resilience.primitives import BulkheadConfig
 from resilience.tiers.static import Export, Resource
 from tests.resilience.db.conftest import alias
+from tests.resilience.db.poolers import needs_pgbouncer
 from tests.servers import PostgresServer
+from tests.servers.pgbouncer import PgBouncerServer
 from tests.startup_relay import StartupRelay
 from zenow.settings.base import database_settings
 
@@ -329,6 +331,29 @@ class TestLimits:
         assert message.id == "resilience.I052"
         assert "SET LOCAL" in message.msg
         assert ["options" in each for each in without_options.startups][:2] == [True, False]
+
+    def test_of_a_database_that_cannot_be_reached_are_an_error(
+        self, postgres: PostgresServer, without_options: StartupRelay, django_db_blocker: Any
+    ) -> None:
+        without_options.target = 1  # nobody is there
+        with django_db_blocker.unblock(), alias("pooled", relayed(postgres, without_options)):
+            (message,) = database_checks.check_limits(databases=["pooled"])
+            assert list(database_checks.check_connections(databases=["pooled"])) == []
+        assert message.id == "resilience.E053"
+        assert "server closed the connection" in message.msg
+
+    @needs_pgbouncer
+    def test_of_a_pooler_without_transactions_are_an_error(
+        self, postgres: PostgresServer, django_db_blocker: Any
+    ) -> None:
+        with (
+            PgBouncerServer(postgres, "statement") as pooler,
+            django_db_blocker.unblock(),
+            alias("pooled", database_settings(pooler.url)),
+        ):
+            (message,) = database_checks.check_limits(databases=["pooled"])
+        assert message.id == "resilience.E053"
+        assert "statement pooling mode" in message.msg
 
     @pytest.mark.django_db
     def test_of_sqlite_are_nobodys_question(self) -> None:
