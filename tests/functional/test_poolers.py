@@ -87,42 +87,44 @@ def test_a_site_works_behind_a_pooler(server: PostgresServer, kind: str, tmp_pat
             assert left_behind(pooler, url) == {"settings": [], "others": []}
 
 
-@needs_pgbouncer
-@pytest.mark.timeout(240)
-@pytest.mark.skipif(not LONG_FORM, reason="a part of `make poolers`")
-def test_an_outage_behind_a_pooler_is_one(tmp_path: Path) -> None:
-    """The pooler stays, and says in its own words that it reaches nobody."""
-    with (
-        PostgresServer() as server,
-        PgBouncerServer(server, "transaction") as pooler,
-        running(server, pooler, "outage", tmp_path) as (site, _),
-    ):
-        assert site.ask().source == "live"
-        server.kill()
-        seen = until(site, lambda one: one.source == "static" and one.breaker == "OPEN")
-        assert {one.status for one in seen} == {200}
-        assert max(one.seconds for one in seen) <= BUDGET + SLACK + ROOM
-        server.start()
-        assert {one.status for one in until(site, lambda one: one.source == "live")} == {200}
+class TestStress:
+    """A part of `make poolers` alone."""
 
+    __test__ = LONG_FORM
 
-@needs_pgbouncer
-@pytest.mark.timeout(240)
-@pytest.mark.skipif(not LONG_FORM, reason="a part of `make poolers`")
-def test_a_crowd_leaves_sessions_for_others(server: PostgresServer, tmp_path: Path) -> None:
-    """In session mode each connection that is kept is a session less: those who waited opened the breaker."""
-    with (
-        PgBouncerServer(server, "session") as pooler,
-        running(server, pooler, "crowd", tmp_path) as (site, _),
-        ThreadPoolExecutor(32) as readers,
-    ):
-        end = time.monotonic() + 8
-        found = [reader.result() for reader in [readers.submit(until_then, site, end) for _ in range(32)]]
-        seen = [one for each in found for one in each]
-        assert {(one.status, one.breaker) for one in seen} == {(200, "CLOSED")}
-        (pool,) = [row for row in pooler.console("SHOW POOLS") if row["database"] == "crowd"]
-        assert pool["cl_waiting"] == 0
-        assert int(str(pool["cl_active"])) <= 6  # two kept by each worker, and what the steward asks by
+    @needs_pgbouncer
+    @pytest.mark.timeout(240)
+    def test_an_outage_behind_a_pooler_is_one(self, tmp_path: Path) -> None:
+        """The pooler stays, and says in its own words that it reaches nobody."""
+        with (
+            PostgresServer() as server,
+            PgBouncerServer(server, "transaction") as pooler,
+            running(server, pooler, "outage", tmp_path) as (site, _),
+        ):
+            assert site.ask().source == "live"
+            server.kill()
+            seen = until(site, lambda one: one.source == "static" and one.breaker == "OPEN")
+            assert {one.status for one in seen} == {200}
+            assert max(one.seconds for one in seen) <= BUDGET + SLACK + ROOM
+            server.start()
+            assert {one.status for one in until(site, lambda one: one.source == "live")} == {200}
+
+    @needs_pgbouncer
+    @pytest.mark.timeout(240)
+    def test_a_crowd_leaves_sessions_for_others(self, server: PostgresServer, tmp_path: Path) -> None:
+        """In session mode each kept connection is a session less: those who waited opened the breaker."""
+        with (
+            PgBouncerServer(server, "session") as pooler,
+            running(server, pooler, "crowd", tmp_path) as (site, _),
+            ThreadPoolExecutor(32) as readers,
+        ):
+            end = time.monotonic() + 8
+            found = [reader.result() for reader in [readers.submit(until_then, site, end) for _ in range(32)]]
+            seen = [one for each in found for one in each]
+            assert {(one.status, one.breaker) for one in seen} == {(200, "CLOSED")}
+            (pool,) = [row for row in pooler.console("SHOW POOLS") if row["database"] == "crowd"]
+            assert pool["cl_waiting"] == 0
+            assert int(str(pool["cl_active"])) <= 6  # two kept by each worker, and what the steward asks by
 
 
 def until_then(site: Site, end: float) -> list[Seen]:
