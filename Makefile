@@ -133,7 +133,7 @@ starts: export STARTS := 20
 starts: install
 	$(BIN)/pytest -q --timeout=300 tests/functional/test_first_seconds.py
 
-# Workers that hang in each way that we know of, under load, with everything well and with everything dead; and workers that only starve.
+# Workers that hang in each way that we know of, under load, healthy and with everything dead; and workers that only starve. A quarter of an hour of a quiet machine: one that turns in a circle is told by its processor time.
 wedged: export WEDGED := all
 wedged: install
 	$(BIN)/pytest -q -rA --timeout=300 tests/functional/test_wedged.py

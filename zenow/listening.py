@@ -86,6 +86,8 @@ class Listeners:
         opened = socket.socket()
         try:
             opened.setblocking(False)
+            # Closed, it is forgotten at once: several a second would leave hundreds in TIME_WAIT.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             opened.bind((str(ipaddress.IPv4Address(_OWN + worker)), 0))
             opened.connect((host, port))
         except BlockingIOError:

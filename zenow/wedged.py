@@ -32,7 +32,7 @@ _PATIENCE = 4
 
 def liveness_request(path: str) -> bytes:
     """Return what workers are asked: it needs a thread of theirs, and nothing that may be away."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 class Question:
