@@ -4,6 +4,7 @@ One module for every way to run: `manage.py` turns DEBUG on for a local run, ser
 All variables stand in the README; the guards, pools and tiers in `resilience.py` beside this file.
 """
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -27,7 +28,10 @@ _problems: list[str] = []
 
 
 def _local_secret_key() -> str:
-    """Return this clone's own key, made on first use, so that sessions survive a restart of a local run."""
+    """Return this clone's own key, made on first use, so that sessions survive a restart of a local run.
+
+    Note that there is none where it cannot be kept: each worker would have another.
+    """
     path = VAR_DIR / "secret_key"
     try:
         with path.open("x") as file:
@@ -35,6 +39,9 @@ def _local_secret_key() -> str:
             file.write(secrets.token_urlsafe(50))
     except FileExistsError:
         pass
+    except OSError as error:
+        _problems.append(f"SECRET_KEY: a local one cannot be kept, so set it ({error})")
+        return ""
     return path.read_text()
 
 
@@ -83,7 +90,9 @@ WEB_THREADS = _number("WEB_THREADS", 16, most=1_024)  # in each of them
 DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from being told to end to taking nobody
 
 if DEBUG or "DATABASE_URL" not in os.environ:
-    VAR_DIR.mkdir(exist_ok=True)
+    # Where it cannot be made, SQLite says so in its time, and the checks before that (W080).
+    with contextlib.suppress(OSError):
+        VAR_DIR.mkdir(exist_ok=True)
 
 if DEBUG:
     SECRET_KEY = SECRET_KEY or _local_secret_key()

@@ -1,5 +1,7 @@
 """What keeps a production server from starting, and what `check --deploy` thinks of one that starts."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +126,18 @@ class TestLocalRun:
         refused = manage("check", DEBUG="1", PORT="many")
         assert "\n  - PORT: " in refused.stderr
         assert "DEBUG" not in refused.stderr
+
+    @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs leave to mount")
+    def test_says_what_to_set_where_its_key_cannot_be_kept(self) -> None:
+        (ROOT / "var").mkdir(exist_ok=True)
+        script = f"mount -t tmpfs -o ro none {ROOT}/var && exec {sys.executable} manage.py check"
+        ran = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "DEBUG": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "SECRET_KEY: a local one cannot be kept, so set it" in ran.stderr
+        assert "Traceback" not in ran.stderr
