@@ -7,7 +7,6 @@ All variables stand in the README; the guards, pools and tiers in `resilience.py
 import contextlib
 import ipaddress
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from zenow.settings.addresses import mail_settings, redis_address
 from zenow.settings.database import database_settings as database_settings
+from zenow.settings.local_key import local_secret_key
 from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -25,24 +25,6 @@ VAR_DIR = BASE_DIR / "var"
 env = environ.Env()
 # What production lacks or has wrong, reported at once by _refuse_if_incomplete().
 _problems: list[str] = []
-
-
-def _local_secret_key() -> str:
-    """Return this clone's own key, made on first use, so that sessions survive a restart of a local run.
-
-    Note that there is none where it cannot be kept: each worker would have another.
-    """
-    path = VAR_DIR / "secret_key"
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        _problems.append(f"SECRET_KEY: a local one cannot be kept, so set it ({error})")
-        return ""
-    return path.read_text()
 
 
 def _number(name: str, default: int, most: int, least: int = 1) -> int:
@@ -90,12 +72,14 @@ WEB_THREADS = _number("WEB_THREADS", 16, most=1_024)  # in each of them
 DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from being told to end to taking nobody
 
 if DEBUG or "DATABASE_URL" not in os.environ:
-    # Where it cannot be made, SQLite says so in its time, and the checks before that (W080).
     with contextlib.suppress(OSError):
-        VAR_DIR.mkdir(exist_ok=True)
+        VAR_DIR.mkdir(exist_ok=True)  # else the checks say so (W080)
 
 if DEBUG:
-    SECRET_KEY = SECRET_KEY or _local_secret_key()
+    try:
+        SECRET_KEY = SECRET_KEY or local_secret_key(VAR_DIR)
+    except OSError as error:  # Each worker would have another one.
+        _problems.append(f"SECRET_KEY: a local one cannot be kept, so set it ({error})")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 else:
     if len(SECRET_KEY) < 50:
