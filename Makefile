@@ -6,7 +6,7 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: timings install run serve test ledger soak outage-table rolling kept starts wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo
+.PHONY: forgotten timings install run serve test ledger soak outage-table rolling wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo kept starts
 
 # The virtual environment with the pinned dependencies, nothing else.
 install: $(VENV)/.installed
@@ -110,6 +110,12 @@ poolers: export POOLERS := all
 poolers: install
 	$(BIN)/pytest -q tests/functional/test_poolers.py tests/resilience/db/test_repeated_reads.py \
 		tests/resilience/db/test_pooled.py tests/resilience/db/test_start_up.py
+
+# A healthy PostgreSQL under 40 requests a second, whose connections are forgotten, reset, half closed: two minutes.
+forgotten: export FORGOTTEN_SECONDS := 40
+forgotten: export STRICT_TIMES := 1
+forgotten: install
+	$(BIN)/pytest -q tests/functional/test_forgotten.py
 
 # Writers with keys while PostgreSQL is killed, frozen and not heard: no write lost, doubled or lied about.
 ledger: export OUTAGE_OPEN_FOR := 1

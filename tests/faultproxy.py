@@ -91,7 +91,8 @@ class FaultProxy:
             self._forgotten = self.connections
         if mode == "half":
             for client, *_ in self._open:
-                client.get_extra_info("socket").shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # It may just have ended by itself.
+                    client.get_extra_info("socket").shutdown(socket.SHUT_WR)
         self._mode, self._delay = ("pass" if mode in ("forget", "half") else mode), delay
         if mode in ("refuse", "reset"):
             self._reset_all()

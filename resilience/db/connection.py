@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from typing import Any, Self
@@ -48,6 +48,10 @@ class ConnectCutError(errors.ConnectionTimeout):
     timed_out = True
 
 
+class ForgottenError(psycopg.OperationalError):
+    """The server has nothing to do for a connection that awaits its answer; it is closed."""
+
+
 class SpentError(psycopg.OperationalError):
     """The budget was spent before anything was sent. The connection is as it was."""
 
@@ -63,12 +67,18 @@ class DeadlineConnection(SetLocalConnection):
     parents = False  # whether it is another process's, from before a fork
     kept = False  # whether somebody else has used it before
     altered = False  # whether the session was changed in a way that the next user would not expect
+    has_role = False  # whether `assume_role` was seen to
     generation = 0  # that of the breaker when it was made
     params: dict[str, Any] | None = None  # what it was made with
     made_at = taken_at = answered_at = 0.0  # monotonic seconds
+    # Asked after `patience` seconds of silence, with how long that has lasted, whether this connection is
+    # forgotten. Returns after how many seconds to ask again; 0: it is.
+    inquire: Callable[[DeadlineConnection, float], float] | None = None
+    patience = inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.server_process = self.pgconn.backend_pid  # as it said itself; a pooler makes one up
         self.made_at = self.taken_at = self.answered_at = time.monotonic()
         _open.add(self)
 
@@ -131,12 +141,34 @@ class DeadlineConnection(SetLocalConnection):
             if self.pgconn.transaction_status != _ACTIVE:
                 raise SpentError("the time budget was spent before the statement was sent")
             raise self._cut("the time budget was spent in the middle of a statement")
+        if self.inquire is not None:
+            gen = self._watched(gen)
         try:
             result = super().wait(gen, interval, left)
+        except ForgottenError:
+            self.close()
+            raise
         except errors._WaitTimeout:
             raise self._cut(f"no answer within the {left:.3f} s that were left") from None
         self.answered_at = time.monotonic()
         return result
+
+    def _watched(self, gen: PQGen[Any]) -> PQGen[Any]:
+        """Do what `gen` does, and inquire when it has waited for long."""
+        began = time.monotonic()
+        due = began + self.patience
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and self.inquire is not None and time.monotonic() >= due:
+                    again = self.inquire(self, time.monotonic() - began)
+                    if not again:
+                        raise ForgottenError("an answer was awaited of which the server knows nothing")
+                    due = time.monotonic() + again
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value
 
     def _cut(self, reason: str) -> CutError:
         self.close()
@@ -157,6 +189,12 @@ class DeadlineConnection(SetLocalConnection):
         except psycopg.Error:
             pass  # the end was reached: it is closed
         return False
+
+    def is_silent(self) -> bool:
+        """Look whether nothing has come that was not read yet."""
+        readable = select.poll()
+        readable.register(self.pgconn.socket, select.POLLIN)
+        return not readable.poll(0)
 
     def ping(self, seconds: float) -> None:
         """Ask for a sign of life within ``seconds``. Without a cursor, most of the price of a query."""

@@ -16,6 +16,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which one that nobody took is closed: it is the surplus of a busier minute.
 SURPLUS_AFTER = 60.0
+# Sessions that may live on, and are ended when the server is next connected to.
+MOST_ORPHANS = 50
 
 
 class Idle:
@@ -40,6 +43,9 @@ class Idle:
         self._kept: list[DeadlineConnection] = []  # The last used is the last. Guarded by _lock.
         self._silent = 0.0  # As in the store, which may be busy.
         self._told = 0.0
+        self._orphans: deque[DeadlineConnection] = deque(maxlen=MOST_ORPHANS)  # Guarded by _lock.
+        self.inquiry = threading.Lock()
+        """Held by the one who inquires of the server after a connection that is silent."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -64,6 +70,13 @@ class Idle:
             found.close()
         return None
 
+    def take_living(self, since: float) -> DeadlineConnection | None:
+        """Return one that has answered since then, if that which was used last has."""
+        with self._lock:
+            if not self._kept or self._kept[-1].answered_at <= since:
+                return None
+            return self._kept.pop()
+
     def keep(self, connection: DeadlineConnection, *, most: int, max_age: float | None) -> bool:
         """Keep it for the next who needs one; False when it is of no further use, or there are `most`."""
         if connection.altered or not connection.is_open() or self._is_over(connection, max_age):
@@ -82,9 +95,9 @@ class Idle:
 
     def free(self) -> int:
         """Close all; return how many there were."""
-        return self._close(lambda each: True)
+        return len(self._close(lambda each: True))
 
-    def doubt(self, began: float, why: str) -> None:
+    def doubt(self, began: float, why: str, failed: DeadlineConnection | None = None) -> None:
         """Take note that a call of a kept connection, made at `began`, met silence or a loss.
 
         See Note [What a kept connection says].
@@ -92,36 +105,56 @@ class Idle:
         self._silent = max(self._silent, began)
         registry.store().silences.note(self._breaker, began)
         dropped = self._close(lambda each: each.made_at < began)
-        self._count("silent", 1 + dropped)
+        self.abandon([*dropped, failed] if failed else dropped)
+        self._count("silent", 1 + len(dropped))
         if began > self._told:  # else it was under way when another one found out
             self._told = time.monotonic()
             logger.warning(
                 "a kept connection of %r failed, which says nothing of the server; %d others of its age are "
                 "dropped: %s",
                 self._alias,
-                dropped,
+                len(dropped),
                 why,
             )
+
+    def abandon(self, closed: list[DeadlineConnection]) -> None:
+        """Remember what was closed here: a server that has not heard of it keeps session and locks."""
+        with self._lock:
+            self._orphans += closed
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether sessions may live on that nobody uses."""
+        return bool(self._orphans)
+
+    def next_orphan(self) -> DeadlineConnection | None:
+        """Return a connection whose session may live on, once."""
+        with self._lock:
+            return self._orphans.pop() if self._orphans else None
 
     def _is_over(self, connection: DeadlineConnection, max_age: float | None) -> bool:
         if max_age is not None and time.monotonic() - connection.made_at >= max_age:
             return True
-        if connection.made_at >= max(self._silent, registry.store().silences.latest(self._breaker)):
+        if not self.is_doubtful(connection):
             return False
         self._count("silent")
         return True
+
+    def is_doubtful(self, connection: DeadlineConnection) -> bool:
+        """Tell whether another one, or this one, was found silent since it was made."""
+        return connection.made_at < max(self._silent, registry.store().silences.latest(self._breaker))
 
     def _pop(self) -> DeadlineConnection | None:
         with self._lock:
             return self._kept.pop() if self._kept else None
 
-    def _close(self, over: Callable[[DeadlineConnection], bool]) -> int:
+    def _close(self, over: Callable[[DeadlineConnection], bool]) -> list[DeadlineConnection]:
         with self._lock:
             closing = [each for each in self._kept if over(each)]
             self._kept = [each for each in self._kept if each not in closing] if closing else self._kept
         for each in closing:
             each.close()
-        return len(closing)
+        return closing
 
     def _count(self, reason: str, amount: int = 1) -> None:
         registry.store().counters.add("connections_dropped", self._alias, reason, amount=amount)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faultproxy import FaultProxy
+from tests.functional.forgotten import Load
 from tests.functional.outages import Outage, Site
 from tests.servers import PostgresServer
 
@@ -25,6 +26,8 @@ FIXTURES = ("categories", "fields", "courses")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for row in Load.rows:
+        terminalreporter.write_line(row)
     if not Outage.rows:
         return
     terminalreporter.section("outages")

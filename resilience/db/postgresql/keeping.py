@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -11,7 +12,9 @@ import psycopg
 
 from resilience import conf
 from resilience.db import failures, idle
-from resilience.db.connection import CutError, DeadlineConnection
+from resilience.db.connection import CutError, DeadlineConnection, ForgottenError
+from resilience.db.idle import Idle
+from resilience.db.postgresql import inquiring
 from resilience.db.wrapper import GuardedWrapper, guarded
 from resilience.primitives import Admission
 
@@ -38,7 +41,8 @@ class KeepingWrapper(GuardedWrapper):
         _wrappers.add(self)
 
     @property
-    def _idle(self) -> idle.Idle:
+    def idle(self) -> Idle:
+        """Where idle connections of this alias are kept."""
         return idle.of(self.alias, self.breaker_name)
 
     # --- Take ---
@@ -65,25 +69,37 @@ class KeepingWrapper(GuardedWrapper):
             connection.params = conn_params
             if self._admission is not None:
                 connection.generation = self._admission.generation
+            if self.preparing:
+                inquiring.end_orphans(self.idle, connection)
+                self._watch(connection)
         return connection
 
     def _configure_role(self, connection: Any) -> bool:
-        # A kept one has its role already.
-        kept = getattr(connection, "kept", False)
-        return not kept and bool(super()._configure_role(connection))  # type: ignore[misc]  # Django's
+        # One that is used again has its role already.
+        if getattr(connection, "has_role", False):
+            return False
+        changed = bool(super()._configure_role(connection))  # type: ignore[misc]  # Django's
+        if isinstance(connection, DeadlineConnection):
+            connection.has_role = True
+        return changed
 
     def _take(self, admission: Admission) -> DeadlineConnection | None:
-        kept = self._idle
+        kept = self.idle
         if not kept:
             return None
-        params = self.get_connection_params()
-        while (
-            found := kept.take(params, generation=admission.generation, max_age=self._max_age)
-        ) is not None:
-            recent = time.monotonic() - found.answered_at < RECENT
-            if recent or not self.settings_dict["CONN_HEALTH_CHECKS"] or self._answers(found):
+        params, checks = self.get_connection_params(), self.settings_dict["CONN_HEALTH_CHECKS"]
+        while found := kept.take(params, generation=admission.generation, max_age=self._max_age):
+            trusted = not checks or time.monotonic() - found.answered_at < RECENT
+            self._watch(found)
+            if (trusted and not kept.has_orphans) or self._answers(found):
                 return found
         return None
+
+    def _watch(self, connection: DeadlineConnection) -> None:
+        """Have the server asked whether it is at work, when this connection is silent for long."""
+        if self.settings_dict["CONN_HEALTH_CHECKS"]:
+            connection.inquire = partial(inquiring.inquire, self)
+            connection.patience = inquiring.PATIENCE
 
     def prove(self) -> None:
         """Ask a connection that was only looked at whether it is there, before what nobody may repeat."""
@@ -104,11 +120,12 @@ class KeepingWrapper(GuardedWrapper):
         limit, began = conf.deadline("health_check"), time.monotonic()
         try:
             connection.ping(limit)
+            inquiring.end_orphans(self.idle, connection)
         except CutError as error:
             if time.monotonic() - began >= limit:
-                self._idle.doubt(began, str(error))
+                self.idle.doubt(began, str(error), connection)
         except psycopg.Error as error:
-            self._idle.doubt(began, str(error))
+            self.idle.doubt(began, str(error), connection)
         else:
             return True
         connection.close()
@@ -117,6 +134,8 @@ class KeepingWrapper(GuardedWrapper):
     # --- Give back ---
 
     def create_cursor(self, name: str | None = None) -> Any:
+        if name is not None and guarded():
+            self.prove()
         cursor = super().create_cursor(name)
         if name is not None:
             self._server_cursors.add(cursor)
@@ -131,10 +150,15 @@ class KeepingWrapper(GuardedWrapper):
         if self.in_atomic_block:
             return None  # it is at work
         left = any(not cursor.closed for cursor in self._server_cursors)
-        if not left and self._idle.keep(connection, most=self._most, max_age=self._max_age):
+        if not left and self.keep(connection):
             self.connection = None
         self.close()  # without a connection, all else that belongs to a use
         return None
+
+    def keep(self, connection: DeadlineConnection) -> bool:
+        """Leave a connection to whoever needs one next; False when nobody should use it."""
+        connection.inquire = None
+        return self.idle.keep(connection, most=self._most, max_age=self._max_age)
 
     @property
     def _max_age(self) -> float | None:
@@ -161,15 +185,19 @@ class KeepingWrapper(GuardedWrapper):
         nothing was answered on this connection before: else the server was slow.
         """
         connection = self.connection
-        if not isinstance(connection, DeadlineConnection) or not connection.kept:
+        if not isinstance(connection, DeadlineConnection):
             return False
-        if isinstance(error, CutError):
+        if isinstance(error, ForgottenError):
+            doubted = True  # The server has said so itself.
+        elif not connection.kept:
+            return False
+        elif isinstance(error, CutError):
             doubted = had_full_time or not connection.proven
         else:
             state = getattr(error, "sqlstate", None)
             doubted = failures.is_lost(error) and (state is None or state[:2] == "08" or state in _ENDED)
         if doubted:
-            self._idle.doubt(began, str(error))
+            self.idle.doubt(began, str(error), connection)
         return doubted
 
 
