@@ -13,4 +13,4 @@ if OPEN_FOR := os.environ.get("OUTAGE_OPEN_FOR"):
 # A place is waited for, for as long as a read has.
 if os.environ.get("WAITING_POOLS"):
     for _pool in ("read", "write"):
-        RESILIENCE["BULKHEADS"][_pool] |= {"running": 5, "waiting": 5, "max_wait": 1.0}
+        RESILIENCE["BULKHEADS"][_pool] |= {"running": 5, "waiting": 15, "max_wait": 1.0}
