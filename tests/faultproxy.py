@@ -4,8 +4,8 @@
         …connect to proxy.port…
         proxy.set("silent")
 
-A mode holds for connections that are open already as well as for new ones, save the last two: they happen to
-those that are open at the time, and the mode is ``pass`` afterwards.
+A mode holds for connections that are open already as well as for new ones, save the last three: they happen
+to those that are open at the time, and the mode is ``pass`` afterwards.
 
 pass     everything goes through
 refuse   no listener: connections are refused, open ones are reset
@@ -17,6 +17,7 @@ cut      half of the server's next reply is passed on, then the connection is re
          next connection finds ``pass``
 flap     ``pass`` and ``refuse`` in turns of ``period`` seconds
 forget   nothing is passed on any longer, nothing is closed: a firewall that forgot them
+kill     reset, and new ones find all well
 half     the client is told that no more will come (FIN), and what it sends still goes through
 """
 
@@ -32,7 +33,9 @@ from typing import Any, Literal, Self
 
 from tests.servers.process import free_port
 
-Mode = Literal["pass", "refuse", "latency", "silent", "mute", "reset", "cut", "flap", "forget", "half"]
+Mode = Literal[
+    "pass", "refuse", "latency", "silent", "mute", "reset", "cut", "flap", "forget", "kill", "half"
+]
 Writers = tuple[asyncio.StreamWriter, ...]
 
 
@@ -93,8 +96,8 @@ class FaultProxy:
             for client, *_ in self._open:
                 with contextlib.suppress(OSError):  # It may just have ended by itself.
                     client.get_extra_info("socket").shutdown(socket.SHUT_WR)
-        self._mode, self._delay = ("pass" if mode in ("forget", "half") else mode), delay
-        if mode in ("refuse", "reset"):
+        self._mode, self._delay = ("pass" if mode in ("forget", "kill", "half") else mode), delay
+        if mode in ("refuse", "reset", "kill"):
             self._reset_all()
         if mode == "refuse":
             await self._close_listener()

@@ -69,6 +69,16 @@ class TestModes:
         with connected(proxy) as other:
             assert ask(other) == b"question"
 
+    def test_kill_resets_what_was_open_and_passes_what_is_new(
+        self, proxy: FaultProxy, client: socket.socket
+    ) -> None:
+        assert ask(client) == b"question"
+        proxy.set("kill")
+        with pytest.raises(ConnectionResetError):
+            ask(client)
+        with connected(proxy) as other:
+            assert ask(other) == b"question"
+
     def test_half_ends_one_direction_of_what_is_open(self, proxy: FaultProxy, client: socket.socket) -> None:
         assert ask(client) == b"question"
         proxy.set("half")

@@ -180,14 +180,14 @@ class DeadlineConnection(SetLocalConnection):
         What the server sent unasked, such as notices and the tickets of TLS, is taken in: it closes nothing.
         """
         readable = select.poll()
-        readable.register(self.pgconn.socket, select.POLLIN)
         try:
+            readable.register(self.pgconn.socket, select.POLLIN)
             for _ in range(_UNASKED):
                 if not readable.poll(0):
                     return self.pgconn.transaction_status == _IDLE
                 self.pgconn.consume_input()
         except psycopg.Error:
-            pass  # the end was reached: it is closed
+            pass  # it is closed, or was: its end was reached
         return False
 
     def is_silent(self) -> bool:

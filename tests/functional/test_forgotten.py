@@ -14,8 +14,8 @@ from tests.functional.forgotten import Load, spread
 from tests.functional.outages import Site
 
 SECONDS = float(os.environ.get("FORGOTTEN_SECONDS", "0"))
-SHORT: dict[Mode, int] = {"forget": 1, "reset": 1}
-LONG: list[dict[Mode, int]] = [{"forget": 5}, {"reset": 5}, {"half": 5}]
+SHORT: dict[Mode, int] = {"forget": 1, "kill": 1}
+LONG: list[dict[Mode, int]] = [{"forget": 5}, {"kill": 5}, {"half": 5}]
 
 
 @pytest.fixture

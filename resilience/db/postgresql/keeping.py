@@ -158,7 +158,7 @@ class KeepingWrapper(GuardedWrapper):
     def keep(self, connection: DeadlineConnection) -> bool:
         """Leave a connection to whoever needs one next; False when nobody should use it."""
         connection.inquire = None
-        return self.idle.keep(connection, most=self._most, max_age=self._max_age)
+        return self.idle.keep(connection, most=self._most(connection), max_age=self._max_age)
 
     @property
     def _max_age(self) -> float | None:
@@ -166,13 +166,12 @@ class KeepingWrapper(GuardedWrapper):
         age: float | None = self.settings_dict["CONN_MAX_AGE"]
         return None if age == 0 and self.settings_dict["OPTIONS"].get("pool") else age
 
-    @property
-    def _most(self) -> int:
+    def _most(self, connection: DeadlineConnection) -> int:
         """How many are kept: as many as the pools let run at once, or `max_size` of `OPTIONS["pool"]`."""
         pool = self.settings_dict["OPTIONS"].get("pool")
         if isinstance(pool, dict) and "max_size" in pool:
             return int(pool["max_size"])
-        if self.connection.holds_session:
+        if connection.holds_session:
             return _FEW
         return sum(each.running for each in conf.bulkheads().values())
 

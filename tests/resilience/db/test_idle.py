@@ -193,6 +193,13 @@ class TestNotKept:
         as_in_a_new_request(guarded)
         assert len(idle.of("guarded")) == 0
 
+    def test_when_it_was_closed_behind_djangos_back(self, guarded: GuardedWrapper) -> None:
+        pid(guarded)
+        guarded.connection.close()
+        as_in_a_new_request(guarded)
+        assert len(idle.of("guarded")) == 0
+        assert guarded.connection is None
+
     def test_from_before_an_outage(
         self, guarded: GuardedWrapper, breaker: CircuitBreaker, clock: ManualClock
     ) -> None:
