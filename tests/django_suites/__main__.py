@@ -26,6 +26,9 @@ ENGINES = {
 
 # Tests that end differently on our engines, and why that is meant to be.
 _SILENT = "the test catches what has ended a block and expects the block to end in silence; ours raises"
+_KEPT = "between two uses a connection lies with the process, and is checked when it is taken"
+_POOL = "`psycopg_pool` is not used: OPTIONS['pool'] bounds how many idle connections the process keeps"
+
 EXPECTED: dict[str, str] = {
     f"{suite}.tests.{test}": _SILENT
     for suite, tests in {
@@ -43,6 +46,29 @@ EXPECTED: dict[str, str] = {
         "transaction_hooks": [
             "TestConnectionOnCommit.test_hooks_cleared_on_reconnect",
             "TestConnectionOnCommit.test_no_savepoints_atomic_merged_with_outer",
+        ],
+    }.items()
+    for test in tests
+} | {
+    f"backends.{test}": reason
+    for reason, tests in {
+        _KEPT: [
+            f"base.test_base.ConnectionHealthChecksTests.{name}"
+            for name in (
+                "test_health_checks_disabled",
+                "test_health_checks_enabled",
+                "test_health_checks_enabled_errors_occurred",
+                "test_set_autocommit_health_checks_enabled",
+            )
+        ],
+        _POOL: [
+            f"postgresql.tests.Tests.{name}"
+            for name in (
+                "test_connect_pool_set_to_true",
+                "test_connect_pool_with_timezone",
+                "test_pooling_health_checks",
+                "test_pooling_not_support_persistent_connections",
+            )
         ],
     }.items()
     for test in tests

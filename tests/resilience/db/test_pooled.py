@@ -202,7 +202,7 @@ class TestSharedSession:
                 wrapper.close()
                 wrapper.ensure_connection()
                 assert wrapper.connection.holds_session is holds
-            assert (wrapper._most == 2) is holds  # type: ignore[attr-defined]
+            assert (wrapper._most(wrapper.connection) == 2) is holds  # type: ignore[attr-defined]
 
     def test_costs_no_message_more(self, in_transactions: GuardedWrapper, berlin: PostgresServer) -> None:
         query(in_transactions, "SELECT 1")
