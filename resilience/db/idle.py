@@ -110,7 +110,7 @@ class Idle:
         if began > self._told:  # else it was under way when another one found out
             self._told = time.monotonic()
             logger.warning(
-                "a kept connection of %r failed, which says nothing of the server; %d others of its age are "
+                "a connection of %r failed, which says nothing of its server; %d idle ones of its age are "
                 "dropped: %s",
                 self._alias,
                 len(dropped),

@@ -66,7 +66,7 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
     except (psycopg.Error, django.db.Error) as error:
         if other is not None:
             other.close()
-        wrapper.idle.doubt(began, f"and a new one as well: {error}")
+        wrapper.idle.doubt(began, f"silent, and no other one answers: {error}")
         return False
     finally:
         wrapper.idle.inquiry.release()

@@ -93,7 +93,7 @@ class TestFoundOnTheWay:
         assert len(idle.of("guarded")) == 0
         assert registry.store().silences.latest("database") >= before
         (said,) = [each.getMessage() for each in caplog.records if each.name == "resilience.db.idle"]
-        assert "1 others of its age are dropped" in said
+        assert "1 idle ones of its age are dropped" in said
         dropped = registry.store().counters.totals()["connections_dropped", "guarded", "silent"]
         assert dropped == 2
 
