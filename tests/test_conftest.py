@@ -121,3 +121,15 @@ def _lives(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def test_a_killed_postgresql_leaves_no_shared_memory() -> None:
+    with PostgresServer() as server:
+        segment = server.memory()
+        assert segment in _segments()
+        server.kill()
+        assert segment not in _segments()
+
+
+def _segments() -> list[str]:
+    return [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()]

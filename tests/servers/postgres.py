@@ -36,7 +36,9 @@ class PostgresServer(ServerProcess):
         # After SIGKILL the old pid stays in this file, and may by now be another process's: we know better.
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         # fsync guards against a crash of the machine; a killed server loses nothing without it.
-        options = {"fsync": "off", "max_connections": "200", "shared_buffers": "32MB"} | self.options
+        options = {"fsync": "off", "max_connections": "200", "shared_buffers": "32MB"}
+        # In its own folder, which goes with it: in /dev/shm a killed server would leave it for good.
+        options |= {"dynamic_shared_memory_type": "mmap"} | self.options
         return [
             self._bin / "postgres",
             *("-D", self.directory / "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", ""),
@@ -49,6 +51,25 @@ class PostgresServer(ServerProcess):
         except psycopg.OperationalError:
             return False
         return True
+
+    def stop(self) -> None:
+        super().stop()
+        self._give_memory_back()
+
+    def kill(self) -> None:
+        super().kill()
+        self._give_memory_back()
+
+    def memory(self) -> str | None:
+        """Return the number of the segment that a server holds, or one that was killed has left."""
+        try:
+            return (self.directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()[1]
+        except (FileNotFoundError, IndexError):
+            return None
+
+    def _give_memory_back(self) -> None:
+        if (segment := self.memory()) is not None:
+            subprocess.run(["ipcrm", "--shmem-id", segment], check=False, capture_output=True)
 
     def _initialise(self) -> None:
         password_file = self.directory / "password"
