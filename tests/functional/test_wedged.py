@@ -96,8 +96,8 @@ class Clients:
         return [
             one
             for one in self.asked
-            if (one.kept and one.began < since + ENDED < one.ended)
-            or (one.began > since + (ENDED if one.kept else PASSED_BY) and not _is_well(one))
+            if not _is_well(one)
+            and (one.ended > since + ENDED if one.kept else one.began > since + PASSED_BY)
         ]
 
 
