@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def postgres() -> Iterator[PostgresServer]:
         for command in (["migrate"], ["loaddata", *(f"fixtures/{name}.json" for name in FIXTURES)]):
             ran = site.manage(*command, "--verbosity=0")
             assert ran.returncode == 0, ran.stderr
+        shutil.rmtree(site.directory)  # It was never started.
         yield server
 
 
