@@ -1,8 +1,8 @@
 """Real servers whose folders fail them: they start, serve, answer an outage, and say what they do without.
 
 Tried here: a read-only file system, folders of another user that everybody may write (an `emptyDir`), a
-small disk that is full from the start, and heals. The server runs without root's privileges, in a mount
-namespace of its own. Single steps have tests of their own.
+small disk that is full from the start, heals, and turns read-only while the server runs. The server runs
+without root's privileges, in a mount namespace of its own. Single steps have tests of their own.
 """
 
 import itertools
@@ -144,4 +144,7 @@ class TestFull:
             assert site.health()["store"] == "host"
             site.inside("rm", f"{site.directory}/small/filler")
             within(15, lambda: site.health()["folders"]["events"] == "", site)
+            site.inside("mount", "-o", "remount,ro", f"{site.directory}/small")
+            within(15, lambda: site.health()["folders"]["events"] == "events are not kept", site)
+            assert answers_reads(site)
             assert warnings_of(site, "Traceback") == 0
