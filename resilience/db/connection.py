@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
 from typing import Any, Self
@@ -269,6 +269,11 @@ def _addresses(host: str, limit: float) -> list[str]:
 _OPTIONS = ("autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory")
 
 _open: WeakSet[DeadlineConnection] = WeakSet()
+
+
+def has_any(params: Mapping[str, Any]) -> bool:
+    """Tell whether this process has an open connection that was made with these parameters."""
+    return any(each.params == params and not each.closed for each in list(_open))
 
 
 def _let_go_in_child() -> None:

@@ -161,6 +161,15 @@ def _sqlite(error: sqlite3.Error) -> Outcome:
     )  # the low byte of an extended code is its family
 
 
+# Of a connect libpq keeps the server's words, and no SQLSTATE (53300).
+_FULL = ("too many clients", "too many connections", "connection slots are reserved")
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a server took no connection because it has as many as it takes."""
+    return isinstance(error, psycopg.OperationalError) and any(words in str(error) for words in _FULL)
+
+
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection to a PostgreSQL server was lost: no answer came, and none will."""
     error = driver_error(error)

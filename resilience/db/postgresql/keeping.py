@@ -12,7 +12,7 @@ import psycopg
 
 from resilience import conf
 from resilience.db import failures, idle
-from resilience.db.connection import CutError, DeadlineConnection, ForgottenError
+from resilience.db.connection import CutError, DeadlineConnection, ForgottenError, has_any
 from resilience.db.idle import Idle
 from resilience.db.postgresql import inquiring
 from resilience.db.wrapper import GuardedWrapper, guarded
@@ -64,7 +64,13 @@ class KeepingWrapper(GuardedWrapper):
         offered, self._offered = self._offered, None
         if offered is not None:
             return offered
-        connection = super().get_new_connection(conn_params)
+        try:
+            connection = super().get_new_connection(conn_params)
+        except psycopg.OperationalError as error:
+            # What lies idle here, of another alias say, may be what it lacks.
+            if not failures.is_full(error) or not idle.free_all():
+                raise
+            connection = super().get_new_connection(conn_params)
         if isinstance(connection, DeadlineConnection):
             connection.params = conn_params
             if self._admission is not None:
@@ -183,6 +189,8 @@ class KeepingWrapper(GuardedWrapper):
         Then all others of its age are dropped. A call that was cut short of its time is doubted only when
         nothing was answered on this connection before: else the server was slow.
         """
+        if failures.is_full(error):
+            return has_any(self.get_connection_params())  # It serves us: who has a connection is answered.
         connection = self.connection
         if not isinstance(connection, DeadlineConnection):
             return False

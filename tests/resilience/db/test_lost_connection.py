@@ -158,6 +158,29 @@ class TestLostConnection:
                     query(wrapper, "SELECT 1")
         assert calls == [("connect", FAILURE)]
 
+    def test_by_too_many_of_our_own_does_not_count(self, breaker: CircuitBreaker, calls: Calls) -> None:
+        with PostgresServer(options={"max_connections": "4", "superuser_reserved_connections": "0"}) as small:
+            settings = database_settings(small.url)
+            with ExitStack() as taken, alias("small", settings) as wrapper:
+                query(wrapper, "SELECT 1")
+                for _ in range(3):
+                    taken.enter_context(psycopg.connect(small.url))
+                calls.clear()
+                other = type(wrapper)(wrapper.settings_dict, "small")
+                with pytest.raises(django.db.OperationalError, match="too many"):
+                    query(other, "SELECT 1")
+                assert counted(calls) == []
+
+    def test_by_too_many_frees_what_lies_idle_of_another_alias(self, breaker: CircuitBreaker) -> None:
+        with PostgresServer(options={"max_connections": "4", "superuser_reserved_connections": "0"}) as small:
+            settings = database_settings(small.url)
+            with ExitStack() as taken, alias("small", settings) as wrapper, alias("more", settings) as other:
+                query(wrapper, "SELECT 1")
+                as_in_a_new_request(wrapper)
+                for _ in range(3):
+                    taken.enter_context(psycopg.connect(small.url))
+                assert query(other, "SELECT 7") == [(7,)]
+
 
 class TestKilledServer:
     def test_opens_the_breaker_and_serves_again_after_its_start(
