@@ -100,6 +100,21 @@ class TestFirstSeconds:
                 return
         pytest.fail(f"only {starts} starts were not void: this machine is too busy")
 
+    def test_lets_reads_wait_for_the_copy_that_is_on_its_way(self) -> None:
+        """A read that comes before the first 200 is answered, or has waited for as long as it may."""
+        nowhere = f"postgres://nobody:nothing@127.0.0.1:{free_port()}/none"
+        site = SiteServer(DATABASE_URL=nowhere)
+        site.answers = lambda: readiness(site) != 0  # type: ignore[method-assign]
+        with site:
+            early = 0
+            while readiness(site) == 503:
+                began = time.monotonic()
+                status = site.get("/api/courses").status
+                assert status == 200 or time.monotonic() - began > 1.0
+                early += 1
+            assert early
+            assert site.get("/api/courses").status == 200 or WITHOUT in site.log.read_text()
+
     def test_answers_every_read_when_there_was_never_a_database(self) -> None:
         nowhere = f"postgres://nobody:nothing@127.0.0.1:{free_port()}/none"
         with SiteServer(DATABASE_URL=nowhere) as site:

@@ -114,10 +114,10 @@ class Start:
         logger.warning("no static copy opens %.0f s after the start: this process serves without", START)
         return False
 
-    def wait(self) -> None:
-        """Return once it is over."""
+    def wait(self, seconds: float = START) -> None:
+        """Return once it is over, or after `seconds`."""
         if self.goes_on():
-            self._done.wait(START)
+            self._done.wait(seconds)
 
     def _run(self) -> None:
         checked: StaticFile | None = None

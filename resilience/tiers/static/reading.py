@@ -12,11 +12,15 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from resilience.databases import STATIC_ALIAS
 from resilience.db.router import static_tier
+from resilience.primitives import current_deadline
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static import files
+from resilience.tiers.static import files, keeping
 from resilience.tiers.static.declared import declared
 from resilience.tiers.static.files import StaticFile
 from resilience.tiers.static.info import StaticInfo
+
+# What is left of a request's time, in seconds, when it has waited for a file.
+_ANSWER = 0.3
 
 # What SQLite says of bytes that are no database, or no longer one.
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -44,7 +48,7 @@ def opened() -> Iterator[StaticInfo]:
     Raises `TierUnavailableError` when there is none, or when it proves to be damaged within the block: it is
     then set aside, and the next entry reads an older one until a new one is built.
     """
-    file = files.current()
+    file = _current()
     with _connected(file), static_tier(declared().models):
         try:
             yield file.info
@@ -53,6 +57,18 @@ def opened() -> Iterator[StaticInfo]:
                 raise
             files.set_aside(file, error)
             raise TierUnavailableError(f"the static file is damaged: {error}") from error
+
+
+def _current() -> StaticFile:
+    """Return the file that counts now; in the first seconds of a server wait for the first one."""
+    try:
+        return files.current()
+    except TierUnavailableError:
+        deadline = current_deadline()
+        if deadline is None:
+            raise
+        keeping.start.wait(max(0.0, deadline.remaining() - _ANSWER))
+        return files.current()
 
 
 @contextmanager
