@@ -96,9 +96,10 @@ class Server:
 
     def announced(self) -> Iterator[tuple[int, int]]:
         """Yield number and process id of each worker that has loaded the site, until the server has ended."""
-        for line in self._said:
-            worker, pid = line.split()
-            yield int(worker), int(pid)
+        with self._said:
+            for line in self._said:
+                worker, pid = line.split()
+                yield int(worker), int(pid)
 
     def drain(self) -> None:
         """Let its readiness say 503, while it answers everything."""

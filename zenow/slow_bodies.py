@@ -74,7 +74,11 @@ class _Bounded(io.IOBase):
         now = time.monotonic()
         self._ends = self._ends or now + self._bounds.patience
         box: SimpleQueue[bytes | BaseException] = SimpleQueue()
-        threading.Thread(target=self._fetch, args=(size, box), name="body", daemon=True).start()
+        try:
+            threading.Thread(target=self._fetch, args=(size, box), name="body", daemon=True).start()
+        except RuntimeError as error:
+            self._bounds.readers.release()
+            raise _full(str(error)) from error
         try:
             got = box.get(timeout=max(0.0, self._ends - now))
         except Empty:

@@ -67,7 +67,7 @@ class Supervisor:
         self._obey(signal.SIGCHLD, lambda: None)  # to look who has ended
         self._serving = self._start()
         while self._running:
-            self._next_order()()
+            self._obey_next()
             for server in [each for each in self._running if each.status() is not None]:
                 self._has_ended(server)
             self._take_leave_of_orphans()
@@ -83,6 +83,12 @@ class Supervisor:
                     return
                 os.waitpid(ended.si_pid, 0)
 
+    def _obey_next(self) -> None:
+        try:
+            self._next_order()()
+        except (OSError, RuntimeError):  # no process, thread or descriptor can be had: the site goes on
+            logger.exception("an order could not be carried out; the servers go on")
+
     def _next_order(self) -> Order:
         try:
             return self._orders.get(timeout=max(0.0, self._looked + wedged.EVERY - time.monotonic()))
@@ -95,7 +101,11 @@ class Supervisor:
     def _start(self) -> Server:
         server = Server(self._listeners, self._workers)
         self._running.append(server)
-        threading.Thread(target=self._listen_to, args=(server,), daemon=True).start()
+        try:
+            threading.Thread(target=self._listen_to, args=(server,), daemon=True).start()
+        except RuntimeError:
+            server.end()  # Nobody would hear that its workers are up.
+            raise
         return server
 
     def _listen_to(self, server: Server) -> None:
@@ -108,9 +118,10 @@ class Supervisor:
             worker = Worker(number, pid, wedged.Question(connect, self._question))
         except ProcessLookupError:
             return  # It has ended already.
+        # First of all: nobody would hear of the end of one that is not watched.
+        threading.Thread(target=self._watch, args=(server, worker), daemon=True).start()
         server.workers[number] = worker
         logger.info("worker %d, process %d, is up", number + 1, pid)
-        threading.Thread(target=self._watch, args=(server, worker), daemon=True).start()
         if server is self._successor and len(server.workers) == self._workers:
             self._take_over(server)
         self._lead()

@@ -12,6 +12,7 @@ import pytest
 from resilience.primitives import BulkheadFullError
 from tests.patience import ROOM
 from tests.servers.site import SiteServer
+from tests.starving import no_threads
 from zenow.slow_bodies import SlowBodies
 
 HELD = 40  # of the 16 threads of a worker
@@ -71,6 +72,14 @@ class TestBounds:
         stalling.hung_up.set()
         for _ in range(2):  # Both have ended, and given their places back.
             assert bodies.readers.acquire(timeout=10.0 * ROOM)
+
+    def test_lose_no_place_for_want_of_a_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bodies = SlowBodies(waiting=1, left_behind=1)
+        with no_threads(monkeypatch):
+            for _ in range(3):
+                with pytest.raises(BulkheadFullError, match="can't start new thread"):
+                    read(bodies, io.BytesIO(b"a"), 1)
+        assert read(bodies, io.BytesIO(b"a"), 1) == [b"a"]
 
     def test_refuse_who_finds_no_place(self) -> None:
         bodies = SlowBodies(waiting=1)

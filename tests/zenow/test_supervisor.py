@@ -5,9 +5,16 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.servers.site import SiteServer
+from tests.starving import no_threads
+from zenow.children import Server
+from zenow.listening import Listeners
+from zenow.supervisor import Supervisor
 
 
 def eventually(what: Callable[[], bool], site: SiteServer) -> None:
@@ -149,3 +156,34 @@ class TestEnding:
             (server,), (worker,) = site.servers(), site.workers()
             os.kill(server, signal.SIGKILL)
             eventually(lambda: not site.running and not runs(worker), site)
+
+
+class TestWantOfThreads:
+    """A container may have as many as it is given: what its workers use up, the supervisor lacks."""
+
+    def test_leaves_the_servers_alone(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Listeners("127.0.0.1", 0, count=1) as listeners:
+            supervisor = Supervisor(
+                listeners, workers=1, drain_seconds=0.0, question=b"", tell=lambda what, why: None
+            )
+            server = Server(listeners, 1)
+            try:
+                with no_threads(monkeypatch):
+                    supervisor._orders.put(partial(supervisor._worker_is_up, server, 0, server.pid))
+                    supervisor._obey_next()
+                    supervisor._orders.put(supervisor._replace)
+                    supervisor._obey_next()
+                (successor,) = supervisor._running
+
+                assert not server.workers
+                assert caplog.text.count("the servers go on") == 2
+                assert server.status() is None
+                assert successor._process.wait(40) != 0  # Nobody hears of its workers: it was told to end.
+            finally:
+                server.kill()
+                for one in (server, *supervisor._running):
+                    one._process.wait(40)
+                    one.forget()
+                    one._said.close()
