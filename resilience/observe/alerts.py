@@ -10,7 +10,7 @@ from typing import Any
 
 from resilience import conf, registry
 from resilience.conf import AlertConfig
-from resilience.observe.channels import Alert, send, take_over
+from resilience.observe.channels import Alert, go_on, send, take_over
 from resilience.observe.events import hostname
 from resilience.observe.journal import journal
 from resilience.observe.memory import recall, remember
@@ -33,6 +33,7 @@ def run(epoch: int) -> None:
     if epoch != _epoch:
         _epoch = epoch
         take_over()
+    go_on()
     seen = look()
     memory = _unwritten if _unwritten is not None else recall("alerts")
     if (memory.get("store"), memory.get("times")) != (seen.store, _TIMES):
@@ -88,8 +89,13 @@ def judge(seen: Seen, memory: Memory, config: AlertConfig) -> list[Alert]:
         alerts += _Breaker(seen, snapshot, known, config).alerts()
     for source in ("static", "mock"):
         alerts += _served(seen, source, memory.setdefault("served", {}).setdefault(source, {}), config)
-    alerts += _passes(seen, memory)
-    alerts += _wedged(seen, memory)
+    if new := _new(seen, memory, "passes", "pass"):
+        who = seen.by()
+        text = f"the board was entered by pass, {new} times" + (f", last by {who}" if who else "")
+        alerts.append(Alert(kind="pass", text=text, count=new, at=seen.at, host=hostname()))
+    if new := _new(seen, memory, "wedged", "wedged"):
+        text = f"a process of the server hung, and was replaced, {new} times; the log says which and why"
+        alerts.append(Alert(kind="wedged", text=text, count=new, at=seen.at, host=hostname()))
     return alerts
 
 
@@ -220,25 +226,13 @@ def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list
     return [Alert(kind=source, text=f"{what} served to clients", count=new, at=seen.at, host=hostname())]
 
 
-def _passes(seen: Seen, memory: Memory) -> list[Alert]:
-    total = seen.totals.get(("events", "pass"), 0)
-    new = total - memory.get("passes", 0)
-    if new <= 0:
-        return []
-    memory["passes"] = total
-    who = seen.by()
-    text = f"the board was entered by pass, {new} times" + (f", last by {who}" if who else "")
-    return [Alert(kind="pass", text=text, count=new, at=seen.at, host=hostname())]
-
-
-def _wedged(seen: Seen, memory: Memory) -> list[Alert]:
-    total = seen.totals.get(("events", "wedged"), 0)
-    new = total - memory.get("wedged", 0)
-    if new <= 0:
-        return []
-    memory["wedged"] = total
-    text = f"a process of the server hung, and was replaced, {new} times; the log says which and why"
-    return [Alert(kind="wedged", text=text, count=new, at=seen.at, host=hostname())]
+def _new(seen: Seen, memory: Memory, known: str, kind: str) -> int:
+    """Return how many events of a kind there were since the last look, which `memory[known]` remembers."""
+    total = seen.totals.get(("events", kind), 0)
+    new = total - int(memory.get(known, 0))
+    if new > 0:
+        memory[known] = total
+    return max(0, new)
 
 
 def _last_pass() -> str:

@@ -82,6 +82,12 @@ def take_over() -> None:
         _outbox(name, deliver).take_over()
 
 
+def go_on() -> None:
+    """Send what waits because no thread could be had when it was put."""
+    for outbox in list(_outboxes.values()):
+        outbox.start()
+
+
 def _in_use() -> list[tuple[str, Callable[[Alert], None]]]:
     """Return the channels that the project has, by name."""
     config = conf.alerts()

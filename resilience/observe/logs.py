@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from queue import SimpleQueue
 
 logger = logging.getLogger("resilience.logs")
@@ -86,13 +87,18 @@ class QueuedStream(io.TextIOBase):
             else:
                 self._missing += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="resilience-output", daemon=True)
-                self._thread.start()
+                self._start_locked()
         if taken:
             self._pieces.put(piece)
         else:
             _count()
         return len(text)
+
+    def _start_locked(self) -> None:
+        thread = threading.Thread(target=self._work, name="resilience-output", daemon=True)
+        with suppress(RuntimeError):  # None can be had: all waits, and the next line tries again.
+            thread.start()
+            self._thread = thread
 
     def flush(self) -> None:
         """Do nothing: `logging` calls this after each line. `drain` waits."""

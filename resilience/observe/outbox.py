@@ -8,13 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from resilience import causes, registry
-from resilience.observe.spool import Spool
+from resilience.observe.spool import Spool, remove
 from resilience.primitives import SYSTEM_CLOCK, Clock
 
 logger = logging.getLogger("resilience.alerts")
@@ -81,7 +80,7 @@ class Outbox(Generic[T]):
         self._started = False
         self._pause = 0.0
         self._not_before = 0.0
-        self._failing = ""  # What the log knows: nothing is wrong, "retry" or "lost".
+        self._failing = ""  # What the log knows: nothing is wrong, "thread", "retry" or "lost".
         self._lost = 0
 
     def put(self, item: T) -> None:
@@ -101,7 +100,7 @@ class Outbox(Generic[T]):
             if path in known:
                 continue
             if until < now:
-                path.unlink(missing_ok=True)
+                remove(path)
                 self._count("failure")
                 logger.error("%s: what no process could send in time is given up, and counted", self.name)
             else:
@@ -122,12 +121,24 @@ class Outbox(Generic[T]):
                 self._forget(dropped)
                 self._lost += 1
             self._waiting.append(entry)
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._work, name=f"resilience-{self.name}", daemon=True).start()
             self._changed.notify_all()
         if full:
             self._count("dropped")
+        self.start()
+
+    def start(self) -> None:
+        """Start the thread, unless it runs or nothing waits; if none can be had, a later call tries again."""
+        with self._changed:
+            if self._started or not self._waiting:
+                return
+            try:
+                threading.Thread(target=self._work, name=f"resilience-{self.name}", daemon=True).start()
+            except RuntimeError as error:
+                if self._failing != "thread":
+                    logger.warning("%s: what waits is sent later: %s", self.name, error)
+                self._failing = "thread"
+                return
+            self._started, self._failing = True, ""
 
     def _work(self) -> None:
         while True:
@@ -168,7 +179,8 @@ class Outbox(Generic[T]):
         self._not_before = now + max(pause, asked)
         lost = isinstance(error, RefusedError) or now >= entry.until
         self._count("failure" if lost else "retry")
-        self._lost += lost
+        with self._changed:
+            self._lost += lost
         why = str(error) if isinstance(error, RefusedError | LaterError) else causes.describe(error)
         if lost and self._failing != "lost":
             logger.error("%s: what could not be sent is given up, and counted: %s", self.name, why)
@@ -185,12 +197,12 @@ class Outbox(Generic[T]):
         self._pause = self._not_before = 0.0
         if self._failing:
             logger.warning("%s: it gets through again; given up meanwhile: %d", self.name, self._lost)
-        self._failing, self._lost = "", 0
+        with self._changed:
+            self._failing, self._lost = "", 0
 
     def _forget(self, entry: _Entry[T]) -> None:
         if entry.path is not None:
-            with suppress(OSError):
-                entry.path.unlink(missing_ok=True)
+            remove(entry.path)
 
     def _count(self, outcome: str) -> None:
         registry.store().counters.add("alerts", self.name, outcome)

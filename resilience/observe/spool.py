@@ -43,13 +43,23 @@ class Spool(Generic[T]):
         return path
 
     def left(self) -> Iterator[tuple[Path, T, float]]:
-        """Yield what lies there, oldest first; remove what cannot be read."""
+        """Yield what lies there, oldest first; remove what is no item, leave what cannot be read now."""
         for path in sorted(self._folder.glob("*.json")):
             try:
                 found = json.loads(path.read_bytes())
                 yield path, self._from_json(found["item"]), float(found["until"])
             except FileNotFoundError:
                 continue  # sent meanwhile
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except OSError as error:
+                logger.warning("%s cannot be read, and is left for later: %s", path, error)
+            except (ValueError, TypeError, KeyError) as error:
                 logger.warning("%s is no alert, and is removed: %s", path.name, error)
-                path.unlink(missing_ok=True)
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file of a spool; where that cannot be done it stays, and the log says so."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s cannot be removed, and may be sent once more: %s", path, error)

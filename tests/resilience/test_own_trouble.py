@@ -4,6 +4,7 @@ What each error looks like is in `tests/primitives/test_own.py`; a running site 
 `tests/functional/test_worker_in_trouble.py`.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from pytest_django import Settings
 from resilience import addresses, auth, registry, sockets
 from resilience.cache import ResilientCache
 from resilience.http import GuardedSession
+from resilience.observe.logs import QueuedStream
+from resilience.observe.outbox import Outbox
 from resilience.primitives import LocalStore, OwnTroubleError, State, TierUnavailableError
 from resilience.testing import server_role
-from resilience.tiers.static import building, files
+from resilience.tiers.static import building, files, keeping
+from tests.patience import ROOM
 from tests.resilience.cache.making import on_redis
 from tests.resilience.db.conftest import alias, query
 from tests.servers import PostgresServer, RedisServer
@@ -152,6 +156,36 @@ class TestThreads:
         monkeypatch.setattr(addresses, "_known", {"known.test": known})
         with no_threads(monkeypatch):
             assert addresses.lookup("known.test", 1.0) == ["192.0.2.1"]
+
+    def test_let_what_is_to_be_sent_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sent: list[str] = []
+        outbox = Outbox("hook", sent.append, room=9)
+        with no_threads(monkeypatch):
+            outbox.put("opened")
+            outbox.start()
+        outbox.start()
+        outbox.join()
+
+        assert sent == ["opened"]
+
+    def test_let_the_lines_of_a_log_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reader, writer = os.pipe()
+        stream = QueuedStream(writer)
+        with no_threads(monkeypatch):
+            stream.write("one ")
+        stream.write("two")
+        stream.drain(10.0 * ROOM)
+
+        assert os.read(reader, 99) == b"one two"
+
+    def test_keep_no_process_from_starting(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        start = keeping.Start()
+        with no_threads(monkeypatch):
+            assert not start.goes_on()
+
+        assert "can't start new thread" in caplog.text
 
 
 class TestPorts:

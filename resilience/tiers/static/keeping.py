@@ -100,8 +100,12 @@ class Start:
             return
         with self._lock:
             if self._began is None:
+                try:
+                    threading.Thread(target=self._run, name="resilience-static", daemon=True).start()
+                except RuntimeError as error:  # The next look tries again.
+                    logger.warning("no static file is seen to at the start: %s", error)
+                    return
                 self._began = registry.clock().monotonic()
-                threading.Thread(target=self._run, name="resilience-static", daemon=True).start()
 
     def goes_on(self) -> bool:
         """Say whether there is no file yet, and there may soon be one."""

@@ -4,6 +4,7 @@ Of the kind: an answer that asks for a pause, also for a longer one than it is w
 it; a channel that hangs; a full queue; a disk on which nothing can be written; the end of the process.
 """
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -204,6 +205,18 @@ class TestSpool:
         outbox.join()
         assert (channel.tried, list(spool.left())) == ([], [])
         assert counted() == {"failure": 1}
+
+    def test_what_this_process_cannot_read_is_left_for_another(
+        self, spool: Spool[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: Path) -> bytes:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        path = spool.add("opened", 1e12)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", fail)
+            assert list(spool.left()) == []
+        assert [(left, item) for left, item, _ in spool.left()] == [(path, "opened")]
 
     def test_what_is_no_item_is_removed(self, tmp_path: Path) -> None:
         (tmp_path / "1.json").write_text("{")
