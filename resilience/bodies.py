@@ -1,15 +1,18 @@
-"""Request bodies whose length nobody has told, and bodies that break off on the way.
+"""Request bodies whose length nobody has told, that break off on the way, or that are nested too deeply.
 
 Django reads as many bytes as `Content-Length` says, so a body that is sent in chunks (RFC 9112 §7.1: what
 streaming clients and some proxies do) would be an empty one, and a body that breaks off would be a short one.
+Python's parser of JSON raises `RecursionError` for some thousand levels, which would be an error of ours.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from itertools import accumulate
 from typing import IO
 
 from django.conf import settings
@@ -24,6 +27,12 @@ from resilience.problems import BrokenOffError, problem
 # Its input says nothing of a body that has broken off: what came until then looks like the whole.
 _SAYS_NOTHING = "Granian"
 _WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
+_PARTS = "multipart/form-data"
+# Far below Python's limit of calls within calls. (A parser may take fewer.)
+_LEVELS = 100
+# What stands beside the brackets of JSON; those within a text are a part of it.
+_BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def receive(request: HttpRequest) -> HttpResponse | None:
@@ -31,9 +40,9 @@ def receive(request: HttpRequest) -> HttpResponse | None:
 
     It is read here, before the request holds a place or a budget, to its end and no further than
     `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. Without a length it is 411 where the server does not show its end,
-    413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off is 400, what takes too
-    long 408. A body that says that it is longer is left to the view: where fewer bytes come, reading raises
-    `BrokenOffError`.
+    413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off or is nested too
+    deeply is 400, what takes too long 408. A body that says that it is longer is left to the view: where
+    fewer bytes come, reading raises `BrokenOffError`.
     """
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
@@ -84,7 +93,7 @@ def _with_length(request: WSGIRequest) -> HttpResponse | None:
     if isinstance(body, HttpResponse):
         return body
     _put(request, body)
-    return None
+    return _wrong_with(request, body)
 
 
 def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
@@ -111,10 +120,12 @@ def _read(request: HttpRequest) -> HttpResponse | None:
         return body
     if limit is not None and len(body) > limit:
         return _too_large(limit)
-    if meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and not _is_whole(request, body):
+    # What comes with a GET means nothing (RFC 9110 §9.3.1), whether it is whole or not.
+    says_nothing = meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and request.method not in ("GET", "HEAD")
+    if says_nothing and not _is_whole(request, body):
         return _refused(411, "Send the body with its Content-Length, so that its end can be told.")
     _put(request, body)
-    return None
+    return _wrong_with(request, body)
 
 
 def _put(request: HttpRequest, body: bytes) -> None:
@@ -134,18 +145,46 @@ def _measured(request: ASGIRequest) -> HttpResponse | None:
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if limit is not None and length > limit:
         return _too_large(limit)
-    if length:
-        request.META["CONTENT_LENGTH"] = str(length)
+    if not length:
+        return None
+    request.META["CONTENT_LENGTH"] = str(length)
+    if limit is None:
+        return None
+    body = stream.read()
+    stream.seek(0)
+    return _wrong_with(request, body)
+
+
+def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
+    """Return the answer to a body that came whole and cannot be read, whatever the view."""
+    if body and request.content_type == _PARTS and not _has_all_parts(request, body):
+        return _refused(400, "The form broke off: it lacks the boundary that ends it.")
+    if _is_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
+        try:
+            text = body.decode(request.encoding or settings.DEFAULT_CHARSET, "replace")
+        except (LookupError, UnicodeError):
+            return _refused(400, "The body is not in the charset that its Content-Type names.")
+        brackets = _BESIDE_BRACKETS.sub("", text)
+        if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _LEVELS:
+            return _refused(400, f"The body is nested in more than {_LEVELS} levels.")
     return None
 
 
 def _is_whole(request: HttpRequest, body: bytes) -> bool:
     """Tell whether a body shows by itself that it has come to its end; an empty one or a form does not."""
-    kind, said = request.content_type or "", request.content_params or {}
-    if kind == "multipart/form-data":
-        return body.rstrip(b"\r\n").endswith(b"--" + said.get("boundary", "").encode() + b"--")
+    if request.content_type == _PARTS:
+        return _has_all_parts(request, body)
     # JSON that lacks its end is none, except a number.
-    return kind.endswith(("/json", "+json")) and bool(body.strip(b" \t\r\n-+.eE0123456789"))
+    return _is_json(request) and bool(body.strip(b" \t\r\n-+.eE0123456789"))
+
+
+def _has_all_parts(request: HttpRequest, body: bytes) -> bool:
+    last = b"--" + (request.content_params or {}).get("boundary", "").encode() + b"--"
+    return body.startswith(last) or b"\n" + last in body
+
+
+def _is_json(request: HttpRequest) -> bool:
+    return (request.content_type or "").endswith(("/json", "+json"))
 
 
 def _too_large(limit: int) -> HttpResponse:

@@ -120,6 +120,71 @@ class TestWithoutALength:
         assert refused is not None
         assert (refused.status_code, json.loads(refused.content)["status"]) == (status, status)
 
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize("body", [b"", b"a=1"])
+    def test_with_a_read_it_means_nothing(self, method: str, body: bytes) -> None:
+        assert bodies.receive(chunked(body, SERVER_SOFTWARE="Granian", REQUEST_METHOD=method)) is None
+
+
+PARTS = "multipart/form-data; boundary=x"
+PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+
+
+class TestWhatCannotBeRead:
+    """Forms in parts that came short, and JSON that a parser would take for an endless one, with a length."""
+
+    @staticmethod
+    def refused(body: bytes, kind: str) -> int:
+        answer = bodies.receive(request(io.BytesIO(body), kind, CONTENT_LENGTH=str(len(body))))
+        return 0 if answer is None else answer.status_code
+
+    @pytest.mark.parametrize(
+        "body", [PART, PART[:-9], b"--x", b"--x-", b"--x\r\n", PART + b"--y--\r\n", b"a=1"]
+    )
+    def test_a_form_without_its_last_boundary(self, body: bytes) -> None:
+        assert self.refused(body, PARTS) == 400
+
+    @pytest.mark.parametrize("end", [b"--x--", b"--x--\r\n", b"--x--\r\nan epilogue"])
+    def test_a_form_with_it_is_read(self, end: bytes) -> None:
+        assert self.refused(PART + end, PARTS) == 0
+        assert self.refused(end, PARTS) == 0
+        assert self.refused(b"", PARTS) == 0
+
+    @pytest.mark.parametrize(
+        "kind", ["application/json", "application/json; charset=utf-16", "application/a+json"]
+    )
+    @pytest.mark.parametrize(
+        ("opens", "closes"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]"), ('["]",', "]")]
+    )
+    @pytest.mark.parametrize("depth", [101, 1_000, 50_000])
+    def test_json_of_more_levels_than_a_parser_takes(
+        self, kind: str, opens: str, closes: str, depth: int
+    ) -> None:
+        text = opens * depth + "1" + closes * depth
+        charset = "utf-16" if "utf-16" in kind else "utf-8"
+        assert self.refused(text.encode(charset), kind) == 400
+        assert self.refused((opens * depth).encode(charset), kind) == 400
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 100 + "]" * 100,
+            "[" + "[]," * 1_000 + "{}]",
+            '{"a": "' + "[" * 1_000 + '"}',
+            '{"a": "\\"' + "[{" * 1_000 + '\\\\"}',
+            '"' + "[" * 1_000,
+        ],
+    )
+    def test_json_of_fewer_is_read(self, text: str) -> None:
+        assert self.refused(text.encode(), "application/json") == 0
+
+    def test_what_is_no_json_may_hold_brackets(self) -> None:
+        assert self.refused(b"[" * 1_000, "text/plain") == 0
+
+    @pytest.mark.parametrize("charset", ["hex", "rot13", "idna", "undefined"])
+    def test_json_in_a_charset_that_is_none(self, charset: str) -> None:
+        assert self.refused(b"[" * 1_000, f"application/json; charset={charset}") == 400
+
 
 class TestWithALength:
     @pytest.mark.parametrize(
@@ -193,6 +258,10 @@ class TestUnderAsgi:
         kind = (b"content-type", b"multipart/form-data; boundary=x")
         body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n'
         assert self.answers(body, kind) == (200, b'{"a": "1"}')
+        assert self.answers(body[:-9], kind)[0] == 400
+
+    def test_json_of_too_many_levels_is_refused(self) -> None:
+        assert self.answers(b"[" * 1_000, (b"content-type", b"application/json"))[0] == 400
 
     def test_more_than_the_site_takes_is_refused(self, settings: Settings) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
