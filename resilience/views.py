@@ -123,6 +123,8 @@ class ResetView(OperatorView):
     )
     def post(self, request: Request) -> Any:
         """Close breakers, all unless named, forget their windows and end any order, on the whole host."""
+        if request.query_params:
+            raise ParameterError(next(iter(request.query_params)), "Say it in the body.")
         asked = ResetSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         names: list[str] = asked.validated_data.get("breakers", [])

@@ -91,6 +91,11 @@ class TestReset:
         assert operator.post(RESET, body, content_type=kind).status_code == 400
         assert states()["cache"] is State.OPEN
 
+    def test_of_one_that_is_named_in_the_address_resets_none(self, operator: Client) -> None:
+        response = operator.post(f"{RESET}?breakers=cache")
+        assert (response.status_code, response.json()["errors"][0]["parameter"]) == (400, "breakers")
+        assert states()["database"] is State.OPEN
+
     def test_is_no_link(self, operator: Client) -> None:
         assert operator.get(RESET).status_code == 405
 
