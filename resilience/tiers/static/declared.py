@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def _schema(path: str | None) -> str:
 
 def _migrations(label: str) -> list[str]:
     name, _ = MigrationLoader.migrations_module(label)
-    if name is None:
-        return []
+    if name is None or importlib.util.find_spec(name) is None:
+        return []  # An app without migrations, or before its first.
     module = importlib.import_module(name)
     return sorted(found.name for found in pkgutil.iter_modules(module.__path__) if found.name[0] not in "_~")

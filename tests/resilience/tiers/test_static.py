@@ -10,7 +10,7 @@ from pytest_django import Settings
 from learn.models import Category, Course, Field
 from resilience.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static import building, files, opened, sources
+from resilience.tiers.static import building, declared, files, opened, sources
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +68,12 @@ class TestOpened:
         with opened():
             list(Course.objects.filter(search_text__has="optics"))
         assert files.current().path.read_bytes() == content
+
+
+class TestSchema:
+    def test_of_an_app_without_migrations_knows_none(self) -> None:
+        """Nothing said so but a 500 at /api/health."""
+        assert declared._migrations("staticfiles") == []
 
 
 class TestEpoch:
