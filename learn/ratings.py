@@ -20,6 +20,8 @@ log = logging.getLogger("learn.ratings")
 # Seconds that a rating is remembered, and ratings that one process remembers beside the cache.
 KEPT = 7 * 86_400.0
 MOST_REMEMBERED = 1_000
+# Seconds that another host's clock may be ahead.
+_AHEAD = 60.0
 _lock = threading.Lock()
 # In process memory as well: cache and partner may be down together. The longest unconfirmed comes first.
 _remembered: dict[str, "Rating"] = {}  # Guarded by _lock.
@@ -91,15 +93,21 @@ def _remember(slug: str, rating: Rating) -> None:
 
 
 def _last_known(slug: str) -> Rating | None:
-    known = [rating for rating in (_stored(cache.get(_key(slug))), _remembered.get(slug)) if rating]
+    known = [rating for rating in (_stored(_cached(slug)), _remembered.get(slug)) if rating]
     newest = max(known, key=lambda rating: rating.as_of, default=None)
     return newest if newest is not None and time.time() - newest.as_of <= KEPT else None
+
+
+def _cached(slug: str) -> Any:
+    # `get` would raise for a key that another program has taken for something else than a value.
+    key = _key(slug)
+    return cache.get_many([key]).get(key)
 
 
 def _stored(entry: Any) -> Rating | None:
     # Others may write to the cache: what is not ours is nothing.
     match entry:
-        case (None | float() as value, float() as as_of):
+        case (None | float() as value, float() as as_of) if as_of <= time.time() + _AHEAD:
             return Rating(value=value, as_of=as_of)
     return None
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import BadHeaderError, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from resilience import registry
@@ -144,16 +144,29 @@ def forget() -> None:
 
 
 def _read(key: str) -> Stored | None:
-    value: Any = cache.get(key)
+    # `get` would raise for a key that another program has taken for a list, say; `get_many` does not find it.
+    value: Any = cache.get_many([key]).get(key)
     if value is None:
         return None
-    try:
-        found = Stored(**value)
-        if not isinstance(found.body, bytes) or not all(
-            isinstance(text, str) for text in found.headers.values()
-        ):
-            raise TypeError("no stored answer")  # noqa: TRY301 - counted below, as any other
-    except (TypeError, AttributeError):
+    if (found := _stored(value)) is None:
         registry.store().counters.add("calls", "cache", "decode", "failure")
-        return None
     return found
+
+
+def _stored(value: Any) -> Stored | None:
+    """Return the answer that a value of the cache is; None for what another program has put there."""
+    match value:
+        case {
+            "body": bytes(),
+            "headers": dict(headers),
+            "at": float(),
+            "generation": int(),
+            "removals": int(),
+            **others,
+        } if not others:
+            try:
+                HttpResponse(headers=headers)
+            except (AttributeError, BadHeaderError, UnicodeError):
+                return None
+            return Stored(**value)
+    return None

@@ -105,7 +105,9 @@ class TestLastKnown:
         with pytest.raises(RatingUnknownError):
             rating_of("algebra")
 
-    @pytest.mark.parametrize("entry", [{"value": 5}, (5, "today"), ("5", 1.0), (1.0,), "x", 7, (True, 1.0)])
+    @pytest.mark.parametrize(
+        "entry", [{"value": 5}, (5, "today"), ("5", 1.0), (1.0,), "x", 7, (True, 1.0), (1.0, 1e18)]
+    )
     def test_is_not_what_others_wrote_into_the_cache(self, partner: Partner, entry: Any) -> None:
         cache.set(ratings._key("algebra"), entry)
         partner.mode = "broken"

@@ -149,6 +149,30 @@ class TestFresh:
         second = client.get("/api/courses")
         assert (second["X-Data-Source"], second.content) == ("cached", first.content)
 
+    @pytest.mark.parametrize(
+        "others",
+        [
+            {"at": "now"},
+            {"at": None},
+            {"body": "text"},
+            {"headers": []},
+            {"headers": {"X-A": "1\r\nX-B: 2"}},
+            {"headers": {"\u00e9": "1"}},
+            {"generation": None},
+            {"removals": "0"},
+            {"of another version": 1},
+        ],
+    )
+    def test_what_another_program_wrote_into_the_cache_is_none(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, others: dict[str, Any]
+    ) -> None:
+        keep = cache.set
+        monkeypatch.setattr(cache, "set", lambda key, value, **said: keep(key, {**value, **others}, **said))
+        client.get("/api/courses")
+        stored.forget()
+        fresh.forget()
+        assert client.get("/api/courses")["X-Data-Source"] == "live"
+
     def test_nothing_is_stored_while_the_generation_is_unknown(self, client: Client) -> None:
         with server_role():
             for _ in range(2):
