@@ -19,6 +19,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from resilience import causes
 from resilience.cache import codec
 from resilience.cache.calls import Calls
 from resilience.cache.redis import bounded_options
@@ -141,7 +142,7 @@ class ResilientCache(BaseCache):
         try:
             self.inner.close(**kwargs)
         except Exception as error:
-            log.warning("cache close failed: %s", error)
+            log.warning("cache close failed: %s", causes.describe(error))
 
     def _entry(self, key: Any, value: Any, version: int | None) -> tuple[str, bytes | int]:
         return self.make_and_validate_key(key, version), codec.encode(value, key=str(key))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from resilience import conf
+from resilience import causes, conf
 from resilience.primitives import deadline_scope
 
 LIMIT = 1.0
@@ -49,7 +49,6 @@ def _ask(name: str, ask: Callable[[], object], limit: float, answers: dict[str, 
         with deadline_scope(limit):
             ask()
     except Exception as error:
-        said = str(error).strip().splitlines()[:1] or [""]
-        answers[name] = Ping(time.monotonic() - began, f"{type(error).__name__}: {said[0]}"[:200])
+        answers[name] = Ping(time.monotonic() - began, causes.describe(error))
     else:
         answers[name] = Ping(time.monotonic() - began)

@@ -29,7 +29,7 @@ def up() -> None:
 
 
 def down() -> None:
-    raise ConnectionError("nobody listens\nthe second line is too much")
+    raise ConnectionError("nobody listens\npassword=S3CRET")
 
 
 def silent() -> None:
@@ -107,7 +107,7 @@ class TestBesideAServer:
         found = look()
         assert (found["exit"], found["problems"]) == (
             1,
-            ["cache was asked: ConnectionError: nobody listens"],
+            ["cache was asked: builtins.ConnectionError: nobody listens password=hidden"],
         )
 
     def test_waits_a_second_for_all_of_them_together(self, server: Registry, settings: Any) -> None:
@@ -194,6 +194,9 @@ class TestPings:
     def test_are_those_that_the_settings_name(self, settings: Any) -> None:
         asked(settings, cache=DOWN)
         found = pings.ask_all(1.0)
-        assert (found["database"].error, found["cache"].error) == ("", "ConnectionError: nobody listens")
+        assert (found["database"].error, found["cache"].error) == (
+            "",
+            "builtins.ConnectionError: nobody listens password=hidden",
+        )
         assert "external_api" not in found
         assert set(found) == set(conf.probes("ping")) & set(conf.declared_breakers())
