@@ -48,11 +48,7 @@ class Notes:
         if self._kind is type(error) and now < self._until:
             return
         self._kind, self._until = type(error), now + 1.0
-        try:
-            what = self._describe(error)
-        except Exception:
-            log.exception("%s: what failed cannot be described", name)
-            what = describe(error)
+        what = self._described(name, error)
         record = cell.record.read()
         window = record.window
         errors = cell.store.last_errors
@@ -75,7 +71,7 @@ class Notes:
         met = self._lacked.get(lacked)
         self._lacked[lacked] = now
         if met is None or now - met >= _QUIET:
-            what = "a call was slow" if error is None else self._describe(error)
+            what = "a call was slow" if error is None else self._described(name, error)
             log.warning(
                 "%s is not blamed: process %s has trouble of its own, with its %s: %s",
                 name,
@@ -84,6 +80,13 @@ class Notes:
                 what,
                 extra={"breaker": name, "lacked": lacked},
             )
+
+    def _described(self, name: str, error: BaseException) -> str:
+        try:
+            return self._describe(error)
+        except Exception:
+            log.exception("%s: what failed cannot be described", name)
+            return describe(error)
 
 
 def cause(cell: Cell, window: int) -> str:

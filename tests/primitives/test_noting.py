@@ -95,13 +95,17 @@ def test_many_causes_do_not_fill_the_memory(clock: ManualClock, said: Callable[[
     assert len(breaker._gate.notes._said) <= 32
 
 
-def test_what_cannot_be_described_is_named(clock: ManualClock, said: Callable[[], list[str]]) -> None:
+def test_what_cannot_be_described_is_named(
+    clock: ManualClock, said: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(_: BaseException) -> str:
         raise ValueError
 
     breaker = CircuitBreaker(name="database", describe=fails, clock=clock)
     breaker.settle(breaker.admit(), Outcome.FAILURE, error=OSError(5, "x"))
     assert said() == ["builtins.OSError 5"]
+    breaker.settle(breaker.admit(), Outcome.FAILURE, error=MemoryError())
+    assert caplog.messages[-1].endswith("with its memory: builtins.MemoryError")
 
 
 class TestTheTransition:
