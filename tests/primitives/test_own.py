@@ -23,12 +23,19 @@ from resilience.primitives import (
     Outcome,
     own_trouble,
 )
+from tests.starving import no_descriptors
 
 
 class DriversError(Exception):
     """As psycopg's: `sqlstate` is None where the server said nothing."""
 
     sqlstate: str | None = None
+
+
+class PoolFullError(Exception):
+    """A limit that the process has set itself."""
+
+    own_trouble = "connections"
 
 
 class ServersError(DriversError):
@@ -71,6 +78,7 @@ LACKING = [
     (DriversError("connection failed: could not create socket: Too many open files"), "descriptors"),
     (DriversError('connection to "db" failed: Cannot assign requested address\n\tIs it up?'), "ports"),
     (DriversError("out of memory"), "memory"),
+    (PoolFullError(), "connections"),
     (wrapped(OSError(errno.EMFILE, "Too many"), ConnectionError, ValueError), "descriptors"),
     (in_context(OSError(errno.EMFILE, "Too many open files")), "descriptors"),
     (ConnectionError(RetriedError(OSError(errno.EMFILE, "Too many open files"))), "descriptors"),
@@ -109,6 +117,12 @@ class TestOwnTrouble:
 
         assert own_trouble(error) is None
 
+    def test_is_none_of_a_call_that_another_breaker_refused(self) -> None:
+        refusal = BreakerOpenError(CircuitBreaker(), "database", 1.0, "open")
+        refusal.__context__ = OSError(errno.EMFILE, "Too many open files")
+
+        assert own_trouble(refusal) is None
+
     def test_ends_on_errors_that_hold_each_other(self) -> None:
         one, other = ValueError(), ValueError()
         one.__cause__, other.__cause__ = other, one
@@ -123,6 +137,12 @@ class TestOwnTrouble:
         for code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_CORRUPT):
             error.sqlite_errorcode = code
             assert own_trouble(error) is None
+
+    def test_of_an_error_without_a_cause_is_that_nothing_can_be_opened(self) -> None:
+        error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        with no_descriptors():
+            assert own_trouble(error) == "descriptors"
+        assert own_trouble(error) is None
 
     def test_without_descriptors_is_seen_where_the_libraries_tell_no_cause(self) -> None:
         """libpq, SQLite and the look-up of a name, in a process that can open nothing more."""

@@ -56,6 +56,12 @@ class TestLateWithin:
 
         assert ticks.late_within(0.3)
 
+    def test_is_told_by_one_thread_however_often_it_is_started(self, ticks: Ticks) -> None:
+        thread = ticks._thread
+        ticks.start()
+
+        assert ticks._thread is thread
+
     def test_is_false_where_nothing_ticks(self) -> None:
         ticks = Ticks()
         late_by(ticks, 5.0)

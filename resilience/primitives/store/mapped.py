@@ -61,8 +61,7 @@ def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap,
             finally:
                 os.close(file)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise StoreUnavailableError(why if str(path) in why else f"{path} cannot be used: {why}") from error
+        raise _unusable(path, error) from error
     raise StoreUnavailableError(f"{path} is replaced over and over")
 
 
@@ -75,10 +74,12 @@ def _check_folder(folder: Path, *, create: bool) -> None:
             f"there is no {folder}: no server has run here. {_RUN_AS_SERVER}"
         ) from None
     except OSError as error:
-        why = error.strerror or str(error)
-        raise StoreUnavailableError(
-            why if str(folder) in why else f"{folder} cannot be used: {why}"
-        ) from error
+        raise _unusable(folder, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StoreUnavailableError:
+    why = error.strerror or str(error)
+    return StoreUnavailableError(why if str(path) in why else f"{path} cannot be used: {why}")
 
 
 def _open(path: Path) -> int | None:
