@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from django.conf import settings
 from resilience import conf
 from resilience.primitives import ResilienceError
 from resilience.primitives.noting import describe as class_and_code
+from resilience.primitives.own import within
 
 LONGEST = 400
 """Characters of a description; the store keeps the first 200 bytes."""
@@ -69,7 +70,7 @@ def without_secrets(text: str) -> str:
 
 def _sentence(error: BaseException) -> str:
     """Return what the driver said; of what wraps the cause only to repeat it, the cause's own words."""
-    for inner in _within(error):
+    for inner in within(error):
         if isinstance(reason := getattr(inner, "reason", None), Exception):
             return str(reason)
     lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # libpq's hints
@@ -81,22 +82,10 @@ def _code(error: BaseException, said: str) -> str:
     """Return the code of what lies behind an error that has none of its own."""
     if isinstance(error, sqlite3.Error):
         return str(getattr(error, "sqlite_errorname", ""))
-    for inner in _within(error):
+    for inner in within(error):
         if isinstance(code := getattr(inner, "smtp_code", None) or getattr(inner, "errno", None), int):
             return str(code)
     return next((str(number) for words, number in _SYSTEM.items() if words in said), "")
-
-
-def _within(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, outermost first."""
-    seen: list[BaseException] = []
-    waiting: list[object] = [error]
-    while waiting and len(seen) < 8:
-        one = waiting.pop(0)
-        if isinstance(one, BaseException) and one not in seen:
-            seen.append(one)
-            yield one
-            waiting += [one.__cause__ or one.__context__, getattr(one, "reason", None), *one.args[:1]]
 
 
 def _bare(match: re.Match[str]) -> str:

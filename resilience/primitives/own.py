@@ -51,13 +51,13 @@ def own_trouble(error: BaseException, took: float = 0.0) -> str | None:
     """
     if isinstance(error, RejectedError):
         return None  # nothing was called
-    chain = list(_chain(error))
-    for one in chain:
+    found = list(within(error))
+    for one in found:
         if cause := _cause(one):
             return cause
-    if any(map(_says_nothing, chain)) and not _descriptors_left():
+    if any(map(_says_nothing, found)) and not _descriptors_left():
         return DESCRIPTORS
-    return PROCESSOR if any(map(_is_a_time_out, chain)) and TICKS.late_within(took) else None
+    return PROCESSOR if any(map(_is_a_time_out, found)) and TICKS.late_within(took) else None
 
 
 def _cause(error: BaseException) -> str | None:
@@ -108,8 +108,8 @@ def _descriptors_left() -> bool:
     return True
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what it was raised from, and the errors that libraries wrap in it."""
+def within(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it was raised from, and the errors that libraries wrap in it, outermost first."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting and len(seen) < 16:
