@@ -209,6 +209,16 @@ class KeptTransactions(DueRollbacks):
         self.must_be_whole()
         super()._commit()
 
+    def _savepoint(self, sid: str) -> None:
+        try:
+            super()._savepoint(sid)
+        except BaseException:
+            if self.in_atomic_block and not self.atomic_blocks:
+                # Of a block that could not begin, in a section by hand. Django would take all that follows
+                # on this connection for its content, and never store it.
+                self.in_atomic_block = False
+            raise
+
     def _savepoint_commit(self, sid: str) -> None:
         if not self.needs_rollback:  # else the statement is refused, as all are
             self.must_be_whole()

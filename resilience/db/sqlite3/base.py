@@ -17,11 +17,21 @@ class DatabaseWrapper(GuardedWrapper, base.DatabaseWrapper):
 
     def transaction_gone(self) -> bool:
         """SQLite rolls back by itself: full disk, no memory, interrupt, a conflict clause that says so."""
-        if self.connection.in_transaction:
-            return False
+        try:
+            if self.connection.in_transaction:
+                return False
+        except self.Database.ProgrammingError:
+            return True  # closed behind our back, and what was open on it is rolled back
         # By hand a transaction begins with the first change: before that there is none that could be gone.
         return not self._by_hand or self.connection.total_changes != self._changes
 
     def transaction_begins(self) -> None:
         if self._by_hand and self.connection is not None:
             self._changes = self.connection.total_changes
+
+    def _savepoint(self, sid: str) -> None:
+        if self._by_hand and self.connection is not None and not self.connection.in_transaction:
+            # Outside a transaction SQLite takes RELEASE for COMMIT: a later rollback would undo nothing.
+            with self.wrap_database_errors:
+                self.connection.execute("BEGIN")
+        super()._savepoint(sid)
