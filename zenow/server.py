@@ -86,7 +86,7 @@ def main() -> None:
         port=settings.PORT,
         workers=settings.WEB_CONCURRENCY,
         blocking_threads=settings.WEB_THREADS,
-        # A thread that ends closes its database connection: let it idle, as long as granian allows.
+        # The next request would wait for a new thread: let it idle, as long as granian allows.
         blocking_threads_idle_timeout=600,
         respawn_failed_workers=True,
         # A request that hangs would block the end of its worker.
