@@ -26,6 +26,7 @@ from resilience.problems import BrokenOffError, problem
 
 # Its input says nothing of a body that has broken off: what came until then looks like the whole.
 _SAYS_NOTHING = "Granian"
+_READS = ("GET", "HEAD")
 _WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
 _PARTS = "multipart/form-data"
 # Far below Python's limit of calls within calls. (A parser may take fewer.)
@@ -35,6 +36,10 @@ _BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTAL
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
+# Note [The charset of an address]
+# Django reads the query of an address in the charset that Content-Type names for the body. The same address
+# would then mean something else to each client, also in answers that are stored for all. And a codec that is
+# no charset ("hex") would be an error wherever query or body are read: it is passed over like an unknown one.
 def receive(request: HttpRequest) -> HttpResponse | None:
     """Make the whole body readable, whatever tells its end; return the answer to one that cannot be read.
 
@@ -42,8 +47,10 @@ def receive(request: HttpRequest) -> HttpResponse | None:
     `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. Without a length it is 411 where the server does not show its end,
     413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off or is nested too
     deeply is 400, what takes too long 408. A body that says that it is longer is left to the view: where
-    fewer bytes come, reading raises `BrokenOffError`.
+    fewer bytes come, reading raises `BrokenOffError`. See also Note [The charset of an address].
     """
+    if request.encoding is not None and (request.method in _READS or not is_charset(request.encoding)):
+        request.encoding = None  # type: ignore[assignment]  # the site's own
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
     if coding is None and meta.get("CONTENT_LENGTH"):
@@ -59,6 +66,15 @@ def receive(request: HttpRequest) -> HttpResponse | None:
     if not meta.get("wsgi.input_terminated"):
         return _refused(411, "Send the body with its Content-Length.")
     return _read(request)
+
+
+def is_charset(name: str) -> bool:
+    """Tell whether bytes can be read as text by a codec of this name; by some of Python's they cannot."""
+    try:
+        b"\xe9".decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return False
+    return True
 
 
 class _WholeStream(io.IOBase):
@@ -121,7 +137,7 @@ def _read(request: HttpRequest) -> HttpResponse | None:
     if limit is not None and len(body) > limit:
         return _too_large(limit)
     # What comes with a GET means nothing (RFC 9110 §9.3.1), whether it is whole or not.
-    says_nothing = meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and request.method not in ("GET", "HEAD")
+    says_nothing = meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and request.method not in _READS
     if says_nothing and not _is_whole(request, body):
         return _refused(411, "Send the body with its Content-Length, so that its end can be told.")
     _put(request, body)
@@ -160,10 +176,7 @@ def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
     if body and request.content_type == _PARTS and not _has_all_parts(request, body):
         return _refused(400, "The form broke off: it lacks the boundary that ends it.")
     if _is_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
-        try:
-            text = body.decode(request.encoding or settings.DEFAULT_CHARSET, "replace")
-        except (LookupError, UnicodeError):
-            return _refused(400, "The body is not in the charset that its Content-Type names.")
+        text = body.decode(request.encoding or settings.DEFAULT_CHARSET, "replace")
         brackets = _BESIDE_BRACKETS.sub("", text)
         if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _LEVELS:
             return _refused(400, f"The body is nested in more than {_LEVELS} levels.")

@@ -5,12 +5,13 @@ import os
 from django.core.asgi import get_asgi_application
 
 from resilience.tiers.static.keeping import prepare
+from zenow.charsets import known_to_asgi
 from zenow.memory import give_back_large_blocks
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
 give_back_large_blocks()
-application = get_asgi_application()
+application = known_to_asgi(get_asgi_application())
 # Whoever starts in the middle of an outage has something to answer with.
 prepare()

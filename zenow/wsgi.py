@@ -11,6 +11,7 @@ from django.core.wsgi import get_wsgi_application
 
 from resilience.primitives import RejectedError
 from resilience.tiers.static.keeping import prepare
+from zenow.charsets import known_to_wsgi
 from zenow.handover import Wsgi
 from zenow.memory import give_back_large_blocks
 from zenow.slow_bodies import SlowBodies
@@ -61,7 +62,9 @@ def reading_to_the_end(app: Wsgi) -> Wsgi:
 give_back_large_blocks()
 # Half of the threads may wait for clients; the others answer, liveness too.
 slow_bodies = SlowBodies(waiting=max(1, settings.WEB_THREADS // 2))
-application = without_process_environment(slow_bodies.bounded(reading_to_the_end(get_wsgi_application())))
+application = without_process_environment(
+    slow_bodies.bounded(reading_to_the_end(known_to_wsgi(get_wsgi_application())))
+)
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
 # Whoever starts in the middle of an outage has something to answer with.

@@ -103,6 +103,12 @@ class TestFresh:
         client.get("/api/courses?search=jazz&page_size=9")
         assert client.get("/api/courses?page_size=9&search=jazz")["X-Data-Source"] == "cached"
 
+    def test_is_none_of_what_another_charset_makes_of_the_address(self, client: Client) -> None:
+        address = "/api/courses?search=%6A%61%7A%7A"
+        odd = client.generic("GET", address, content_type="text/plain; charset=utf-16")
+        assert json.loads(odd.content)["count"] == 1
+        assert client.get(address).json()["count"] == 1
+
     def test_what_is_wrong_stays_wrong(self, client: Client) -> None:
         client.get("/api/courses")
         assert client.get("/api/courses?unknown=").status_code == 400

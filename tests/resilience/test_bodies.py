@@ -181,9 +181,25 @@ class TestWhatCannotBeRead:
     def test_what_is_no_json_may_hold_brackets(self) -> None:
         assert self.refused(b"[" * 1_000, "text/plain") == 0
 
-    @pytest.mark.parametrize("charset", ["hex", "rot13", "idna", "undefined"])
-    def test_json_in_a_charset_that_is_none(self, charset: str) -> None:
-        assert self.refused(b"[" * 1_000, f"application/json; charset={charset}") == 400
+
+CODECS = ["hex", "rot13", "idna", "punycode", "zlib", "undefined"]
+
+
+class TestCharset:
+    """Python's codecs that are no charset raise an error wherever the body or the query is read."""
+
+    @pytest.mark.parametrize("charset", CODECS)
+    def test_of_a_body_that_is_none_is_passed_over(self, charset: str) -> None:
+        asked = chunked(PART + b"--x--", f"{PARTS}; charset={charset}")
+        assert bodies.receive(asked) is None
+        assert asked.POST.dict() == {"a": "1"}
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_says_nothing_of_an_address_that_is_read(self, method: str) -> None:
+        kind = "text/plain; charset=latin-1"
+        asked = request(io.BytesIO(), kind, REQUEST_METHOD=method, QUERY_STRING="a=%C3%A9")
+        assert bodies.receive(asked) is None
+        assert asked.GET["a"] == "é"
 
 
 class TestWithALength:

@@ -185,9 +185,17 @@ class TestWithoutALength:
         got = site.changes(b"", length=length, later=[chunks(b'{"description": "waited"}')])
         assert got.json()["description"] == "waited"
 
+    @pytest.mark.parametrize("charset", ["hex", "idna", "utf-16"])
+    def test_a_charset_says_nothing_of_the_address(self, site: Raw, charset: str) -> None:
+        for kind in (f"text/plain; charset={charset}", "text/plain"):
+            said: Any = {"Content-Type": kind}
+            got = site.get("/api/categories?page=%31", **said)
+            assert (got.status, json.loads(got.body)["count"]) == (200, 1)
+
     def test_with_a_get_it_is_no_matter(self, site: Raw) -> None:
         got = site.asks("GET", "/api/categories/kept", chunks(b'{"slug": "other"}'))
         assert (got.status, got.json()["slug"]) == (200, "kept")
+        assert site.asks("GET", "/api/categories/kept", chunks(), kind=FORM).status == 200
 
 
 @pytest.mark.timeout(180)
