@@ -70,13 +70,21 @@ class Server:
             drain=drain,
             signs=None if self.signs is None else self.signs.descriptor,
         )
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "zenow.server"],
-            env=os.environ | {"WEB_CONCURRENCY": str(workers)} | handover.as_environment(),
-            pass_fds=handover.descriptors(),
-        )
-        for given in (retire, drain, ready):
-            os.close(given)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "zenow.server"],
+                env=os.environ | {"WEB_CONCURRENCY": str(workers)} | handover.as_environment(),
+                pass_fds=handover.descriptors(),
+            )
+        except OSError:
+            for kept in (self._retire, self._drain, said):
+                os.close(kept)
+            if self.signs is not None:
+                self.signs.close()
+            raise
+        finally:
+            for given in (retire, drain, ready):
+                os.close(given)
         self._said = os.fdopen(said)
         self._drains = self._retires = False
         self.workers: dict[int, Worker] = {}  # those that have loaded the site, by number

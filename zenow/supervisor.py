@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from queue import Empty, SimpleQueue
 
 from zenow import processor, wedged
@@ -46,13 +47,14 @@ class Supervisor:
         self._drain_seconds = drain_seconds
         self._question = question
         self._tell = tell
-        # Signals, timers and threads that wait for a server only put orders here: one thread obeys them.
+        # Signals and threads that wait for a server only put orders here: one thread obeys them.
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._running: list[Server] = []
         self._serving: Server | None = None
         self._successor: Server | None = None
         self._asked_again = False
         self._ending = False
+        self._retires_at = inf  # monotonic seconds: the end of a drain
         self._listening = True
         self._led_to: set[int] | None = None
         self._looked = time.monotonic()
@@ -154,6 +156,8 @@ class Supervisor:
         self._watchdog.tell()
         now = time.monotonic()
         passed, self._looked = min(now - self._looked, wedged.LONGEST), now
+        if now >= self._retires_at:
+            self._retire_all()
         for server in list(self._running):
             self._look_at_server(server, passed)
             for worker in server.workers.values():
@@ -197,16 +201,15 @@ class Supervisor:
                 )
                 logger.error("server %d is to be replaced: %s", server.pid, reason)
                 self._tell(f"server {server.pid}", reason)
-                server.short = 0.0
+                server.short = server.stopped = 0.0
                 self._replace()
+        elif server is self._successor and server.short >= _COMES_UP_WITHIN:
+            logger.error("server %d has not come up within %.0f s", server.pid, _COMES_UP_WITHIN)
+            server.short = 0.0
+            server.end()
         elif server.stopped >= wedged.ENDED_AFTER:
             logger.error("server %d was stopped and cannot end: it is killed", server.pid)
             server.kill()
-
-    def _after(self, seconds: float, order: Order) -> None:
-        timer = threading.Timer(seconds, self._orders.put, [order])
-        timer.daemon = True
-        timer.start()
 
     def _replace(self) -> None:
         if self._ending:
@@ -216,7 +219,6 @@ class Supervisor:
             return
         self._successor = self._start()
         logger.info("server %d is to be replaced by server %d", self._pid(), self._successor.pid)
-        self._after(_COMES_UP_WITHIN, partial(self._is_late, self._successor))
 
     def _take_over(self, server: Server) -> None:
         old, self._serving, self._successor = self._serving, server, None
@@ -225,11 +227,6 @@ class Supervisor:
             logger.info("server %d has taken over from server %d", server.pid, old.pid)
             old.retire()
         self._once_more()
-
-    def _is_late(self, server: Server) -> None:
-        if server is self._successor:
-            logger.error("server %d has not come up within %.0f s", server.pid, _COMES_UP_WITHIN)
-            server.end()
 
     def _has_ended(self, server: Server) -> None:
         self._running.remove(server)
@@ -256,9 +253,10 @@ class Supervisor:
         logger.info("draining for %.0f s", self._drain_seconds)
         for server in self._running:
             server.drain()
-        self._after(self._drain_seconds, self._retire_all)
+        self._retires_at = time.monotonic() + self._drain_seconds
 
     def _retire_all(self) -> None:
+        self._retires_at = inf
         self._listening = False
         self._listeners.close()
         for server in self._running:

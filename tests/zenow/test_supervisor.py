@@ -1,12 +1,15 @@
 """What holds the socket replaces, drains and ends the server behind it; real processes."""
 
+import errno
 import http.client
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -158,8 +161,20 @@ class TestEnding:
             eventually(lambda: not site.running and not runs(worker), site)
 
 
-class TestWantOfThreads:
+class TestWantOfThreadsOrProcesses:
     """A container may have as many as it is given: what its workers use up, the supervisor lacks."""
+
+    def test_leaves_no_descriptor_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> NoReturn:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        with Listeners("127.0.0.1", 0, count=1) as listeners:
+            before = len(list(Path("/proc/self/fd").iterdir()))
+            monkeypatch.setattr(subprocess, "Popen", refuse)
+            with pytest.raises(BlockingIOError):
+                Server(listeners, 1)
+
+            assert len(list(Path("/proc/self/fd").iterdir())) == before
 
     def test_leaves_the_servers_alone(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
