@@ -171,12 +171,17 @@ class Supervisor:
         # While two servers accept from the same queues, nobody knows which of them was asked.
         alone = self._successor is None or not self._successor.workers
         asked = server is self._serving and self._listening and alone and worker.question.put()
-        beats = ("beats", signs.beats(worker.number))
-        worker.silence.look(("answers", signs.answers(worker.number)) if asked else beats, passed)
-        worker.deafness.look(("questions", worker.question.answers) if asked else beats, passed)
+        shown = {
+            "beats": signs.beats(worker.number),
+            "answers": signs.answers(worker.number),
+            "questions": worker.question.answers,
+        }
+        worker.silence.look(shown, "answers" if asked else "beats", passed)
+        worker.deafness.look(shown, "questions" if asked else "beats", passed)
         worker.age += passed
         name = f"worker {worker.number + 1}, process {worker.pid}"
-        if worker.passed_by and worker.deafness.seconds < wedged.PASSED_BY_AFTER:
+        # Beats say nothing of new connections.
+        if asked and worker.passed_by and worker.deafness.seconds < wedged.PASSED_BY_AFTER:
             worker.passed_by = False
             logger.warning("%s answers again", name)
         elif not worker.passed_by and worker.deafness.is_wedged(wedged.PASSED_BY_AFTER):

@@ -11,7 +11,7 @@ does not get it; it starves beside a busy neighbour, and is left alone: to end i
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from zenow import processor
 
@@ -93,7 +93,7 @@ class Silence:
     def __init__(self, pid: int, look: Callable[[int], processor.Use | None] = processor.look) -> None:
         self._pid = pid
         self._look = look
-        self._signs: tuple[str, int] | None = None
+        self._signs: Mapping[str, int] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -102,10 +102,13 @@ class Silence:
         self._first: processor.Use | None = None
         self._last: processor.Use | None = None
 
-    def look(self, signs: tuple[str, int], passed: float) -> None:
-        """Note what it shows now, so many seconds after the last look: which kind of sign, and its count."""
-        if signs != self._signs:
-            self._signs = signs
+    def look(self, signs: Mapping[str, int], judged_by: str, passed: float) -> None:
+        """Note the count of each kind of sign, so many seconds after the last look; one kind is judged.
+
+        Which one may change from look to look. That is no sign: whoever was silent goes on being so.
+        """
+        before, self._signs = self._signs.get(judged_by), signs
+        if signs[judged_by] != before:
             self._begin()
             return
         self.seconds += passed

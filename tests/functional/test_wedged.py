@@ -215,15 +215,18 @@ class TestWedged:
             assert {site.get("/api/health/live").status for _ in range(20)} == {200}
 
     @long
-    def test_is_ended_while_its_server_is_being_replaced(self) -> None:
+    @pytest.mark.parametrize("later", [0.0, 1.0, 2.5])
+    def test_is_ended_while_its_server_is_being_replaced(self, later: float) -> None:
         with running(DRAIN_SECONDS="30") as site:
             time.sleep(6.0)
             first = min(site.workers())
             os.kill(first, signal.SIGSTOP)
             since = time.monotonic()
+            time.sleep(later)
             os.kill(site.pid, signal.SIGHUP)
             eventually(lambda: said(site, "was killed") != [], site)
             assert time.monotonic() - since < ENDED
+            assert said(site, "answers again") == []
             assert {site.get("/api/health/live").status for _ in range(20)} == {200}
             site.stop_signal = signal.SIGINT
 

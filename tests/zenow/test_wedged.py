@@ -19,19 +19,24 @@ class Process:
 
     def __init__(self) -> None:
         self.answers = 1
+        self.beats = 1
+        self.judged_by = "answers"
         self._use = Use(ran=5.0, busy={})
         self.silence = Silence(1, look=lambda _: self._use)
-        self.silence.look(("answers", self.answers), EVERY)
+        self.look()
+
+    def look(self) -> None:
+        self.silence.look({"answers": self.answers, "beats": self.beats}, self.judged_by, EVERY)
 
     def spends(self, seconds: float, ran: float = 0.0, busy: dict[str, int] | None = None) -> None:
         """Answer nothing for so long; between two looks it runs for `ran` seconds."""
         for _ in range(round(seconds / EVERY)):
             self._use = Use(ran=self._use.ran + ran, busy=busy or {})
-            self.silence.look(("answers", self.answers), EVERY)
+            self.look()
 
     def answers_once(self) -> None:
         self.answers += 1
-        self.silence.look(("answers", self.answers), EVERY)
+        self.look()
 
     def is_wedged(self) -> bool:
         return self.silence.is_wedged(PASSED_BY_AFTER)
@@ -72,6 +77,23 @@ class TestSilence:
         process.answers_once()
         assert not process.is_wedged()
         process.spends(PASSED_BY_AFTER - EVERY)
+        assert not process.is_wedged()
+
+    def test_goes_on_when_it_is_judged_by_another_sign_that_does_not_come_either(self) -> None:
+        """As when its server is being replaced: for a while nobody knows who was asked."""
+        process = Process()
+        process.beats += 100  # since it was judged by them last
+        process.spends(PASSED_BY_AFTER)
+        process.judged_by = "beats"
+        process.spends(ENDED_AFTER - PASSED_BY_AFTER)
+        assert process.silence.is_wedged(ENDED_AFTER)
+
+    def test_begins_again_with_a_sign_of_the_kind_that_it_is_judged_by(self) -> None:
+        process = Process()
+        process.spends(PASSED_BY_AFTER)
+        process.judged_by = "beats"
+        process.beats += 1
+        process.look()
         assert not process.is_wedged()
 
 
