@@ -37,7 +37,8 @@ def is_outage(error: BaseException) -> bool:
     if outcome in (Outcome.FAILURE, Outcome.SLOW):
         return True  # of whatever class: a primary that became read-only raises InternalError
     state = getattr(failures.driver_error(error), "sqlstate", None) or ""
-    busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError)
+    # Of whatever class too: a session that was idle within its transaction for too long.
+    busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError) or failures.is_dead(error)
     return state.startswith(ROLLED_BACK) or (busy and outcome is Outcome.IGNORED)
 
 

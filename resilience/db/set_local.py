@@ -9,6 +9,7 @@ with the statement itself, since PostgreSQL runs several statements of one messa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
@@ -21,6 +22,7 @@ from psycopg.abc import PQGen
 _IDLE = pq.TransactionStatus.IDLE
 # PostgreSQL quotes each name of these, and would take "a, b" for one.
 _LISTS = {"search_path", "temp_tablespaces"}
+_BEGIN = re.compile(r"\s*(?:BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 
 
 class SetLocalConnection(psycopg.Connection[Any]):
@@ -75,6 +77,11 @@ class SetLocalConnection(psycopg.Connection[Any]):
             and self.pgconn.transaction_status == _IDLE
         )
 
+    def give_settings(self) -> None:
+        """Give them to a transaction that has just begun."""
+        with self.lock:
+            self.wait(self._exec_all(self.sent_before(escaped=False).encode()))
+
     def sent_before(self, *, escaped: bool) -> str:
         """Return the settings as statements to put before another one."""
         text = "".join(f"{statement}; " for statement in self._statements)
@@ -114,7 +121,12 @@ class _WithSettings(psycopg.Cursor[Any]):
         if not connection.lacks_settings():
             return super().execute(query, params, **kwargs)
         if not isinstance(self, psycopg.ClientCursor) or not isinstance(query, str):
-            with connection.own_transaction():  # the server takes one statement at a time
+            # The server takes one statement at a time.
+            if isinstance(query, str) and _BEGIN.match(query):
+                super().execute(query, params, **kwargs)
+                connection.give_settings()
+                return self
+            with connection.own_transaction():
                 return super().execute(query, params, **kwargs)
         before = connection.sent_before(escaped=params is not None)
         try:

@@ -30,6 +30,8 @@ OUTAGES = [
     raised(django.db.OperationalError, errors.DeadlockDetected()),
     raised(django.db.InternalError, errors.ReadOnlySqlTransaction()),
     raised(django.db.InternalError, errors.DataCorrupted()),
+    raised(django.db.InternalError, errors.IdleInTransactionSessionTimeout()),
+    raised(django.db.InternalError, errors.lookup("25P04")()),
     raised(django.db.OperationalError, of_sqlite(sqlite3.OperationalError, sqlite3.SQLITE_BUSY)),
     raised(django.db.DatabaseError, of_sqlite(sqlite3.DatabaseError, sqlite3.SQLITE_NOTADB)),
     raised(django.db.InterfaceError, psycopg.InterfaceError("the connection is closed")),

@@ -19,8 +19,9 @@ from resilience.db.cursor import GuardedCursor
 from resilience.db.failures import is_lost
 from resilience.db.measure import is_read
 from resilience.db.postgresql.connecting import ConnectingWrapper
-from resilience.db.postgresql.session import alters_session
+from resilience.db.postgresql.session import alters_session, is_end
 from resilience.primitives import RejectedError, Retry
+from resilience.scope import current_scope
 
 # Never after a deadline: that error is none of a lost connection.
 _RETRY = Retry(retry_on=is_lost)
@@ -37,9 +38,18 @@ class _WouldWriteError(RejectedError):
 class PostgreSQLCursor(GuardedCursor):
     """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
 
+    db: PostgreSQLGuard
+
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
         self._heed(sql)
-        if not self.db.autocommit or not is_read(sql) or isinstance(self.cursor, psycopg.ServerCursor):
+        if is_end(sql):
+            self.db.refuse_to_end_in_silence()
+        if not is_read(sql):
+            try:
+                return super()._execute(sql, params)
+            finally:
+                self.db.note_own_transaction()
+        if self.db.transacting or isinstance(self.cursor, psycopg.ServerCursor):
             return super()._execute(sql, params)
         tried = table_locks.ask(self.db, sql)
         try:
@@ -113,6 +123,26 @@ class PostgreSQLGuard(ConnectingWrapper):
 
     cursor_class = PostgreSQLCursor
     debug_cursor_class = PostgreSQLDebugCursor
+
+    @property
+    def transacting(self) -> bool:
+        """Whether a statement is now part of a transaction, of Django's or of the program's own."""
+        return not self.autocommit or self._by_hand
+
+    def note_own_transaction(self) -> None:
+        """Take what the program has begun by a BEGIN of its own for a section by hand, until it has ended."""
+        if not self.autocommit or self.in_atomic_block or self._lost or self.connection is None:
+            return
+        if self.transaction_open() == self._by_hand:
+            return
+        self._by_hand = not self._by_hand
+        self._request = current_scope() if self._by_hand else None
+        self._forget()
+
+    def refuse_to_end_in_silence(self) -> None:
+        """Raise `NotStoredError` where the server would answer COMMIT with ROLLBACK."""
+        if self.connection is not None and self.transaction_aborted():
+            raise self._not_stored("its end was reached")
 
     def transaction_open(self) -> bool:
         return bool(self.connection.info.transaction_status != TransactionStatus.IDLE)

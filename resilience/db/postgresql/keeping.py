@@ -150,7 +150,7 @@ class KeepingWrapper(GuardedWrapper):
     def close_if_unusable_or_obsolete(self) -> None:
         """Give the connection back; Django calls this when a request begins and when it has ended."""
         connection = self.connection
-        usual = self.autocommit == self.settings_dict["AUTOCOMMIT"]
+        usual = self.autocommit == self.settings_dict["AUTOCOMMIT"] and not self._by_hand
         if not isinstance(connection, DeadlineConnection) or not usual or self.allow_thread_sharing:
             return super().close_if_unusable_or_obsolete()
         if self.in_atomic_block:

@@ -1,4 +1,4 @@
-"""Which statements leave something behind in the session, for whoever uses the connection next."""
+"""What a statement does beyond its own work: end a transaction, or leave something behind in the session."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ _STATEMENTS = re.compile(
     r"|PREPARE\s+(?!TRANSACTION\b)|CREATE\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\b|DECLARE\b[^;]*\bHOLD\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+_END = re.compile(r"\s*(?:COMMIT|END|PREPARE\s+TRANSACTION)\b", re.IGNORECASE)
+
+
+def is_end(sql: object) -> bool:
+    """Tell whether a statement stores the transaction that it is part of, or promises to."""
+    return isinstance(sql, str) and _END.match(sql) is not None
 
 
 def alters_session(sql: object) -> bool:

@@ -141,6 +141,18 @@ class TestLimits:
         in_transactions.settings_dict["OPTIONS"]["server_side_binding"] = True
         assert query(in_transactions, f"SELECT {show}, %s", [7]) == [("1700ms", 7)]
 
+    @pytest.mark.parametrize("binding", [False, True], ids=["client", "server"])
+    @pytest.mark.parametrize("begin", ["BEGIN", " start transaction"])
+    def test_hold_in_a_transaction_that_the_program_begins_itself(
+        self, in_transactions: GuardedWrapper, begin: str, binding: bool
+    ) -> None:
+        in_transactions.settings_dict["OPTIONS"]["server_side_binding"] = binding
+        query(in_transactions, begin)
+        query(in_transactions, "CREATE TABLE undone ()")
+        assert shown(in_transactions, *LIMITS) == ["1700ms", "1500ms", "1s"]
+        query(in_transactions, "ROLLBACK")
+        assert query(in_transactions, "SELECT to_regclass('undone')") == [(None,)]
+
     def test_stand_back_where_no_transaction_may_be(self, in_transactions: GuardedWrapper) -> None:
         query(in_transactions, "VACUUM")
         assert shown(in_transactions, "statement_timeout") == ["1700ms"]
