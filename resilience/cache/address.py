@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -51,7 +52,7 @@ def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
     except ValueError:
         return "it is no address of a Redis"
     path = parsed.path.strip("/")
-    if parsed.scheme != "unix" and "db" not in given and path and not path.isdecimal():
+    if parsed.scheme != "unix" and "db" not in given and path and not _is_database(path):
         return "its path is no number of a database"
     try:
         ConnectionPool.from_url(url, **dict(options or {})).make_connection()
@@ -75,21 +76,31 @@ def _wrong_option(name: str, value: str, *, in_tls: bool) -> str | None:
         return f"the option {name} names nothing that is there"
     try:
         _read(name, value)
-    except ValueError:
+    except (OSError, ValueError):
         return f"the option {name} has a value that it cannot have"
     return None
 
 
 def _read(name: str, value: str) -> None:
-    """Raise `ValueError` for a value that redis-py or OpenSSL would not take."""
-    read = _parsed(f"redis://localhost?{urlencode({name: value})}")
-    if name == "ssl_min_version":
-        ssl.TLSVersion(read[name])
-    elif name == "ssl_ciphers":
-        try:
+    """Raise `ValueError` or `OSError` for a value that redis-py, Redis or OpenSSL would not take."""
+    read: Any = _parsed(f"redis://localhost?{urlencode({name: value})}").get(name)
+    match name:
+        case "db" if value and not _is_database(value):
+            raise ValueError(name)
+        case "socket_timeout" | "socket_connect_timeout" if read is not None and not 0 < read < inf:
+            raise ValueError(name)
+        case "client_name" if not all("!" <= letter <= "~" for letter in value):
+            raise ValueError(name)
+        case "ssl_min_version":
+            ssl.TLSVersion(read)
+        case "ssl_ciphers":
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers(value)
-        except ssl.SSLError as error:
-            raise ValueError from error
+        case "ssl_ca_certs":
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=value)
+
+
+def _is_database(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) < 10
 
 
 def _parsed(url: str) -> dict[str, Any]:

@@ -158,9 +158,14 @@ class _Pool(redis.ConnectionPool):
 
 @contextmanager
 def _connecting() -> Iterator[None]:
-    """Turn what is neither redis-py's own nor the system's error, such as an unknown option's, into one."""
+    """Turn what is neither redis-py's own nor the system's error, such as an unknown option's, into one.
+
+    What the server answers to the commands of connecting is about the settings, never about the caller's.
+    """
     try:
         yield
+    except redis.ResponseError as error:
+        raise redis.ConnectionError(f"cannot connect: {error}") from error
     except (redis.RedisError, OSError):
         raise
     except Exception as error:

@@ -148,6 +148,12 @@ class TestCache:
             ("redis://cache/0?decode_responses=true", {}, "decode_responses"),
             ("redis://cache/0?db=hunter2", {}, "db"),
             ("redis://cache/0?socket_timeout=hunter2", {}, "socket_timeout"),
+            ("redis://cache/0?socket_timeout=0", {}, "socket_timeout"),
+            ("redis://cache/0?socket_connect_timeout=nan", {}, "socket_connect_timeout"),
+            ("redis://cache/0?client_name=two%20words", {}, "client_name"),
+            ("redis://cache/0?db=-1", {}, "db"),
+            (f"rediss://cache/0?ssl_ca_certs={__file__}", {}, "ssl_ca_certs"),  # holds no certificate
+            ("redis://cache/99999999999999999999", {}, "no number of a database"),
             ("redis://cache/hunter2", {}, "no number of a database"),
             ("redis://:hunter2@cache:port/0", {}, "no address of a Redis"),
             ("http://hunter2@cache/0", {}, "no address of a Redis"),

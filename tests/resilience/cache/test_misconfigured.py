@@ -51,6 +51,13 @@ class TestServer:
         with RedisServer("--databases", "1") as server:
             is_away(at(server.url.removesuffix("/0") + "/1"))
 
+    @pytest.mark.parametrize(
+        "database", ["99999999999999999999", "?db=-1", "?db=99999999999999999999", "?client_name=two%20words"]
+    )
+    def test_that_takes_no_part_of_the_address(self, redis_server: RedisServer, database: str) -> None:
+        """Of a number that is none it says what it says to whoever counts with text; here nobody does."""
+        is_away(at(redis_server.url.removesuffix("0") + database))
+
     def test_that_wants_a_password(self) -> None:
         with RedisServer() as server:
             with redis.Redis.from_url(server.url) as admin:
