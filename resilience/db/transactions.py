@@ -16,6 +16,7 @@ import django.db
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 
+from resilience import causes
 from resilience.db.failures import IN_FAILED_TRANSACTION, NotStoredError, classify, first_error
 from resilience.db.rollback import DueRollbacks
 from resilience.primitives import Outcome
@@ -249,11 +250,12 @@ class KeptTransactions(DueRollbacks):
         if not self._logged:
             self._logged = True
             mistake = first is not None and classify(first) is Outcome.ANSWERED
+            unseen = "its connection was closed" if self._lost else "unknown"
             logger.log(
                 logging.ERROR if mistake else logging.WARNING,
                 "the transaction on %r is not stored: it was ended by an error that was caught in it: %s",
                 self.alias,
-                first or ("its connection was closed" if self._lost else "unknown"),
+                unseen if first is None else causes.describe(first),
                 exc_info=first if mistake else None,
             )
         return first

@@ -225,6 +225,18 @@ class TestTheError:
         assert "'guarded' is not stored" in line.getMessage()
         assert line.exc_info is not None  # a mistake of the program's: its traceback
 
+    def test_tells_no_words_of_the_program_s_own_errors(
+        self, db: GuardedWrapper, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def work() -> None:
+            with transaction.atomic("guarded"), suppress(ValueError), saving():
+                raise ValueError("card 4111 1111")
+
+        with caplog.at_level("WARNING", "resilience.db"), pytest.raises(NotStoredError):
+            work()
+        assert "builtins.ValueError" in caplog.text
+        assert "4111" not in caplog.text
+
     def test_is_none_where_the_program_recovers_by_its_own_savepoint(self, db: GuardedWrapper) -> None:
         with transaction.atomic("guarded"):
             insert(db, 1)
