@@ -82,11 +82,11 @@ class Idle:
         if connection.altered or not connection.is_open() or self._is_over(connection, max_age):
             return False
         with self._lock:
-            if full := len(self._kept) >= most:
+            if len(self._kept) >= most:
                 return False
             self._kept.append(connection)
         self.reap()
-        return not full
+        return True
 
     def reap(self) -> None:
         """Close what nobody has taken for a minute."""
@@ -184,12 +184,6 @@ def forget(alias: str) -> None:
 def free_all() -> int:
     """Close all idle connections of this process; return how many there were."""
     return sum(each.free() for each in list(_lists.values()))
-
-
-def reap_all() -> None:
-    """Close the surplus of busier minutes."""
-    for each in list(_lists.values()):
-        each.reap()
 
 
 def _forget_after_fork() -> None:

@@ -127,9 +127,11 @@ class TestKept:
     def test_and_the_surplus_of_a_busier_minute_is_closed(self, guarded: GuardedWrapper) -> None:
         pid(guarded)
         in_thread(pid, guarded)
-        idle_for(guarded, 61.0)
-        idle.reap_all()
         assert len(idle.of("guarded")) == 1
+        idle.of("guarded")._kept[0].answered_at -= 61.0
+        used = guarded.connection
+        as_in_a_new_request(guarded)
+        assert idle.of("guarded")._kept == [used]
 
 
 class TestNotKept:
