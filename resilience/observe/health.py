@@ -13,11 +13,16 @@ from resilience.db import table_locks
 from resilience.defaults import CACHE_WRITES
 from resilience.observe import folders
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
+from resilience.primitives.own import DESCRIPTORS, MEMORY, PORTS, THREADS
 from resilience.tiers import stored
 from resilience.tiers.static import StaticInfo, files, keeping
 from resilience.tiers.static.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
+
+# What does not come back by itself when a crowd has gone; and for how long it is told, in seconds.
+LACKING = (DESCRIPTORS, MEMORY, THREADS, PORTS)
+_LACKS_FOR = 60.0
 
 _ending = Event()
 
@@ -131,6 +136,12 @@ def notices() -> list[str]:
     found = [
         f"Reads of the table {name.partition(' ')[2]} do not wait for it: another client has locked it."
         for name in table_locks.locked()
+    ]
+    now = registry.clock().monotonic()
+    found += [
+        f"A process of this host lacks {lacked}: its own calls fail, and count for nothing."
+        for lacked in LACKING
+        if (met := registry.store().lacks.latest(lacked)) > 0.0 and now - met < _LACKS_FOR
     ]
     if not _cache_takes_writes():
         found.append("The cache stores nothing: it answers reads, and refuses what is written.")

@@ -16,6 +16,8 @@ Describe = Callable[[BaseException], str]
 _REMEMBERED = 32
 # A cause that did not show for so long, in seconds, is said again though the breaker never opened.
 _QUIET = 300.0
+# What a process of the host lacks is noted so often, in seconds.
+_NOTED_EVERY = 1.0
 
 
 def describe(error: BaseException) -> str:
@@ -68,6 +70,8 @@ class Notes:
         """Count a call that ended by what this process lacks; say it once, until it was away for 5 min."""
         if cell.store.layout.counters:
             cell.store.counters.add("own_trouble", name, lacked)
+        if cell.store.layout.shared and now - cell.store.lacks.latest(lacked) >= _NOTED_EVERY:
+            cell.store.lacks.note(lacked, now)
         met = self._lacked.get(lacked)
         self._lacked[lacked] = now
         if met is None or now - met >= _QUIET:

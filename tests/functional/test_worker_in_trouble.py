@@ -71,6 +71,7 @@ def test_a_steward_without_descriptors_opens_no_breaker_and_leaves_the_lease(out
                     seen[ask(connection, number)] += 1
                 time.sleep(0.1)
             taken_over = stewards(site)[-1]
+            told = site.manage("health")
         after = Counter(ask(connection, number + place)[1] for place, connection in enumerate(kept))
     finally:
         for connection in kept:
@@ -82,6 +83,7 @@ def test_a_steward_without_descriptors_opens_no_breaker_and_leaves_the_lease(out
     assert {status for status, *_ in seen} <= {200, 503}, seen
     assert sum(times for (_, source, *_), times in seen.items() if source == "live") > 0, seen
     assert taken_over != poor
+    assert "A process of this host lacks descriptors" in told.stdout
     assert f"process {poor} gives up being the steward" in said
     assert f"database is not blamed: process {poor}" in said
     assert after.keys() == {"live"}, after

@@ -16,9 +16,10 @@ from pytest_django import Settings
 from resilience import addresses, auth, registry, sockets
 from resilience.cache import ResilientCache
 from resilience.http import GuardedSession
+from resilience.observe import health
 from resilience.observe.logs import QueuedStream
 from resilience.observe.outbox import Outbox
-from resilience.primitives import LocalStore, OwnTroubleError, State, TierUnavailableError
+from resilience.primitives import LocalStore, ManualClock, OwnTroubleError, State, TierUnavailableError, own
 from resilience.testing import server_role
 from resilience.tiers.static import building, files, keeping
 from tests.patience import ROOM
@@ -45,6 +46,7 @@ def check(name: str, store: LocalStore, call: Callable[[], object], times: int =
     found = registry.breaker(name).snapshot()
     assert (found.state, found.failures, found.slow) == (State.CLOSED, 0, 0)
     assert store.counters.totals()["own_trouble", name, "descriptors"] >= times
+    assert any("lacks descriptors" in notice for notice in health.notices())
 
 
 def failing(error: type[Exception], call: Callable[[], object]) -> Callable[[], None]:
@@ -135,6 +137,24 @@ class TestDescriptors:
         with no_descriptors(), pytest.raises(TierUnavailableError):
             files.current()
         assert files.current() == found  # what was wrong then is not remembered
+
+
+class TestIsTold:
+    """No breaker tells of it, so without a notice an operator would read that all is well."""
+
+    @pytest.mark.parametrize("lacked", health.LACKING)
+    def test_in_health_for_a_minute(self, lacked: str) -> None:
+        clock, store = ManualClock(), LocalStore()
+        with server_role(store, clock=clock):
+            store.lacks.note(lacked, clock.monotonic())
+            (notice,) = health.report()["notices"]
+            assert notice.startswith(f"A process of this host lacks {lacked}: ")
+            clock.advance(61.0)
+            assert health.report()["notices"] == []
+
+    def test_not_of_a_processor_which_a_crowd_takes_and_leaves(self, store: LocalStore) -> None:
+        store.lacks.note(own.PROCESSOR, registry.clock().monotonic())
+        assert health.notices() == []
 
 
 class TestThreads:

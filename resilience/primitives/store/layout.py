@@ -72,6 +72,7 @@ class Layout:
     faults: Region = field(init=False)
     table_locks: Region = field(init=False)
     silences: Region = field(init=False)
+    lacks: Region = field(init=False)
     folders: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
@@ -95,6 +96,7 @@ class Layout:
             ("faults", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("silences", int(self.shared), 1 + COPIES * LARGE_COPY),
+            ("lacks", int(self.shared), 1 + COPIES * SMALL_COPY),
             ("folders", int(self.shared), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),

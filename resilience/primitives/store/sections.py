@@ -144,8 +144,8 @@ class Faults:
         )
 
 
-class Silences:
-    """When a kept connection of each dependency was last found silent: any process tells all others."""
+class Latest:
+    """When each of a few things was met last, in monotonic seconds: any process tells all others."""
 
     def __init__(self, store: "Store", at: int) -> None:
         self._value: Versioned[dict[str, float]] = Versioned(
@@ -153,16 +153,16 @@ class Silences:
         )
 
     def latest(self, name: str) -> float:
-        """Return when the silent call began (monotonic seconds); 0 when there was none."""
+        """Return when it was met last; 0 when it never was."""
         return self._value.read().get(name, 0.0)
 
-    def note(self, name: str, began: float) -> bool:
-        """Note a later one; False when the lock could not be had."""
+    def note(self, name: str, at: float) -> bool:
+        """Note a later time; False when the lock could not be had."""
 
         def noted(last: dict[str, float]) -> dict[str, float]:
-            return {**last, name: max(began, last.get(name, 0.0))}
+            return {**last, name: max(at, last.get(name, 0.0))}
 
-        return self.latest(name) >= began or self._value.update(noted) is not None
+        return self.latest(name) >= at or self._value.update(noted) is not None
 
 
 class TableLock(NamedTuple):

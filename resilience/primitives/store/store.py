@@ -17,7 +17,7 @@ from .layout import LOCAL, SECRET_BYTES, WORD, Layout
 from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
-from .sections import Faults, Folders, LastErrors, Lease, Marks, Silences, TableLocks
+from .sections import Faults, Folders, LastErrors, Latest, Lease, Marks, TableLocks
 from .users import BreakerUsers
 
 Role = Literal["server", "command"]
@@ -149,8 +149,14 @@ class Store(ABC):
         return Faults(self, self.layout.faults.at)
 
     @cached_property
-    def silences(self) -> Silences:
-        return Silences(self, self.layout.silences.at)
+    def silences(self) -> Latest:
+        """When a call began that found a kept connection silent, by dependency."""
+        return Latest(self, self.layout.silences.at)
+
+    @cached_property
+    def lacks(self) -> Latest:
+        """When a process of the host last lacked descriptors, memory and the like."""
+        return Latest(self, self.layout.lacks.at)
 
     @cached_property
     def folders(self) -> Folders:

@@ -17,6 +17,7 @@ NAMES = (
     "faults",
     "table_locks",
     "silences",
+    "lacks",
     "folders",
     "counter_names",
     "counts",
@@ -47,6 +48,7 @@ class TestLayout:
             "faults": (1, 1 + 4 * 1024),
             "table_locks": (1, 1 + 4 * 1024),
             "silences": (1, 1 + 4 * 1024),
+            "lacks": (1, 1 + 4 * 64),
             "folders": (1, 1 + 4 * 1024),
             "counter_names": (6, 16),
             "counts": (3, 5),
@@ -59,7 +61,7 @@ class TestLayout:
 
     def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
         found = regions(Layout(breakers=1, slots=1, shared=False))
-        shared = ("lease", "marks", "faults", "table_locks", "silences", "folders")
+        shared = ("lease", "marks", "faults", "table_locks", "silences", "lacks", "folders")
         assert {found[name].room for name in shared} == {0}
 
     def test_leaves_no_gap_and_nothing_lies_in_two_places(self) -> None:
