@@ -29,6 +29,7 @@ _SAYS_NOTHING = "Granian"
 _READS = ("GET", "HEAD")
 _WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
 _PARTS = "multipart/form-data"
+_FORM = "application/x-www-form-urlencoded"
 # Far below Python's limit of calls within calls. (A parser may take fewer.)
 _LEVELS = 100
 # What stands beside the brackets of JSON; those within a text are a part of it.
@@ -175,7 +176,7 @@ def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
     """Return the answer to a body that came whole and cannot be read, whatever the view."""
     if body and request.content_type == _PARTS and not _has_all_parts(request, body):
         return _refused(400, "The form broke off: it lacks the boundary that ends it.")
-    if _is_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
+    if _may_be_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
         text = body.decode(request.encoding or settings.DEFAULT_CHARSET, "replace")
         brackets = _BESIDE_BRACKETS.sub("", text)
         if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _LEVELS:
@@ -198,6 +199,12 @@ def _has_all_parts(request: HttpRequest, body: bytes) -> bool:
 
 def _is_json(request: HttpRequest) -> bool:
     return (request.content_type or "").endswith(("/json", "+json"))
+
+
+def _may_be_json(request: HttpRequest) -> bool:
+    """Tell whether a view may read it as JSON: DRF does so by wildcards, and many views never look at it."""
+    kind = request.content_type or ""
+    return _is_json(request) or kind in ("", _FORM) or "*" in kind
 
 
 def _too_large(limit: int) -> HttpResponse:

@@ -151,7 +151,16 @@ class TestWhatCannotBeRead:
         assert self.refused(b"", PARTS) == 0
 
     @pytest.mark.parametrize(
-        "kind", ["application/json", "application/json; charset=utf-16", "application/a+json"]
+        "kind",
+        [
+            "application/json",
+            "application/json; charset=utf-16",
+            "application/a+json",
+            "application/*",  # DRF hands it to its parser of JSON
+            "*/*",
+            "",
+            "application/x-www-form-urlencoded",  # what curl says of any body
+        ],
     )
     @pytest.mark.parametrize(
         ("opens", "closes"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]"), ('["]",', "]")]
