@@ -93,15 +93,9 @@ def _remember(slug: str, rating: Rating) -> None:
 
 
 def _last_known(slug: str) -> Rating | None:
-    known = [rating for rating in (_stored(_cached(slug)), _remembered.get(slug)) if rating]
+    known = [rating for rating in (_stored(cache.get(_key(slug))), _remembered.get(slug)) if rating]
     newest = max(known, key=lambda rating: rating.as_of, default=None)
     return newest if newest is not None and time.time() - newest.as_of <= KEPT else None
-
-
-def _cached(slug: str) -> Any:
-    # `get` would raise for a key that another program has taken for something else than a value.
-    key = _key(slug)
-    return cache.get_many([key]).get(key)
 
 
 def _stored(entry: Any) -> Rating | None:

@@ -61,6 +61,8 @@ class Calls:
                 scope.give_up()
             if failures.is_callers(error, operation):
                 raise
+            if outcome is Outcome.ANSWERED and not refused:
+                registry.store().counters.add("calls", self._breaker, "decode", "failure")
             # What fails is said by a breaker, once for a cause; in a command no breaker counts.
             if not admission.counts or not (refused or outcome is Outcome.FAILURE):
                 log.warning("cache %s failed: %s", operation, causes.describe(error))

@@ -23,6 +23,9 @@ _CALLERS_REPLIES = (
     "invalid expire time",
     "string exceeds maximum allowed size",
 )
+# The calls that they can be about. Where another finds a wrong type, a program that is not ours has taken the
+# key: a reader can do nothing about that either.
+_ASKED_WITH_VALUES = frozenset({"incr", "set", "add", "set_many", "touch"})
 # A key that the backend cannot hold; a value or delta of no type that it knows; what the backend has not.
 _CALLERS = (InvalidCacheKey, redis.DataError, DataError, NotImplementedError)
 
@@ -37,6 +40,8 @@ def classify(error: BaseException, operation: str = "") -> Outcome:
 
 def is_callers(error: BaseException, operation: str = "") -> bool:
     """Tell whether `error` must reach the caller: wrong use, or an interrupt."""
+    if isinstance(error, redis.ResponseError) and operation not in _ASKED_WITH_VALUES:
+        return False
     return not isinstance(error, Exception) or classify(error, operation) is Outcome.ANSWERED
 
 

@@ -144,8 +144,7 @@ def forget() -> None:
 
 
 def _read(key: str) -> Stored | None:
-    # `get` would raise for a key that another program has taken for a list, say; `get_many` does not find it.
-    value: Any = cache.get_many([key]).get(key)
+    value: Any = cache.get(key)
     if value is None:
         return None
     if (found := _stored(value)) is None:

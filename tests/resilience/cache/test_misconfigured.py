@@ -222,7 +222,7 @@ class TestCaller:
             (lambda cache: cache.add("k", 1, timeout=float("nan")), TypeError),
             (lambda cache: cache.touch("n", timeout=float("inf")), TypeError),
             (lambda cache: cache.set_many({"k": 1}, timeout=[]), TypeError),
-            (lambda cache: cache.get("list"), redis.ResponseError),
+            (lambda cache: cache.incr("list"), redis.ResponseError),
         ],
     )
     def test_is_told(
@@ -239,6 +239,19 @@ class TestCaller:
             with pytest.raises(error):
                 wrong(cache)
         assert registry.breaker("cache").shown() is State.CLOSED
+
+    def test_is_not_told_what_another_program_has_done_to_a_key(self, redis_server: RedisServer) -> None:
+        """Nobody reads a list by this cache, so nobody who reads it has made a mistake."""
+        cache = on_redis(redis_server)
+        with redis.Redis.from_url(redis_server.url) as other:
+            other.delete(cache.make_key("taken"))
+            other.lpush(cache.make_key("taken"), 1)
+
+        for _ in range(12):
+            assert cache.get("taken", "default") == "default"
+        assert cache.get_or_set("taken", 5) == 5
+        assert registry.breaker("cache").shown() is State.CLOSED
+        assert registry.store().counters.totals()["calls", "cache", "decode", "failure"] >= 13
 
 
 def in_files(folder: Path) -> ResilientCache:
