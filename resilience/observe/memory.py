@@ -7,13 +7,19 @@ import os
 from typing import Any
 
 from resilience import conf
+from resilience.primitives import own_trouble
 
 
 def recall(name: str) -> dict[str, Any]:
-    """Return what was remembered under a name; nothing where it cannot be read."""
+    """Return what was remembered under a name; nothing where it cannot be read.
+
+    Raise `OSError` when only this process cannot read it: with nothing in mind it would tell all again.
+    """
     try:
         found = json.loads((conf.events_dir() / f"{name}.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if own_trouble(error):
+            raise
         return {}
     return found if isinstance(found, dict) else {}
 

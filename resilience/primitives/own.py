@@ -1,8 +1,8 @@
 """Tell what is a process's own trouble from a failure of what it calls.
 
-A process without descriptors, memory, threads or ports, or one that gets no processor, fails at every call,
-and learns nothing by it of whoever it wanted to call. Its breakers are a whole host's, so one such process
-would turn all others away from servers that are well.
+A process without descriptors, memory, threads or ports, or one that gets no processor, fails at every call.
+That says nothing of the servers that it calls. But breakers are shared by a whole host: if such failures
+counted, one such process would turn all others away from servers that are well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SPARE = 8
 
 
 class OwnTroubleError(Exception):
-    """A process cannot do its work, and says nothing of what it wanted to call."""
+    """This process cannot do its work, for want of something of its own."""
 
 
 def own_trouble(error: BaseException, took: float = 0.0) -> str | None:

@@ -11,7 +11,8 @@ from collections import deque
 
 EVERY = 0.05
 LATE = 0.2
-"""Seconds by which a tick is late; and below it a share of a wait's time."""
+"""Seconds after which a tick that was due counts as late."""
+# A wait is excused when ticks were late for this share of its time.
 _SHARE = 0.2
 # Spans that are remembered: 12 s of a process that gets nothing done but ticks.
 _REMEMBERED = 48

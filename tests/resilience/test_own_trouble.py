@@ -18,6 +18,7 @@ from resilience.cache import ResilientCache
 from resilience.http import GuardedSession
 from resilience.observe import health
 from resilience.observe.logs import QueuedStream
+from resilience.observe.memory import recall, remember
 from resilience.observe.outbox import Outbox
 from resilience.primitives import LocalStore, ManualClock, OwnTroubleError, State, TierUnavailableError, own
 from resilience.testing import server_role
@@ -122,6 +123,14 @@ class TestDescriptors:
             store,
             failing(OSError, lambda: guard.call(addresses.lookup, "starving.invalid", 5.0)),
         )
+
+    def test_forgets_nothing_that_alerts_have_told(self, tmp_path: Path, settings: Settings) -> None:
+        settings.RESILIENCE = {**settings.RESILIENCE, "EVENTS_DIR": str(tmp_path / "events")}
+        remember("alerts", {"told": True})
+        with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+            recall("alerts")
+
+        assert recall("alerts") == {"told": True}
 
     @pytest.mark.django_db
     def test_is_no_damage_of_the_static_file(self, tmp_path: Path, settings: Settings) -> None:
