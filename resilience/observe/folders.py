@@ -15,6 +15,7 @@ from django.conf import settings
 
 from resilience import conf, registry
 from resilience.observe import events
+from resilience.primitives import own_trouble
 from resilience.primitives.store.folder import refuse_another_owner, user
 
 logger = logging.getLogger("resilience.folders")
@@ -98,7 +99,8 @@ def wrong_at_a_look(path: Path) -> str:
 def wrong_at_a_try(path: Path, *, make: bool = True) -> str:
     """Say why a folder cannot be written, after a file was written there and removed; "" if it can.
 
-    Where it is missing it is made, or without `make` the one that it is to be made in is tried.
+    Where it is missing it is made, or without `make` the one that it is to be made in is tried. Raise
+    `OSError` for what this process lacks: that is no fault of the folder.
     """
     try:
         if make:
@@ -115,6 +117,8 @@ def wrong_at_a_try(path: Path, *, make: bool = True) -> str:
             os.close(file)
             probe.unlink()
     except OSError as error:
+        if own_trouble(error):
+            raise
         why = error.strerror or str(error)
         return why if str(path) in why else f"{path}: {why}"
     return ""

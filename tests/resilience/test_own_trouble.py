@@ -16,7 +16,7 @@ from pytest_django import Settings
 from resilience import addresses, auth, registry, sockets
 from resilience.cache import ResilientCache
 from resilience.http import GuardedSession
-from resilience.observe import health
+from resilience.observe import folders, health
 from resilience.observe.logs import QueuedStream
 from resilience.observe.memory import recall, remember
 from resilience.observe.outbox import Outbox
@@ -142,10 +142,17 @@ class TestDescriptors:
 
         assert files.sound(found)
 
+        os.utime(tmp_path, (1.0, 1.0))  # at rest, so that a listing of it is trusted
         files._listings.clear()
         with no_descriptors(), pytest.raises(TierUnavailableError):
             files.current()
         assert files.current() == found  # what was wrong then is not remembered
+
+    def test_is_no_fault_of_a_folder(self, tmp_path: Path) -> None:
+        with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+            folders.wrong_at_a_try(tmp_path)
+
+        assert folders.wrong_at_a_try(tmp_path) == ""
 
 
 class TestIsTold:

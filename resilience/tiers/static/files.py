@@ -102,6 +102,7 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
     try:
         paths = _listed(folder, wanted)
     except OSError as error:
+        _refuse_own_trouble(folder, error)
         return f"the folder of static files cannot be read: {error}"
     for path in paths:
         try:
@@ -113,11 +114,16 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
         except FileNotFoundError:
             continue  # Just replaced by a newer one.
         except (OSError, ValueError, KeyError, sqlite3.Error) as error:
-            if lacked := own_trouble(error):  # of no file, and so nothing to remember
-                raise TierUnavailableError(f"{path.name} cannot be opened for want of {lacked}") from error
+            _refuse_own_trouble(path, error)
             reason = f"{path.name} does not open: {error}"
             logger.warning("%s", reason)
     return reason
+
+
+def _refuse_own_trouble(path: Path, error: Exception) -> None:
+    """Raise `TierUnavailableError` for what says nothing of the path, so that it is not remembered."""
+    if lacked := own_trouble(error):
+        raise TierUnavailableError(f"{path.name} cannot be opened for want of {lacked}") from error
 
 
 def _listed(folder: Path, wanted: str) -> list[Path]:
