@@ -87,7 +87,8 @@ class ResilientReads(_View):
         if stack is None:
             return
         if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
-            self._key = stored.key_of(request._request, self.same_as_absent)
+            form = request.accepted_media_type or ""
+            self._key = stored.key_of(request._request, self.same_as_absent, form)
             self._look_up()
         _ask(self._database())
         if self._key and not stack.enter_context(flight(self._key)):

@@ -67,11 +67,12 @@ _memory: Memory[Stored] = Memory(_MEMORY_BYTES)
 _newest: Stored | None = None  # the last answer that was kept in it
 
 
-def key_of(request: HttpRequest, same_as_absent: Mapping[str, str]) -> str:
+def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = "") -> str:
     """Return what is the same for requests that mean the same.
 
     The order of parameters does not count, nor does one that says what `same_as_absent` says anyhow; an empty
-    one of those names means that too. Several of one name stay in their order.
+    one of those names means that too. Several of one name stay in their order. `form` is the media type that
+    was agreed on.
     """
     # As the view reads them: of raw bytes in an address `parse_qsl` would make other texts.
     pairs = [(name, value) for name, values in request.GET.lists() for value in values]
@@ -84,7 +85,7 @@ def key_of(request: HttpRequest, same_as_absent: Mapping[str, str]) -> str:
         ),
         key=lambda pair: pair[0],
     )
-    place = f"{request.scheme}://{request.get_host()}{request.path}?{urlencode(said)}"
+    place = f"{request.scheme}://{request.get_host()}{request.path}?{urlencode(said)} {form}"
     return "resilience:" + hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
 
 

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import path
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -43,7 +44,23 @@ class Everybodys(Mine):
         return Response({"name": "everybody"})
 
 
-urlpatterns = [path("mine", Mine.as_view()), path("everybodys", Everybodys.as_view())]
+class Page(BaseRenderer):
+    media_type = "text/html"
+    format = "html"
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        return b"<p>everybody</p>"
+
+
+class InTwoForms(Everybodys):
+    renderer_classes = [JSONRenderer, Page]
+
+
+urlpatterns = [
+    path("mine", Mine.as_view()),
+    path("everybodys", Everybodys.as_view()),
+    path("in-two-forms", InTwoForms.as_view()),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +100,27 @@ class TestAnswersForEverybody:
         first, second = ask(client, "/everybodys", "ada"), ask(client, "/everybodys", "grace")
         assert (first["X-Data-Source"], second["X-Data-Source"]) == ("live", "cached")
         assert "s-maxage" in second["Cache-Control"]
+
+    def test_are_shared_by_those_who_take_the_same_form_alone(self, client: Client) -> None:
+        """A browsable API answers a browser with a page, and others with JSON; `indent` is a form too."""
+        asked = (
+            "text/html",
+            "application/json",
+            "text/html",
+            "*/*",
+            "application/json; indent=2",
+            "text/html",
+        )
+        answers = [client.get("/in-two-forms", headers={"accept": form}) for form in asked]
+        assert [answer["Content-Type"].partition(";")[0] for answer in answers] == [
+            "text/html" if form == "text/html" else "application/json" for form in asked
+        ]
+        assert [answer.content.count(b"\n") for answer in answers] == [0, 0, 0, 0, 2, 0]
+        assert [answer["X-Data-Source"] for answer in answers] == [
+            "live",
+            "live",
+            "cached",
+            "cached",
+            "live",
+            "cached",
+        ]
