@@ -75,10 +75,9 @@ class Way:
     """whether a pooler lends each client a session for as long as it stays"""
 
 
-# Held by the connection that looks.
-_looks = threading.Lock()
-# Of each address that this process has connected to.
+# Of each address that this process has connected to; the lock is held by the connection that looks there.
 _ways: dict[Address, Way] = {}
+_looks: dict[Address, threading.Lock] = {}
 
 
 def address_of(params: Mapping[str, Any]) -> Address:
@@ -113,7 +112,7 @@ def is_sure(way: Way | None) -> bool:
 
 @contextmanager
 def looking(address: Address) -> Iterator[bool]:
-    """Tell whether to look what an address takes: one connection of the process does at a time.
+    """Tell whether to look what an address takes: one connection of the process to it does at a time.
 
     The others go by what is known. Where nothing is, they wait for it, half of their time at most.
     """
@@ -121,12 +120,13 @@ def looking(address: Address) -> Iterator[bool]:
     if is_sure(way):
         yield False
         return
-    mine = _looks.acquire(timeout=0.0 if way is not None else _patience())
+    lock = _looks.setdefault(address, threading.Lock())
+    mine = lock.acquire(timeout=0.0 if way is not None else _patience())
     try:
         yield mine and not is_sure(known(address))
     finally:
         if mine:
-            _looks.release()
+            lock.release()
 
 
 def _patience() -> float:
@@ -134,12 +134,7 @@ def _patience() -> float:
     return 1.0 if deadline is None else deadline.remaining() / 2
 
 
-def _after_fork_in_child() -> None:
-    global _looks
-    _looks = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_looks.clear)  # another thread of the parent may hold one
 
 
 def forget() -> None:

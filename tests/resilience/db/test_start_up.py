@@ -180,10 +180,16 @@ class TestRefusal:
         self, relay: StartupRelay, relayed: GuardedWrapper, breaker: CircuitBreaker
     ) -> None:
         """Whoever has waited in vain for another connection's look does what is right at any server."""
-        with limits._looks, deadline_scope(1.0):
+        address = limits.address_of(relayed.get_connection_params())
+        with limits.looking(address), deadline_scope(1.0):
             assert connected(relayed)
         assert with_options(relay) == [False]
         assert not connected(relayed)
+
+    def test_of_an_address_that_hangs_holds_up_no_other(self) -> None:
+        limits.forget()
+        with limits.looking(("hangs",)) as first, limits.looking(("answers",)) as other:
+            assert (first, other) == (True, True)
 
     def test_hides_no_outage(self, relay: StartupRelay, relayed: GuardedWrapper, calls: Calls) -> None:
         relay.mode, relay.target = "refuse", 1
