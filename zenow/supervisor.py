@@ -227,6 +227,7 @@ class Supervisor:
 
     def _take_over(self, server: Server) -> None:
         old, self._serving, self._successor = self._serving, server, None
+        self._status = 0  # Whatever became of one before it.
         self._lead()
         if old is not None:
             logger.info("server %d has taken over from server %d", server.pid, old.pid)
@@ -238,12 +239,19 @@ class Supervisor:
         server.forget()
         if server is self._successor:
             self._successor = None
+            if self._serving is None:
+                logger.error("server %d ended before it was up, and there is no other", server.pid)
+                self._end()
+                return
             logger.error("server %d ended before it was up: server %d goes on", server.pid, self._pid())
             self._once_more()
         elif server is self._serving and not self._ending:
             self._status = server.status() or 1
             logger.error("server %d ended by itself", server.pid)
-            self._end()
+            self._serving = None
+            # One that is on its way takes over, and finds in the queue who has come meanwhile.
+            if self._successor is None:
+                self._end()
 
     def _once_more(self) -> None:
         if self._asked_again:

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.servers.process import children_of
 from tests.servers.site import SiteServer
 from tests.starving import no_threads
 from zenow.children import Server
@@ -134,6 +135,45 @@ class TestDrain:
             assert not is_ready(site)
             drain.unlink()
             assert is_ready(site)
+
+
+class TestDyingWhileBeingReplaced:
+    """Of the kind: the successor comes up; it does not; the supervisor is told to end meanwhile."""
+
+    @pytest.fixture
+    def broken(self, tmp_path: Path) -> Iterator[SiteServer]:
+        """A site whose server was killed while its successor was starting."""
+        slow = tmp_path / "slow"
+        with SiteServer(
+            workers=1, DJANGO_SETTINGS_MODULE="tests.zenow.hanging", SLOW_WHILE_THERE_IS=str(slow)
+        ) as site:
+            (old,) = site.servers()
+            slow.touch()
+            os.kill(site.pid, signal.SIGHUP)
+            eventually(lambda: len(site.servers()) == 2, site)
+            os.kill(old, signal.SIGKILL)
+            eventually(lambda: "ended by itself" in site.log.read_text(), site)
+            slow.unlink()
+            yield site
+
+    def test_its_successor_answers_whoever_has_come_meanwhile(self, broken: SiteServer) -> None:
+        # The one that began while there was the file still hangs: a worker in its place does not.
+        (successor,) = broken.servers()
+        eventually(lambda: children_of(successor) != [], broken)
+        for worker in children_of(successor):
+            os.kill(worker, signal.SIGKILL)
+        assert broken.get("/api/health/live", timeout=40).status == 200
+        assert broken.servers() == [successor]
+
+    def test_it_ends_as_the_first_did_when_its_successor_does_not_come_up(self, broken: SiteServer) -> None:
+        process = broken._process
+        assert process is not None
+        os.kill(broken.servers()[0], signal.SIGKILL)
+        assert process.wait(40) == 128 + signal.SIGKILL
+
+    def test_it_ends_when_told_to(self, broken: SiteServer) -> None:
+        os.kill(broken.pid, signal.SIGTERM)
+        eventually(lambda: not broken.running, broken)
 
 
 class TestEnding:
