@@ -131,6 +131,13 @@ class TestBesideAServer:
         ]
         assert "database" not in found["services"]
 
+    def test_reports_what_no_breaker_tells(self, server: Registry) -> None:
+        assert server.store is not None
+        server.store.lacks.note("memory", time.monotonic())
+        lack = "A process of this host lacks memory: its own calls fail, and count for nothing"
+        found = look()
+        assert (found["exit"], found["problems"], found["message"]) == (1, [lack], lack)
+
     def test_draining_is_no_health(self, server: Registry, directory: Path) -> None:
         (directory / "drain").touch()
         assert look()["exit"] == 1

@@ -84,7 +84,7 @@ def look() -> dict[str, Any]:
         problems.append("there is no static copy to answer from")
     if health.draining():
         problems.append("an operator is draining the host: the file drain")
-    problems += report["notices"]
+    problems += [notice.removesuffix(".") for notice in report["notices"]]
     # What the other tiers hold in memory is known to the servers alone, and lasts for minutes.
     copy = health.static_copy()
     dead = _is_down("database", report, pings) and not (copy and any(copy.rows.values()))
