@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +19,8 @@ from resilience import registry
 from resilience.primitives import Mark
 from resilience.tiers import generation
 from resilience.tiers.memory import Memory
+
+logger = logging.getLogger("resilience.tiers")
 
 # How long a stored answer of the current generation stands for a live one, and how long any may stand in
 # while there is none, in seconds.
@@ -150,6 +153,7 @@ def _read(key: str) -> Stored | None:
         return None
     if (found := _stored(value)) is None:
         registry.store().counters.add("calls", "cache", "decode", "failure")
+        logger.warning("what the cache holds as %r is no stored answer; it is taken for missing", key)
     return found
 
 

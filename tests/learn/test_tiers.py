@@ -170,7 +170,11 @@ class TestFresh:
         ],
     )
     def test_what_another_program_wrote_into_the_cache_is_none(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch, others: dict[str, Any]
+        self,
+        client: Client,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        others: dict[str, Any],
     ) -> None:
         keep = cache.set
         monkeypatch.setattr(cache, "set", lambda key, value, **said: keep(key, {**value, **others}, **said))
@@ -178,6 +182,7 @@ class TestFresh:
         stored.forget()
         fresh.forget()
         assert client.get("/api/courses")["X-Data-Source"] == "live"
+        assert "is no stored answer" in caplog.text
 
     def test_nothing_is_stored_while_the_generation_is_unknown(self, client: Client) -> None:
         with server_role():
