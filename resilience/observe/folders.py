@@ -163,7 +163,8 @@ def run(_epoch: int) -> None:
             logger.warning("%s; so %s. Set %s, or see to it", why, folder.without, folder.setting)
         else:
             logger.info("%s can be written again", folder.path())
-        events.record("folder", folder=folder.name, usable=not why, why=why)
+        told = why or f"{folder.path()} can be written again"
+        events.record("folder", folder=folder.name, usable=not why, why=told)
 
 
 def _wrong(folder: Folder) -> str:

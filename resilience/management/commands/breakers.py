@@ -87,7 +87,7 @@ def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
         entry
         for name in names or [""]
         for entry in history.recent(_EVENTS, breaker=name)
-        if entry["breaker"] or entry["kind"] == "wedged"
+        if entry["breaker"] or entry["kind"] in ("wedged", "folder")
     ]
     events.sort(key=lambda entry: entry["at"], reverse=True)
     if as_json:

@@ -209,10 +209,15 @@ class TestTrying:
     def test_writes_down_what_changed(self, places: dict[str, Path]) -> None:
         refuse(places["static"], "a file")
         folders.run(1)
+        places["static"].unlink()
+        folders.run(1)
         written = [
             json.loads(line) for line in (places["events"] / "events.jsonl").read_text().split("\n") if line
         ]
-        assert [each["data"]["folder"] for each in written if each["kind"] == "folder"] == ["static"]
+        wrong, well = [each for each in written if each["kind"] == "folder"]
+        assert wrong["data"]["folder"] == well["data"]["folder"] == "static"
+        assert str(places["static"]) in wrong["why"]
+        assert well["why"] == f"{places['static']} can be written again"
 
     def test_is_well_with_a_store_that_is_shared(self, places: dict[str, Path]) -> None:
         store = HostStore(places["store"], "test", role="server", create=True)
