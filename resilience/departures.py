@@ -8,11 +8,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_out
-from django.db import transaction
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from resilience import passes
+from resilience.db.transactions import after_commit
 
 # What a sign-in writes by itself.
 _SIGN_IN = {"last_login"}
@@ -58,4 +58,4 @@ def _removed(sender: Any, *, action: str, using: str, **_: Any) -> None:
 
 def _end(key: str, using: str) -> None:
     # After the commit: until then a look at the board is still confirmed.
-    transaction.on_commit(partial(passes.end, key), using=using)
+    after_commit(partial(passes.end, key), using=using)

@@ -120,16 +120,16 @@ class _WithSettings(psycopg.Cursor[Any]):
         connection = self._conn
         if not connection.lacks_settings():
             return super().execute(query, params, **kwargs)
-        if not isinstance(self, psycopg.ClientCursor) or not isinstance(query, str):
-            # The server takes one statement at a time.
-            if isinstance(query, str) and _BEGIN.match(query):
-                super().execute(query, params, **kwargs)
-                connection.give_settings()
-                return self
-            with connection.own_transaction():
-                return super().execute(query, params, **kwargs)
-        before = connection.sent_before(escaped=params is not None)
+        one_at_a_time = not isinstance(self, psycopg.ClientCursor) or not isinstance(query, str)
+        if one_at_a_time and isinstance(query, str) and _BEGIN.match(query):
+            super().execute(query, params, **kwargs)
+            connection.give_settings()
+            return self
         try:
+            if one_at_a_time:
+                with connection.own_transaction():
+                    return super().execute(query, params, **kwargs)
+            before = connection.sent_before(escaped=params is not None)
             super().execute(before + query, params, **kwargs)
         except errors.ActiveSqlTransaction:
             # VACUUM, CREATE INDEX CONCURRENTLY and the like refuse any transaction, before they do anything.

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from types import TracebackType
 
 import django.db
+from django.db import transaction
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 
@@ -23,6 +25,15 @@ from resilience.primitives import Outcome
 from resilience.scope import RequestScope, current_scope
 
 logger = logging.getLogger("resilience.db")
+
+
+def after_commit(run: Callable[[], None], *, using: str, robust: bool = False) -> None:
+    """As `transaction.on_commit`; in a section by hand, where Django refuses that, once a stored one ends."""
+    connection = transaction.get_connection(using)
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(run, using=using, robust=robust)
+    else:
+        connection.run_on_commit.append((set(connection.savepoint_ids), run, robust))
 
 
 class _NoticedErrors(DatabaseErrorWrapper):

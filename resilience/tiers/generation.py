@@ -10,12 +10,13 @@ import logging
 from functools import cache, lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Model, Subquery
 from django.db.models.signals import post_delete, post_save
 from django.utils.module_loading import import_string
 
 from resilience import conf, registry
+from resilience.db.transactions import after_commit
 from resilience.models import Generation
 from resilience.primitives import Mark
 
@@ -51,11 +52,11 @@ def raise_generation(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) ->
         # See Note [Raised last of all]
         pending = connection.before_commit(_Raised, raised)
         pending.removal |= removal
-        transaction.on_commit(pending.tell, using=using, robust=True)
+        after_commit(pending.tell, using=using, robust=True)
     else:
         raised.removal = removal
         raised()
-        transaction.on_commit(raised.tell, using=using, robust=True)
+        after_commit(raised.tell, using=using, robust=True)
 
 
 def refresh(epoch: int = 0) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import transaction
 
@@ -114,6 +115,25 @@ class TestRaising:
         with transaction.atomic():
             pass
         assert generation.current() == before
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_in_a_section_by_hand_it_counts_when_that_was_stored(self, course: Course, stored: bool) -> None:
+        before = generation.current()
+        user = User.objects.create_user("ada")
+        transaction.set_autocommit(False)
+        try:
+            _rename(course)
+            user.is_active = False
+            user.save()  # Which ends the passes of the user, after the commit too.
+            generation.raise_generation()
+            if stored:
+                transaction.commit()
+            else:
+                transaction.rollback()
+        finally:
+            transaction.set_autocommit(True)
+        assert (generation.current().generation > before.generation) == stored
+        assert User.objects.get().is_active != stored
 
     def test_outside_a_transaction_it_counts_at_once(self, course: Course) -> None:
         before = generation.current()

@@ -153,7 +153,11 @@ class TestLimits:
         query(in_transactions, "ROLLBACK")
         assert query(in_transactions, "SELECT to_regclass('undone')") == [(None,)]
 
-    def test_stand_back_where_no_transaction_may_be(self, in_transactions: GuardedWrapper) -> None:
+    @pytest.mark.parametrize("binding", [False, True], ids=["client", "server"])
+    def test_stand_back_where_no_transaction_may_be(
+        self, in_transactions: GuardedWrapper, binding: bool
+    ) -> None:
+        in_transactions.settings_dict["OPTIONS"]["server_side_binding"] = binding
         query(in_transactions, "VACUUM")
         assert shown(in_transactions, "statement_timeout") == ["1700ms"]
 
