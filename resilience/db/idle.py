@@ -13,6 +13,7 @@ counts.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which one that nobody took is closed: it is the surplus of a busier minute.
 SURPLUS_AFTER = 60.0
+# Silence is written into the log at most so often, in seconds; it is counted each time.
+TOLD_EVERY = 60.0
 # Sessions that may live on, and are ended when the server is next connected to.
 MOST_ORPHANS = 50
 
@@ -42,7 +45,7 @@ class Idle:
         self._lock = threading.Lock()
         self._kept: list[DeadlineConnection] = []  # The last used is the last. Guarded by _lock.
         self._silent = 0.0  # As in the store, which may be busy.
-        self._told = 0.0
+        self._told = -math.inf
         self._orphans: deque[DeadlineConnection] = deque(maxlen=MOST_ORPHANS)  # Guarded by _lock.
         self.inquiry = threading.Lock()
         """Held by the one who inquires of the server after a connection that is silent."""
@@ -107,7 +110,7 @@ class Idle:
         dropped = self._close(lambda each: each.made_at < began)
         self.abandon([*dropped, failed] if failed else dropped)
         self._count("silent", 1 + len(dropped))
-        if began > self._told:  # else it was under way when another one found out
+        if time.monotonic() >= self._told + TOLD_EVERY:  # A frozen server silences one after the other.
             self._told = time.monotonic()
             logger.warning(
                 "a connection of %r failed, which says nothing of its server; %d idle ones of its age are "

@@ -97,6 +97,16 @@ class TestFoundOnTheWay:
         dropped = registry.store().counters.totals()["connections_dropped", "guarded", "silent"]
         assert dropped == 2
 
+    def test_and_the_log_says_so_once_when_one_after_the_other_falls_silent(
+        self, guarded: GuardedWrapper, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As in the seconds in which a server freezes, before its breaker opens."""
+        kept = idle.of("guarded")
+        for wait in ("0.500", "1.970", "1.984"):
+            kept.doubt(time.monotonic(), f"no answer within the {wait} s that were left")
+        assert len([each for each in caplog.records if each.name == "resilience.db.idle"]) == 1
+        assert registry.store().counters.totals()["connections_dropped", "guarded", "silent"] >= 3
+
 
 class TestUnderWay:
     def test_in_commit_is_unknown(self, guarded: GuardedWrapper, wire: FaultProxy, calls: Calls) -> None:
