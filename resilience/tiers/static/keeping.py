@@ -10,8 +10,6 @@ import sys
 import threading
 import time
 
-from django.conf import settings
-
 from resilience import conf, registry
 from resilience.primitives import TierUnavailableError
 from resilience.tiers.static import files
@@ -176,7 +174,6 @@ def _child(*arguments: str) -> bool:
 def _environment() -> dict[str, str]:
     return {
         "RESILIENCE_ROLE": "command",
-        "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "STATIC_DIR": str(conf.static_dir()),
     }

@@ -174,6 +174,11 @@ class TestKeeper:
 
 
 class TestMissing:
+    def test_is_built_by_a_child_also_while_settings_are_overridden(self, settings: Settings) -> None:
+        settings.DEBUG = False
+        assert keeping.build_if_missing()
+        assert files.current().info.source == "fixtures"
+
     def test_is_built_by_one_of_the_workers_that_start_together(self, children: Children) -> None:
         with files.locked("start") as first:
             assert first
