@@ -12,7 +12,7 @@ from tests.docs.blocks import ROOT, text
 
 PAGE = settings_page.PAGE.read_text()
 # Read by the same words, and no variable of ours: what a request carries, and what systemd says.
-NO_SETTINGS = {"DJANGO_SETTINGS_MODULE", "CONTENT_LENGTH", "REQUEST_METHOD", "NOTIFY_SOCKET"}
+NO_SETTINGS = {"DJANGO_SETTINGS_MODULE", "CONTENT_LENGTH", "CONTENT_TYPE", "REQUEST_METHOD", "NOTIFY_SOCKET"}
 SOURCES = [path for package in ("zenow", "resilience") for path in (ROOT / package).rglob("*.py")]
 
 
