@@ -84,7 +84,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: else one process is still at it when the others are done."""
+    """Leave out longer proofs; begin with what takes longest, or one process is still at it at the end."""
+    proofs = [
+        item for item in items if any(not os.environ.get(mark.args[0]) for mark in item.iter_markers("proof"))
+    ]
+    if proofs:
+        items[0].config.hook.pytest_deselected(items=proofs)
+        items[:] = [item for item in items if item not in proofs]
     items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
 
 

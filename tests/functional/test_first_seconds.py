@@ -79,7 +79,7 @@ def read_all(site: SiteServer, times: int = 4) -> dict[str, set[int]]:
 
 class TestFirstSeconds:
     @pytest.mark.timeout(900)
-    @pytest.mark.skipif(not TIMES, reason="make starts")
+    @pytest.mark.proof("STARTS")
     def test_answers_every_read_when_the_database_dies_just_after_the_first_200(
         self, postgres: PostgresServer
     ) -> None:
@@ -125,7 +125,7 @@ class TestFirstSeconds:
             answers = read_all(site)
         assert answers == {path: {200} for path in answers}
 
-    @pytest.mark.skipif(not TIMES, reason="make starts")
+    @pytest.mark.proof("STARTS")
     def test_waits_five_seconds_for_a_copy_that_cannot_be_made(
         self, postgres: PostgresServer, tmp_path: Path
     ) -> None:

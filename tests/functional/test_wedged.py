@@ -33,8 +33,7 @@ from tests.servers.process import descendants, free_port
 from tests.servers.site import SiteServer
 from tests.zenow.test_supervisor import eventually
 
-LONG = os.environ.get("WEDGED") == "all"
-long = pytest.mark.skipif(not LONG, reason="make wedged")
+long = pytest.mark.proof("WEDGED")
 
 # Seconds from the moment at which a worker hangs; and how long an answer may take where nobody hangs.
 PASSED_BY, ENDED, REPLACED = 3.0 + 4 * ROOM, 6.0 + 4 * ROOM, 10.0 + 20 * ROOM
@@ -184,7 +183,7 @@ class TestWedged:
             first = min(site.workers())  # started first, so it is the first
             with Clients(site) as clients:
                 eventually(lambda: len(clients.asked) > 40, site)
-                time.sleep(6.0 if LONG else 0.0)  # Younger than that, none is ended.
+                time.sleep(6.0 if os.environ.get("WEDGED") else 0.0)  # Younger than that, none is ended.
                 since = time.monotonic()
                 WAYS[way](site, first)
                 eventually(lambda: first not in site.workers() and len(site.workers()) == 2, site)

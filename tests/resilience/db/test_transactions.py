@@ -275,7 +275,7 @@ class TestOnPostgreSQL:
         self, postgresql_kept: GuardedWrapper, beside: Beside, role: str, way: str
     ) -> None:
         if role == "command" and way == "cut":
-            pytest.skip("a command has no deadlines")
+            return  # a command has no deadlines
         by_savepoint = SERVER_ABORTED if role == "server" else [*SERVER_ABORTED, "read_only"]
         following = FOLLOWING if role == "server" else FOLLOWING[:1]
         self.holds(postgresql_kept, beside, way, by_savepoint, following)
