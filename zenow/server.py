@@ -4,6 +4,7 @@ granian's own listeners end with their workers, and who waits in the queue of on
 Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same.
 """
 
+import _thread
 import os
 import signal
 import threading
@@ -34,6 +35,14 @@ class GivenSocketsServer(MPServer):
 
     def _init_shared_socket(self) -> None:
         self._ssp = self._sso = None
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """End soon; called in the main thread, at any moment.
+
+        granian sets an event here, for which the same thread waits. A signal that comes while the thread
+        holds the event's lock would have it wait for itself, for ever. So another thread sets it.
+        """
+        _thread.start_new_thread(super().signal_handler_interrupt, args)
 
     def _spawn_worker(  # type: ignore[override]  # as that of MPServer; mypy looks at another
         self, idx: int, target: Callable[..., Any], callback_loader: Callable[[], Wsgi]
