@@ -62,7 +62,9 @@ class Writer(threading.Thread):
             self._tell(f"Ledger {number}", f"key-{number}")
 
     def _tell(self, title: str, key: str) -> None:
-        outcome = self._ask(title, key)
+        # A key is its sender's: repeated by another, who has signed in meanwhile, it is another write.
+        token = self._site.token
+        outcome = self._ask(title, key, token)
         if outcome != "unknown":
             with self._lock:
                 (self._ledger.stored if outcome == "stored" else self._ledger.not_stored).add(title)
@@ -71,7 +73,7 @@ class Writer(threading.Thread):
         while time.monotonic() < limit:
             time.sleep(_REPEAT_AFTER)
             # A refusal of the repeat tells of the repeat alone.
-            if self._ask(title, key) == "stored":
+            if self._ask(title, key, token) == "stored":
                 with self._lock:
                     self._ledger.stored.add(title)
                     self._ledger.settled.add(title)
@@ -79,9 +81,9 @@ class Writer(threading.Thread):
         with self._lock:
             self._ledger.unsettled.add(title)
 
-    def _ask(self, title: str, key: str) -> str:
+    def _ask(self, title: str, key: str, token: str) -> str:
         own = {
-            "Authorization": f"Bearer {self._site.token}",
+            "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "Idempotency-Key": key,
         }
