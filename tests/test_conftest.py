@@ -1,7 +1,9 @@
 """The suite's own servers and databases."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from django.db import connection
 
 from tests.conftest import Database
 from tests.servers import PostgresServer, RedisServer
+from tests.servers.process import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +67,25 @@ class TestRedisServer:
             server.thaw()
             assert client.get("key") == b"value"
             client.close()
+
+
+class TestAPort:
+    def test_is_given_out_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its server may listen only later: until then nobody else is given it."""
+        first = free_port()
+        drawn = iter(range(first, first + 100))
+        monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
+        assert free_port() > first
+
+    def test_is_refused_until_its_server_listens(self) -> None:
+        port = free_port()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        with (
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_connection(("127.0.0.1", port)) as client,
+        ):
+            assert client.getpeername() == ("127.0.0.1", port)
 
 
 class TestServersEndWithTheSuite:

@@ -12,6 +12,7 @@ import tempfile
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,10 +24,14 @@ _PR_SET_PDEATHSIG = 1
 # The kernel sends the parent-death signal when the *thread* that forked ends. This one lives as long as the
 # process, so that a test may restart a server from a thread of its own.
 _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+# Sockets that are bound to the ports last given out, so that no other process of the suite takes one before
+# its server listens, or while that is restarted. Not all of them: a process has few descriptors.
+_RESERVED: deque[int] = deque()
+_MOST_RESERVED = 200
 
 
 def free_port() -> int:
-    """Return a free loopback port below the ephemeral range.
+    """Return a free loopback port below the ephemeral range, which nobody else is given meanwhile.
 
     Above it, a client of a dead server may be given that server's own port, connect to itself, and see life.
     """
@@ -34,12 +39,16 @@ def free_port() -> int:
     while True:
         port = random.randrange(lowest - 12_000, lowest)  # noqa: S311
         with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 candidate.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            # A server, which sets this too, may now listen there; the `bind` of another call fails.
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _RESERVED.append(candidate.detach())
+        if len(_RESERVED) > _MOST_RESERVED:
+            os.close(_RESERVED.popleft())
+        return port
 
 
 class ServerProcess(ABC):

@@ -26,6 +26,7 @@ from tests.resilience.cache.making import on_redis
 from tests.resilience.cache.test_outage import AWAY
 from tests.resilience.wire import serving
 from tests.servers import RedisServer
+from tests.servers.process import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +113,9 @@ class TestServer:
                 script.join(10)
 
     def test_of_a_cluster(self) -> None:
-        with RedisServer("--cluster-enabled", "yes") as server:
+        # By default the nodes' own port is the clients' plus 10,000, which may be taken.
+        bus = ("--cluster-port", str(free_port()))
+        with RedisServer("--cluster-enabled", "yes", *bus) as server:
             is_away(at(server.url), ("set", "add", "get", "delete", "has_key", "touch"))
 
     def test_that_speaks_plainly_where_tls_is_expected(self, redis_server: RedisServer) -> None:
