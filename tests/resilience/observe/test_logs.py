@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -173,12 +174,15 @@ class TestAFork:
         child = os.fork()
         if not child:
             logger.info("child")
-            stream.drain(5)
+            stream.drain(30)
             os._exit(0)
-        logger.info("the end")
-        got = read(reader, b"the end")
-        os.waitpid(child, 0)
-        assert len([line for line in got if line.startswith("parent")]) == 1_000
+        with ThreadPoolExecutor(1) as pool:  # The pipe is full: the child ends only while somebody reads.
+            got = pool.submit(read, reader, b"the end")
+            os.waitpid(child, 0)
+            logger.info("the end")  # after all that the child has to say
+            lines = got.result()
+        assert len([line for line in lines if line.startswith("parent")]) == 1_000
+        assert lines.count("child") == 1
 
 
 class TestAServer:
