@@ -37,6 +37,23 @@ def variables(app: Any) -> dict[str, str]:
     return {each["name"]: each["value"] for each in app["env"]}
 
 
+class TestImage:
+    def test_is_built_of_files_that_are_there_and_not_ignored(self) -> None:
+        copied = [
+            name for names in re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.M) for name in names.split()
+        ]
+        ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+        assert ignored[0] == "*"
+        assert copied
+        assert [name for name in copied if f"!{name}" not in ignored] == []
+        assert [name for name in copied if not (DEPLOY.parent / name).exists()] == []
+
+    def test_has_all_files_of_the_requirements_when_it_installs_them(self) -> None:
+        before = DOCKERFILE.partition("RUN pip install")[0]
+        requirements = (DEPLOY.parent / "requirements.txt").read_text()
+        assert [name for name in re.findall(r"^-[rc] (\S+)$", requirements, re.M) if name not in before] == []
+
+
 class TestKubernetes:
     def test_mounts_a_volume_for_each_folder_on_a_read_only_root(
         self, app: Any, pod: Any, variables: dict[str, str]
