@@ -6,13 +6,22 @@ PORT ?= 8080
 export PORT
 STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
-.PHONY: forgotten timings install run serve test ledger soak outage-table rolling wedged poolers drills differential django-suites outages outages-database outages-cache outages-partner coverage chaos mutation bench demo kept starts
+# A target's line says after ## what it does, which `make help` lists under its heading (##@).
+.DEFAULT_GOAL := help
+.PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos \
+	outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
+	ledger soak outage-table drills differential django-suites bench
 
-# The virtual environment with the pinned dependencies, nothing else.
-install: $(VENV)/.installed
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Run it
+
+install: $(VENV)/.installed ## Make .venv with the pinned dependencies; the others do so as needed
 
 # `make run` and `make serve` need the runtime alone.
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; name it by: make PYTHON=python3.11'; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
@@ -24,9 +33,9 @@ $(VENV)/.installed: $(VENV)/.runtime requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# A local run. The catalogue is filled when it is empty; DEBUG serves static files from where they lie.
+# The catalogue is filled when it is empty; DEBUG serves static files from where they lie.
 run: export DEBUG := 1
-run: $(VENV)/.runtime
+run: $(VENV)/.runtime ## Serve a catalogue of real courses at localhost:8080 (PORT=8081 for another port)
 	@mkdir -p staticfiles
 	@echo 'Preparing the database'
 	@$(MANAGE) migrate --verbosity 0
@@ -42,13 +51,12 @@ run: $(VENV)/.runtime
 	@echo
 	@exec $(BIN)/python -m zenow
 
-# A server with a database of its own, which is broken for half a minute; nothing is left running.
-demo: $(VENV)/.runtime
+demo: $(VENV)/.runtime ## Break a server's database for 30 s before your eyes; nothing is left running
 	@$(BIN)/python -m tests.demo
 
-# The production server. Its start needs neither database nor cache; a missing variable stops it with one message.
+# Its start needs neither database nor cache; a missing variable stops it with one message.
 serve: export DEBUG := $(or $(DEBUG),0)
-serve: $(VENV)/.runtime
+serve: $(VENV)/.runtime ## Run the production server
 	@$(MANAGE) check
 	@$(MAKE) --no-print-directory staticfiles/staticfiles.json
 	@exec $(BIN)/python -m zenow
@@ -57,125 +65,122 @@ staticfiles/staticfiles.json: $(VENV)/.runtime $(STATIC)
 	$(MANAGE) collectstatic --noinput --verbosity 0
 	@touch $@
 
-# All that must hold, in three processes: most of it waits for servers that recover. Servers are taken from the system where it has them; the last step proves the wheels' suffice.
-test: export DJANGO_SETTINGS_MODULE := zenow.settings.test
-test: install
+##@ Change it
+
+# The same four are the hooks of .pre-commit-config.yaml.
+lint: install ## Check format, lint, import contracts and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# In three processes, because most of it waits for servers that recover. The system's servers are used where it has them;
+# the last step proves that those in the wheels suffice.
+test: export DJANGO_SETTINGS_MODULE := zenow.settings.test
+test: lint ## Run all that CI runs
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	TEST_SERVERS=wheels $(BIN)/pytest tests/test_conftest.py
 
-# Each test that bounds a time, one after the other and without the room that `make test` gives: for a quiet machine.
+# One after the other and without the room that `make test` gives.
 timings: export STRICT_TIMES := 1
-timings: install
+timings: install ## Run the tests that bound a time, strictly: for a quiet machine
 	$(BIN)/pytest $$(grep -lrE 'ROOM|takes\(|taking_at_most\(|deadline_kept\(' tests --include='test_*.py' | grep -v outages)
 
-# Known vulnerabilities of what runs in production; asks the advisories' database, so it needs the network.
-audit: install
+audit: install ## Look for known vulnerabilities of what runs in production; needs the network
 	$(BIN)/pip-audit --strict --requirement requirements.txt --progress-spinner off
 
-# Writes whose view catches what has ended their transaction: 200 whose connection is killed, 200 whose disk fills.
-kept: install
+settings-page: export DJANGO_SETTINGS_MODULE := zenow.settings.test
+settings-page: install ## Write the tables of docs/settings.md from the code that reads the settings
+	$(BIN)/python -m tests.docs
+
+coverage: install ## Show that each branch of the primitives is tested
+	$(BIN)/coverage run -m pytest -q tests/primitives
+	$(BIN)/coverage report
+
+mutation: export STRICT_TIMES := 1
+mutation: $(VENV)/.peers ## Show that the tests notice what is changed in the primitives
+	nice $(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
+##@ Prove it: longer proofs, which `make test` has in a short form or not at all
+
+# 200 writes whose connection is killed, 200 whose disk fills.
+kept: install ## Lose no write whose view catches the error that ended its transaction
 	@$(BIN)/python -m tests.kept
 
-# Django's own suites on its engines and on ours: what ends differently is listed with its reason.
-django-suites: install
+# What ends differently is listed with its reason.
+django-suites: install ## Run Django's own suites on its engines and on ours
 	nice $(BIN)/python -m tests.django_suites
 
-# Outages of a real database, cache and partner under load, with the open intervals of production; `make test` has 1 s.
-outages: install
+# `make test` has open intervals of 1 s.
+outages: install ## Break real servers under load, with the open intervals of production
 	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target outages-database outages-cache outages-partner
 
 outages-database: export OUTAGE_OPEN_FOR := 15
 outages-database: export STRICT_TIMES := 1
-outages-database:
+outages-database: install ## … PostgreSQL alone
 	$(BIN)/pytest -q tests/functional/test_database_*.py tests/functional/test_steward_lost.py
 
 outages-cache: export OUTAGE_OPEN_FOR := 10
 outages-cache: export STRICT_TIMES := 1
-outages-cache:
+outages-cache: install ## … Redis alone
 	$(BIN)/pytest -q tests/functional/test_cache_outages.py
 
 outages-partner: export OUTAGE_OPEN_FOR := 30
 outages-partner: export STRICT_TIMES := 1
-outages-partner:
+outages-partner: install ## … the partner's API alone
 	$(BIN)/pytest -q tests/functional/test_partner_outages.py
 
-# The site behind PgBouncer in each mode, and behind proxies that refuse or drop start-up parameters.
 poolers: export POOLERS := all
-poolers: install
+poolers: install ## Run the site behind PgBouncer in each mode, and behind other proxies
 	$(BIN)/pytest -q tests/functional/test_poolers.py tests/resilience/db/test_repeated_reads.py \
 		tests/resilience/db/test_pooled.py tests/resilience/db/test_start_up.py
 
-# A healthy PostgreSQL under 40 requests a second, whose connections are forgotten, reset, half closed: two minutes.
+# Under 40 requests a second.
 forgotten: export FORGOTTEN_SECONDS := 40
 forgotten: export STRICT_TIMES := 1
-forgotten: install
+forgotten: install ## Forget, reset and half close the connections of a healthy PostgreSQL: 2 min
 	$(BIN)/pytest -q tests/functional/test_forgotten.py
 
-# Writers with keys while PostgreSQL is killed, frozen and not heard: no write lost, doubled or lied about.
 ledger: export OUTAGE_OPEN_FOR := 1
-ledger: install
+ledger: install ## Write with keys while PostgreSQL is killed, frozen and not heard, and count
 	@$(BIN)/python -m benchmarks --only ledger
 
-# Twenty minutes of load while dependencies break at random and workers are killed; `make test` has a short form.
-soak: install
+soak: install ## Load the site while dependencies break at random and workers are killed: 20 min
 	@$(BIN)/python -m benchmarks --only soak
 
-# A minute of mixed reads with each outage in its middle, with production's settings: twelve minutes in all.
-outage-table: install
+# With production's settings.
+outage-table: install ## Read for a minute through each outage, and tell what was answered: 12 min
 	@$(BIN)/python -m benchmarks --only outages
 
-# The server is replaced under load, with everything well and with everything dead: the rows of the table above.
-rolling: install
+# These are rows of the table above.
+rolling: install ## Replace the server under load, healthy and with everything dead
 	$(BIN)/python -m tests.outage_table --only replaced
 
-# Twenty first starts of a host; each time the database dies just after the server has said that it is ready.
 starts: export STARTS := 20
-starts: install
+starts: install ## Start a host 20 times, whose database dies just after the server is ready
 	$(BIN)/pytest -q --timeout=300 tests/functional/test_first_seconds.py
 
-# Workers that hang in each way that we know of, under load, healthy and with everything dead; and workers that only starve. A quarter of an hour of a quiet machine: one that turns in a circle is told by its processor time.
+# Under load, healthy and with everything dead. An endless loop is told by its processor time, so the machine has to be quiet.
 wedged: export WEDGED := all
-wedged: install
+wedged: install ## Hang workers in each way that we know of, and starve others: 15 min
 	$(BIN)/pytest -q -rA --timeout=300 tests/functional/test_wedged.py
 
-# A drill of each dependency by each fault, real servers killed and frozen too, with production's settings: a quarter of an hour; the reports lie in var/drills.
-drills: install
+# With production's settings; the reports lie in var/drills.
+drills: install ## Drill each dependency by each fault, real servers killed and frozen too: 15 min
 	@$(BIN)/python -m benchmarks --only drills
 
-# Thousands of generated requests: SQLite, PostgreSQL and the static file give the same bodies.
 differential: export DIFFERENTIAL_QUESTIONS := 6000
-differential: install
+differential: install ## Ask SQLite, PostgreSQL and the static copy 6000 questions: the same answers
 	$(BIN)/pytest -q --timeout=900 tests/learn/test_same_everywhere.py
 
-# The tables of docs/settings.md, from the code that reads the settings.
-.PHONY: settings-page
-settings-page: export DJANGO_SETTINGS_MODULE := zenow.settings.test
-settings-page: install
-	$(BIN)/python -m tests.docs
-
-# Every line and branch of the primitives, by their own tests.
-coverage: install
-	$(BIN)/coverage run -m pytest -q tests/primitives
-	$(BIN)/coverage report
-
-# A thousand workers are killed, stopped and interrupted around one host store; `make test` has a short form.
-chaos: install
+chaos: install ## Kill, stop and interrupt 1000 workers around one host store
 	$(BIN)/python -m tests.chaos --deaths 1000
 
-mutation: export STRICT_TIMES := 1
-mutation: $(VENV)/.peers
-	nice $(BIN)/mutmut run --max-children 2
-	$(BIN)/mutmut results
-
-# One benchmark after the other, side by side with the peers; all take half an hour of an idle machine.
-# `make bench ONLY=http,engine ROUNDS=3` measures some of them, and fewer rounds.
-bench: $(VENV)/.peers
+# Side by side with the peers, on an idle machine. `make bench ONLY=http,engine ROUNDS=3` measures some, in fewer rounds.
+bench: $(VENV)/.peers ## Measure all beside the peers: 30 min (ONLY=http,engine for some)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 $(VENV)/.peers: $(VENV)/.installed benchmarks/requirements.txt
