@@ -156,7 +156,7 @@ def measure(tier: str, size: int, rounds: int, postgres: int) -> dict[str, Taken
     from learn.views import CourseViewSet
     from resilience import registry
     from resilience.tiers import counts
-    from resilience.tiers.static import opened
+    from resilience.tiers.static_copy import opened
 
     assert registry.role() == "server"
 

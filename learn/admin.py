@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from learn.models import Category, Course, Entry, Field
 from learn.normalise import normalise
 from learn.rows import EntryQuerySet
-from resilience.atomic_actions import AtomicActions
+from resilience.answers.admin_actions import AtomicActions
 
 
 class TermsField(forms.CharField):

@@ -15,7 +15,7 @@ from learn.files import written_aside
 from learn.importing.layout import COLUMNS, EXPORTED_ONLY
 from learn.importing.terms import joined
 from learn.models import Category, Course, Entry, Field
-from resilience.tiers.static.sources import snapshot
+from resilience.tiers.static_copy.sources import snapshot
 
 _CHUNK = 500
 # prepare() fills these again.

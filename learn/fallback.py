@@ -6,7 +6,7 @@ from pathlib import Path
 from django.db.models import Model
 
 from learn.models import Category, Course, Field
-from resilience.tiers.static import Export, Resource
+from resilience.tiers.static_copy import Export, Resource
 
 _FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 

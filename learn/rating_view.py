@@ -20,7 +20,7 @@ from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
 from resilience.primitives import ResilienceError
-from resilience.scope import current_scope, pool
+from resilience.request.scope import current_scope, pool
 
 log = logging.getLogger("learn.ratings")
 

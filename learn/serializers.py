@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from learn.models import Category, Course, Field
 from learn.validators import SLUG_LENGTH, TERM_LENGTH, TERMS
-from resilience.members import StrictMembers
+from resilience.answers.members import StrictMembers
 
 _ENTRY = ("slug", "code", "title", "description")
 _STATE = ("published", "created", "updated", "revision")

@@ -23,9 +23,9 @@ from learn.pagination import CataloguePagination
 from learn.permissions import StaffWrites
 from learn.serializers import CategorySerializer, CourseSerializer, EntrySerializer, FieldSerializer
 from learn.validators import SLUG_LENGTH
+from resilience.answers.reads import ResilientReads
+from resilience.answers.writes import ResilientWrites
 from resilience.problems import ConflictError
-from resilience.reads import ResilientReads
-from resilience.writes import ResilientWrites
 
 
 def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["EntryViewSet"]]:

@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from resilience import registry
-from resilience.board.views import ENDS, WORDS
 from resilience.models import Breaker, Event
 from resilience.observe import health
-from resilience.observe.steering import ACTIONS, PERMISSION, OrderError, StoreBusyError, steer
+from resilience.operate.board.views import ENDS, WORDS
+from resilience.operate.orders import ACTIONS, PERMISSION, OrderError, StoreBusyError, steer
 
 
 class BreakerFilter(admin.AllValuesFieldListFilter):

@@ -14,8 +14,10 @@ class ResilienceConfig(AppConfig):
 
     def ready(self) -> None:
         from resilience import registry, signals
+        from resilience.alerts import reports
         from resilience.checks import register_all
-        from resilience.observe import events, logs, reports
+        from resilience.journal import events
+        from resilience.observe import logs
         from resilience.tiers import generation
 
         for codec in _NEEDED_IN_OUTAGES:
@@ -28,9 +30,9 @@ class ResilienceConfig(AppConfig):
             logs.unblock()
         generation.listen()
         if apps.is_installed("django.contrib.auth"):
-            from resilience import departures
+            from resilience.operate import end_passes
 
-            departures.listen()
+            end_passes.listen()
         setting_changed.connect(_settings_changed, dispatch_uid="resilience.settings")
 
 

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.cache.proving import wrong_with
-from resilience.databases import ENGINES, STATIC_ALIAS
+from resilience.conf.databases import ENGINES, STATIC_ALIAS
 from resilience.db.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
@@ -191,7 +191,7 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
     if why := _cannot_import(path):
         yield Error(
             f"RESILIENCE['FALLBACK']: {why}",
-            hint="Name a resilience.tiers.static.Export by its dotted path, or None for no static tier.",
+            hint="Name a resilience.tiers.static_copy.Export by its dotted path, or None for no static tier.",
             id="resilience.E070",
         )
         return

@@ -101,14 +101,14 @@ DEADLINES: Mapping[str, Setting] = {
 
 # What the steward does for the host beside watching: start to start, and what one run may take.
 CHORES: dict[str, dict[str, Any]] = {
-    "idempotency": {"run": "resilience.idempotency.prune", "every": 600.0, "limit": 60.0},
-    "static": {"run": "resilience.tiers.static.keeping.run", "every": 2.0},
+    "idempotency": {"run": "resilience.answers.idempotency.prune", "every": 600.0, "limit": 60.0},
+    "static": {"run": "resilience.tiers.static_copy.keeping.run", "every": 2.0},
     "generation": {"run": "resilience.tiers.generation.refresh", "every": 5.0, "limit": 1.0},
-    "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
-    "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},
-    "alerts": {"run": "resilience.observe.alerts.run", "every": 1.0},
+    "flush": {"run": "resilience.journal.flush.run", "every": 5.0, "limit": 30.0},
+    "minutes": {"run": "resilience.journal.minutes.run", "every": 60.0},
+    "alerts": {"run": "resilience.alerts.rules.run", "every": 1.0},
     "folders": {"run": "resilience.observe.folders.run", "every": 5.0},
-    "prune_history": {"run": "resilience.observe.flush.prune", "every": 3600.0, "limit": 60.0},
+    "prune_history": {"run": "resilience.journal.flush.prune", "every": 3600.0, "limit": 60.0},
 }
 
 # Every key that there is.
@@ -128,7 +128,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "FALLBACK": Setting(
         None,
-        "dotted path of what the static tier holds, a `resilience.tiers.static.Export`; without: no tier",
+        "dotted path of what the static tier holds (`resilience.tiers.static_copy.Export`)",
     ),
     "DRILLS": Setting(False, "whether faults may be injected"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),

@@ -14,14 +14,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from resilience import bodies, conf, outages, registry, steward
-from resilience.cache.scope import request_scope as cache_scope
+from resilience import conf, registry, steward
+from resilience.alerts import reports
+from resilience.answers import bodies
+from resilience.answers import unavailable as outages
 from resilience.db.failures import OutcomeUnknownError
-from resilience.observe import answers, health, reports
-from resilience.observe.request_id import HEADER as REQUEST_ID
-from resilience.observe.request_id import request_id
-from resilience.outages import is_outage
-from resilience.scope import (
+from resilience.db.outages import is_outage
+from resilience.observe import health
+from resilience.operate.views import metrics_view
+from resilience.request import answer_counts
+from resilience.request.cache_patience import request_scope as cache_scope
+from resilience.request.request_id import HEADER as REQUEST_ID
+from resilience.request.request_id import request_id
+from resilience.request.scope import (
     RequestScope,
     current_scope,
     has_committed,
@@ -30,7 +35,6 @@ from resilience.scope import (
     request_scope,
 )
 from resilience.tiers import conditions, fresh
-from resilience.views import metrics_view
 
 logger = logging.getLogger("resilience.middleware")
 
@@ -205,7 +209,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: boo
     """Hold the answer to the request's conditions, count it, and remember it for who asks the same."""
     response = conditions.kept_elsewhere(request, response)
     fresh.remember(request, response)
-    answers.count(response, degraded=degraded)
+    answer_counts.count(response, degraded=degraded)
     return _with_headers(response, degraded=degraded)
 
 

@@ -10,7 +10,7 @@ The sender is the process whose read made the difference.
 """
 
 alert = Signal()
-"""Sent for each alert, in a thread of its own: `alert`, a `resilience.observe.alerts.Alert`.
+"""Sent for each alert, in a thread of its own: `alert`, a `resilience.alerts.rules.Alert`.
 
 The sender is the process that holds the steward's lease; after a take-over an alert may come twice.
 """

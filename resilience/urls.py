@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from resilience.views import BreakersView, HealthView, HistoryView, ResetView
+from resilience.operate.views import BreakersView, HealthView, HistoryView, ResetView
 
 urlpatterns = [
     re_path(r"^health/?$", HealthView.as_view(), name="health"),

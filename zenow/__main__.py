@@ -14,7 +14,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from resilience import conf, registry
-from resilience.observe import events, logs
+from resilience.journal import events
+from resilience.observe import logs
 from zenow.listening import Listeners
 from zenow.supervisor import Supervisor
 from zenow.wedged import liveness_request

@@ -10,7 +10,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from resilience import passes
+from resilience.operate import passes
 from resilience.problems import come_back
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -4,7 +4,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
-from resilience.tiers.static.keeping import prepare
+from resilience.tiers.static_copy.keeping import prepare
 from zenow.charsets import known_to_asgi
 from zenow.memory import give_back_large_blocks
 

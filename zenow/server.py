@@ -63,7 +63,7 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
     application = load()
     # Not before the site is loaded: they need the apps.
     from resilience.observe import health
-    from resilience.tiers.static import keeping
+    from resilience.tiers.static_copy import keeping
 
     member = Member(handover, worker, linger=settings.DRAIN_SECONDS, drain=health.drain)
     application = member.serving(application)

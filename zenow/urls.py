@@ -11,7 +11,7 @@ from zenow.views import home
 urlpatterns = [
     path("", home, name="home"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/resilience/board/", include("resilience.board.urls")),
+    path("admin/resilience/board/", include("resilience.operate.board.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(generator_class=OneSchema), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from resilience.primitives import RejectedError
-from resilience.tiers.static.keeping import prepare
+from resilience.tiers.static_copy.keeping import prepare
 from zenow.charsets import known_to_wsgi
 from zenow.handover import Wsgi
 from zenow.memory import give_back_large_blocks

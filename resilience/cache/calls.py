@@ -9,8 +9,9 @@ from typing import TypeVar
 import redis
 
 from resilience import causes, conf, faults, registry
-from resilience.cache import failures, scope
+from resilience.cache import failures
 from resilience.primitives import CircuitBreaker, Outcome, RejectedError, current_deadline, deadline_scope
+from resilience.request import cache_patience
 
 T = TypeVar("T")
 log = logging.getLogger("resilience.cache")
@@ -36,7 +37,7 @@ class Calls:
         The breaker hears of each failure before it is swallowed. What the caller did wrong is raised.
         """
         deadline = current_deadline()
-        if scope.given_up() or (deadline is not None and deadline.expired):
+        if cache_patience.given_up() or (deadline is not None and deadline.expired):
             return otherwise
         breaker = registry.breaker(self._breaker)
         storing = operation in STORING
@@ -58,7 +59,7 @@ class Calls:
             if refused:
                 _note_write(writes, Outcome.FAILURE, operation, error)
             if failures.timed_out(error):
-                scope.give_up()
+                cache_patience.give_up()
             if failures.is_callers(error, operation):
                 raise
             if outcome is Outcome.ANSWERED and not refused:

@@ -14,7 +14,8 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from resilience import conf, sockets
+from resilience import conf
+from resilience.net import sockets
 
 _NEEDED = {
     "SERIALIZER": "resilience.cache.redis.BytesSerializer",

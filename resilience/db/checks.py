@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from django.db import OperationalError, connections
 
 from resilience import conf
-from resilience.databases import ENGINES
+from resilience.conf.databases import ENGINES
 from resilience.db.postgresql.connecting import ConnectingWrapper
 
 

@@ -21,8 +21,8 @@ from psycopg import errors, pq, waiting
 from psycopg.abc import ConnDict, PQGen, PQGenConn
 from psycopg.conninfo import conninfo_attempts, make_conninfo
 
-from resilience import addresses
 from resilience.db.set_local import SetLocalConnection
+from resilience.net import addresses
 from resilience.primitives import current_deadline, deadline_scope, own_trouble
 
 _ACTIVE = pq.TransactionStatus.ACTIVE

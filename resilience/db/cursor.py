@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
-from resilience.db import drills
+from resilience.db import faults
 from resilience.db.measure import Measured
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ class GuardedCursor(CursorWrapper):
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
         with self._measured(sql):
-            drills.inject(self.db.breaker_name)
+            faults.inject(self.db.breaker_name)
             return super()._execute(sql, params)  # type: ignore[misc]  # the stubs leave it out
 
     def _executemany(self, sql: Any, param_list: Any, *ignored: Any) -> Any:
         with self._measured(sql):
-            drills.inject(self.db.breaker_name)
+            faults.inject(self.db.breaker_name)
             return super()._executemany(sql, param_list)  # type: ignore[misc]  # as above
 
     def callproc(self, procname: Any, params: Any = None, kparams: Any = None) -> Any:
         with self._measured(None):
-            drills.inject(self.db.breaker_name)
+            faults.inject(self.db.breaker_name)
             return super().callproc(procname, params, kparams)
 
     def close(self) -> None:

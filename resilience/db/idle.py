@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from resilience import registry
-from resilience.databases import BREAKER
+from resilience.conf.databases import BREAKER
 from resilience.db.connection import DeadlineConnection
 
 logger = logging.getLogger(__name__)

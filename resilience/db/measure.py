@@ -13,7 +13,7 @@ from resilience import conf
 from resilience.db import failures
 from resilience.db.connection import CutError, SpentError
 from resilience.primitives import Admission, Outcome
-from resilience.scope import note_commit
+from resilience.request.scope import note_commit
 
 if TYPE_CHECKING:
     from resilience.db.wrapper import GuardedWrapper

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from resilience import databases
-from resilience.db import drills
+from resilience.conf import databases
+from resilience.db import faults
 
 
 def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
@@ -14,7 +14,7 @@ def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
     On a connection of its own: a kept one says nothing of the server's willingness to take another.
     """
     wrapper = connections[alias]
-    drills.inject(databases.breaker_of(alias))
+    faults.inject(databases.breaker_of(alias))
     connection = wrapper.get_new_connection(wrapper.get_connection_params())
     try:
         if wrapper.vendor == "postgresql":

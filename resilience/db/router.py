@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
-from resilience.databases import STATIC_ALIAS
+from resilience.conf.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
 
 # The models whose rows the static file holds, within its tier; None outside it.

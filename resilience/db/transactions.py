@@ -22,7 +22,7 @@ from resilience import causes
 from resilience.db.failures import IN_FAILED_TRANSACTION, NotStoredError, classify, first_error
 from resilience.db.rollback import DueRollbacks
 from resilience.primitives import Outcome
-from resilience.scope import RequestScope, current_scope
+from resilience.request.scope import RequestScope, current_scope
 
 logger = logging.getLogger("resilience.db")
 

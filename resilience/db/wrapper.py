@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from django.utils.functional import cached_property
 
-from resilience import conf, databases, registry
-from resilience.db import drills
+from resilience import conf, registry
+from resilience.conf import databases
+from resilience.db import faults
 from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
@@ -26,7 +27,7 @@ from resilience.primitives import (
     current_deadline,
     deadline_scope,
 )
-from resilience.scope import note_commit
+from resilience.request.scope import note_commit
 
 # Note [Why COMMIT is never refused]
 # Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
@@ -129,7 +130,7 @@ class GuardedWrapper(KeptTransactions):
 
     def get_new_connection(self, conn_params: Any) -> Any:
         if self.preparing:
-            drills.inject(self.breaker_name)
+            faults.inject(self.breaker_name)
         return super().get_new_connection(conn_params)
 
     def is_usable(self) -> bool:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from resilience import faults
 from resilience.drills.plan import Plan
 from resilience.drills.server import LocalServer
-from resilience.observe import events
-from resilience.observe.pings import ask_all
+from resilience.journal import events
+from resilience.net.pings import ask_all
 
 RESTART_WITHIN = 300.0
 """Seconds that a killed server may take to be started again."""

@@ -12,8 +12,8 @@ from django.utils.log import AdminEmailHandler as DjangosHandler
 from django.utils.module_loading import import_string
 
 from resilience import conf
+from resilience.alerts.reports import AdminEmailHandler
 from resilience.observe import folders
-from resilience.observe.reports import AdminEmailHandler
 
 
 def look_at_folders(**_: Any) -> Iterator[CheckMessage]:
@@ -70,6 +70,6 @@ def check_log_handlers(**_: Any) -> Iterator[CheckMessage]:
                 f"The log handler {name!r} ({path}) sends while a request waits: one whose server hangs "
                 "takes the site down.",
                 hint="Put logging.handlers.QueueHandler before it; for mail to ADMINS take "
-                "resilience.observe.reports.AdminEmailHandler.",
+                "resilience.alerts.reports.AdminEmailHandler.",
                 id="resilience.W031",
             )

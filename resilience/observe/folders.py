@@ -14,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from resilience import conf, registry
-from resilience.observe import events
+from resilience.journal import events
 from resilience.primitives import own_trouble
 from resilience.primitives.store.folder import refuse_another_owner, user
 

@@ -15,8 +15,8 @@ from resilience.observe import folders
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.primitives.own import DESCRIPTORS, MEMORY, PORTS, THREADS
 from resilience.tiers import stored
-from resilience.tiers.static import StaticInfo, files, keeping
-from resilience.tiers.static.declared import declared
+from resilience.tiers.static_copy import StaticInfo, files, keeping
+from resilience.tiers.static_copy.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
 

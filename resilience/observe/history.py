@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from resilience import registry
-from resilience.observe.answers import FALLBACKS, SOURCES, UNANSWERED
-from resilience.observe.events import hostname
-from resilience.observe.outage import Outage, outages
-from resilience.observe.reading import Count, Entry, Reading, read
+from resilience.journal.events import hostname
+from resilience.journal.past_outages import Outage, outages
+from resilience.journal.reading import Count, Entry, Reading, read
 from resilience.primitives import State
+from resilience.request.answer_counts import FALLBACKS, SOURCES, UNANSWERED
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from resilience.conf import ChoreConfig
-from resilience.outages import is_outage
+from resilience.db.outages import is_outage
 from resilience.primitives import Clock, OwnTroubleError, Store, deadline_scope, own_trouble
 
 logger = logging.getLogger("resilience.steward")

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from django.db import close_old_connections
 
-from resilience.observe import events
+from resilience.journal import events
 from resilience.primitives import Clock, OwnTroubleError, Store, own_trouble
 
 logger = logging.getLogger("resilience.steward")

@@ -12,8 +12,8 @@ from django.db.models.expressions import Combinable
 
 from resilience import registry
 from resilience.tiers import generation
-from resilience.tiers.memory import Memory
-from resilience.tiers.static.reading import FileConnection
+from resilience.tiers.lru import Memory
+from resilience.tiers.static_copy.reading import FileConnection
 from resilience.tiers.stored import FRESH_FOR
 
 # Note [A page and its count are of one state]

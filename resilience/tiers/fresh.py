@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from resilience.tiers import conditions, generation, labels
-from resilience.tiers.memory import Memory
+from resilience.tiers.lru import Memory
 from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
 _MEMORY_BYTES = 4 * 1_048_576

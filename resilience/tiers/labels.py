@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 
-from resilience.scope import current_scope
+from resilience.request.scope import current_scope
 
 SOURCE_HEADER = "X-Data-Source"
 

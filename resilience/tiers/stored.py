@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from resilience import registry
 from resilience.primitives import Mark
 from resilience.tiers import generation
-from resilience.tiers.memory import Memory
+from resilience.tiers.lru import Memory
 
 logger = logging.getLogger("resilience.tiers")
 

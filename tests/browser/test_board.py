@@ -55,7 +55,7 @@ class TestLive:
     def test_draws_the_failure_rate_of_the_hour_before_it_was_opened(
         self, sign_in: Open, site: Running
     ) -> None:
-        write = "import time; from resilience.observe import events\n"
+        write = "import time; from resilience.journal import events\n"
         for minutes, calls, failures in ((40, (0, 10), (0, 0)), (39, (10, 11), (0, 3))):
             counters = [["calls|auth|login|success", *calls], ["calls|auth|login|failure", *failures]]
             line = {"kind": "minute", "store": "of before", "counters": counters}

@@ -114,7 +114,7 @@ class TestNames:
 
     def test_of_alerts_are_all_there(self) -> None:
         told = set(
-            re.findall(r'_tell\(\s*"(\w+)"|kind="(\w+)"', (ROOT / "resilience/observe/alerts.py").read_text())
+            re.findall(r'_tell\(\s*"(\w+)"|kind="(\w+)"', (ROOT / "resilience/alerts/rules.py").read_text())
         )
         kinds = {first or second for first, second in told} | {"static", "mock"}
         assert {kind for kind in kinds if f"`{kind}`" not in text("docs/operating.md")} == set()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from resilience.observe import events
+from resilience.journal import events
 from tests.functional.outages import Site, open_for
 from tests.functional.test_steward_lost import closings, outage, seconds_until_closed
 from tests.servers import PostgresServer
@@ -26,8 +26,8 @@ from tests.servers.site import ROOT
 HARMED = """
 import os, signal, sys
 harm = getattr(signal, sys.argv[2])
-from resilience.observe import flush
-from resilience.observe.journal import Journal
+from resilience.journal import flush
+from resilience.journal.files import Journal
 
 def before(function):
     def harmed(*args):
@@ -55,7 +55,7 @@ for _ in range(3):
     flush.run(1)
 """
 TAKE_OVER = """
-from resilience.observe import flush
+from resilience.journal import flush
 flush.ROTATED_AT = 1
 for _ in range(3):
     flush.run(1)
@@ -63,7 +63,7 @@ for _ in range(3):
 STEWARD = """
 import time
 from django.db import close_old_connections
-from resilience.observe import flush
+from resilience.journal import flush
 flush.ROTATED_AT = 20_000
 while True:
     try:
@@ -75,7 +75,7 @@ while True:
 """
 WRITER = """
 import sys, time
-from resilience.observe import events
+from resilience.journal import events
 for number in range(int(sys.argv[1])):
     assert events.record("drill", who=sys.argv[2], number=number)
     time.sleep(0.005)

@@ -20,7 +20,7 @@ from resilience.models import Generation
 from resilience.primitives import ManualClock
 from resilience.testing import server_role
 from resilience.tiers import counts, fresh, stored
-from resilience.tiers.static import building, opened
+from resilience.tiers.static_copy import building, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,7 +11,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from rest_framework.test import APIClient
 
 from learn.models import Course, Field
-from resilience import idempotency, registry
+from resilience import registry
+from resilience.answers import idempotency
 from resilience.db.failures import OutcomeUnknownError
 from resilience.models import IdempotencyKey
 from resilience.testing import server_role

@@ -17,7 +17,7 @@ from resilience import registry
 from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
 from resilience.tiers import fresh, generation, stored
-from resilience.tiers.static import building
+from resilience.tiers.static_copy import building
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from psycopg.errors import AdminShutdown, DeadlockDetected, UndefinedTable
 
 from resilience.primitives import current_deadline
-from resilience.scope import pool
+from resilience.request.scope import pool
 
 
 def lost(request: HttpRequest) -> HttpResponse:

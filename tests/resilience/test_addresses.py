@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resilience import addresses
+from resilience.net import addresses
 
 
 class NameServer:

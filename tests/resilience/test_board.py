@@ -8,7 +8,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from resilience import faults, passes, registry
+from resilience import faults, registry
+from resilience.operate import passes
 from resilience.primitives import Decision, Limits, State
 from resilience.testing import server_role
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from resilience import bodies
+from resilience.answers import bodies
 from resilience.primitives import BulkheadFullError
 from resilience.problems import BrokenOffError
 

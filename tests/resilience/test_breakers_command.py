@@ -16,8 +16,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from resilience import registry
-from resilience.observe import flush
-from resilience.observe.journal import journal
+from resilience.journal import flush
+from resilience.journal.files import journal
 from resilience.primitives import CircuitBreaker, HostStore, State
 from resilience.primitives.store.layout import FORMAT
 from resilience.testing import server_role

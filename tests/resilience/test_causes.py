@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from resilience import causes, registry
 from resilience.http import GuardedSession
-from resilience.observe.journal import journal
+from resilience.journal.files import journal
 from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
 from tests.servers import PostgresServer, RedisServer

@@ -16,7 +16,7 @@ from django.utils.log import AdminEmailHandler
 from resilience import checks
 from resilience.db import checks as database_checks
 from resilience.primitives import BulkheadConfig
-from resilience.tiers.static import Export, Resource
+from resilience.tiers.static_copy import Export, Resource
 
 UNDATED = Export(resources=[Resource(name="users", rows=User.objects.all)])
 
@@ -215,7 +215,7 @@ class TestLogHandlers:
             ("logging.handlers.SysLogHandler", True),
             ("tests.resilience.test_checks.OwnMail", True),
             ("django.utils.log.AdminEmailHandler", False),
-            ("resilience.observe.reports.AdminEmailHandler", False),
+            ("resilience.alerts.reports.AdminEmailHandler", False),
             ("logging.StreamHandler", False),
             ("logging.handlers.QueueHandler", False),
             ("nowhere.Handler", False),

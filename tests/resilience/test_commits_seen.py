@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from resilience.writes import ResilientWrites
+from resilience.answers.writes import ResilientWrites
 from tests.resilience.db.conftest import alias, query
 
 Meanwhile = Callable[[Any], None]

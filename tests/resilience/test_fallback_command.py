@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from learn.models import Category
-from resilience.tiers.static import building
+from resilience.tiers.static_copy import building
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 
 from resilience import conf, registry
-from resilience.observe import pings
+from resilience.net import pings
 from resilience.primitives import HostStore
 from resilience.registry import Registry
 from resilience.testing import server_role

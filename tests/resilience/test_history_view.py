@@ -5,7 +5,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from resilience import registry
-from resilience.observe import reading
+from resilience.journal import reading
 from resilience.testing import server_role
 
 TOKEN = "o" * 40

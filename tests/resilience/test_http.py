@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from resilience import addresses, faults, registry
+from resilience import faults, registry
 from resilience.http import (
     AnswerTooLargeError,
     CutShortError,
@@ -19,6 +19,7 @@ from resilience.http import (
     classify,
     session,
 )
+from resilience.net import addresses
 from resilience.primitives import (
     BreakerOpenError,
     BulkheadFullError,

@@ -188,7 +188,7 @@ class TestBudget:
 
 
 def test_a_refusal_that_no_view_caught_is_a_503(server: Registry) -> None:
-    from resilience.outages import is_outage
+    from resilience.db.outages import is_outage
 
     registry.breaker("database").isolate(who="ada", why="a drill")
     with pytest.raises(BreakerOpenError) as refusal:

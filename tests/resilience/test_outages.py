@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from resilience.outages import is_outage
+from resilience.db.outages import is_outage
 
 
 def raised(kind: type[django.db.Error], cause: Exception | None = None) -> django.db.Error:

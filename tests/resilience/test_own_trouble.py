@@ -13,16 +13,17 @@ import pytest
 import requests
 from pytest_django import Settings
 
-from resilience import addresses, auth, registry, sockets
+from resilience import auth, registry
+from resilience.alerts.outbox import Outbox
 from resilience.cache import ResilientCache
 from resilience.http import GuardedSession
+from resilience.journal.notes import recall, remember
+from resilience.net import addresses, sockets
 from resilience.observe import folders, health
 from resilience.observe.logs import QueuedStream
-from resilience.observe.memory import recall, remember
-from resilience.observe.outbox import Outbox
 from resilience.primitives import LocalStore, ManualClock, OwnTroubleError, State, TierUnavailableError, own
 from resilience.testing import server_role
-from resilience.tiers.static import building, files, keeping
+from resilience.tiers.static_copy import building, files, keeping
 from tests.patience import ROOM
 from tests.resilience.cache.making import on_redis
 from tests.resilience.db.conftest import alias, query

@@ -13,8 +13,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from resilience import conf, passes, registry
-from resilience.observe import events
+from resilience import conf, registry
+from resilience.journal import events
+from resilience.operate import passes
 from resilience.registry import Registry
 from resilience.testing import server_role
 
@@ -220,7 +221,7 @@ class TestCommand:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         folder.mkdir()
-        monkeypatch.setattr("resilience.passes.os.geteuid", lambda: 12_345)
+        monkeypatch.setattr("resilience.operate.passes.os.geteuid", lambda: 12_345)
         passes.end("1")
         assert list(folder.iterdir()) == []
         assert "only the server's user may" in caplog.text

@@ -14,8 +14,9 @@ from psycopg.errors import AdminShutdown
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
-from resilience import passes, registry
-from resilience.permissions import may_steer
+from resilience import registry
+from resilience.operate import passes
+from resilience.operate.permissions import may_steer
 from resilience.primitives import State
 from resilience.testing import server_role
 from zenow.accounts import access

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from resilience.places import client_address, neighbourhood, place_of
+from resilience.request.client_address import client_address, neighbourhood, place_of
 
 PROXIES = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fd00::/8")]
 CLIENT = "203.0.113.9"

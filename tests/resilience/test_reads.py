@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience import registry
-from resilience.reads import ResilientReads
+from resilience.answers.reads import ResilientReads
 from resilience.testing import server_role
 from resilience.tiers import fresh, stored
 

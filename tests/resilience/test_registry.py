@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from resilience import registry
 from resilience.observe import health
-from resilience.observe.steering import StoreBusyError, steer
+from resilience.operate.orders import StoreBusyError, steer
 from resilience.primitives import (
     BreakerOpenError,
     CircuitBreaker,

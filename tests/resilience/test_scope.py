@@ -7,7 +7,7 @@ from django.test import RequestFactory
 
 from resilience import registry
 from resilience.primitives import BulkheadFullError, current_deadline
-from resilience.scope import current_scope, request_scope
+from resilience.request.scope import current_scope, request_scope
 from resilience.testing import server_role
 
 

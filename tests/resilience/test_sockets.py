@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience import addresses, sockets
+from resilience.net import addresses, sockets
 from resilience.primitives.deadline import deadline_scope
 from tests.resilience.wire import Serve, deadline_kept, drip, serving, stay_silent, taking_at_most
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from resilience import registry
-from resilience.observe.journal import journal
+from resilience.journal.files import journal
 from resilience.primitives import State
 from resilience.testing import server_role
 
@@ -74,7 +74,7 @@ class TestReset:
     def test_of_a_busy_store_is_to_be_asked_again(
         self, operator: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("resilience.observe.steering._PATIENCE", 0.0)
+        monkeypatch.setattr("resilience.operate.orders._PATIENCE", 0.0)
         monkeypatch.setattr(registry.store().lock, "take", lambda *_: None)
         response = operator.generic("POST", RESET)
         assert response.status_code == 503

@@ -9,7 +9,7 @@ from django.urls import path
 from rest_framework import serializers
 from rest_framework.viewsets import ModelViewSet
 
-from resilience.writes import ResilientWrites
+from resilience.answers.writes import ResilientWrites
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 

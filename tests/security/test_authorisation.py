@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 
-from resilience import passes, registry
-from resilience.tiers.static import building
+from resilience import registry
+from resilience.operate import passes
+from resilience.tiers.static_copy import building
 from tests.security.conftest import Person
 from tests.security.routes import filled, routes
 

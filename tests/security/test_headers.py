@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from learn.models import Category
 from resilience import registry
-from resilience.tiers.static import building
+from resilience.tiers.static_copy import building
 from tests.security.conftest import OPS_TOKEN, Person
 from tests.security.routes import filled, routes
 

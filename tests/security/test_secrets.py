@@ -20,7 +20,7 @@ from django.test import Client
 from django.utils.log import AdminEmailHandler
 from pytest_django import Settings
 
-from resilience import passes
+from resilience.operate import passes
 from tests.security.conftest import OPS_TOKEN
 from tests.servers.site import SiteServer
 
@@ -227,16 +227,16 @@ class TestBugs:
             ("zenow.accounts.access.jwt.decode", _write),
             ("zenow.accounts.authentication.stamp_is_current", _write),
             ("learn.models.Category.save", _write),
-            ("resilience.idempotency.keep", _write),
+            ("resilience.answers.idempotency.keep", _write),
             ("zenow.media.orjson.loads", _sign_in),
             ("zenow.media.orjson.loads", _refresh),
-            ("resilience.views.steer", _order),
-            ("resilience.permissions.constant_time_compare", _order),
-            ("resilience.board.views.Limits.hit", _type_token),
-            ("resilience.board.views.constant_time_compare", _type_token),
-            ("resilience.board.views.passes.give", _type_token),
-            ("resilience.board.views.steer", _order_at_the_board),
-            ("resilience.passes.signing.loads", _order_at_the_board),
+            ("resilience.operate.views.steer", _order),
+            ("resilience.operate.permissions.constant_time_compare", _order),
+            ("resilience.operate.board.views.Limits.hit", _type_token),
+            ("resilience.operate.board.views.constant_time_compare", _type_token),
+            ("resilience.operate.board.views.passes.give", _type_token),
+            ("resilience.operate.board.views.steer", _order_at_the_board),
+            ("resilience.operate.passes.signing.loads", _order_at_the_board),
             ("django.contrib.sessions.backends.db.SessionStore.load", _order_at_the_board),
             ("django.contrib.sessions.middleware.SessionMiddleware.process_request", _admin_sign_in),
             ("corsheaders.middleware.CorsMiddleware.__call__", _admin_sign_in),

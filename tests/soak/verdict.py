@@ -16,7 +16,7 @@ from itertools import combinations
 from statistics import median
 
 from resilience.drills.verdict import Objective
-from resilience.observe.journal import KEPT, ROTATED_AT
+from resilience.journal.files import KEPT, ROTATED_AT
 from tests.soak.run import RECOVERY, Soak
 from tests.soak.watch import Process
 

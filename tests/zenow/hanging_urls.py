@@ -10,7 +10,7 @@ from pathlib import Path
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from resilience.scope import pool
+from resilience.request.scope import pool
 from zenow.urls import urlpatterns as _site
 
 if Path(os.environ.get("SLOW_WHILE_THERE_IS", "")).is_file():

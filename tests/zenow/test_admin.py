@@ -6,7 +6,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client, RequestFactory
 
-from resilience.atomic_actions import AtomicActions
+from resilience.answers.admin_actions import AtomicActions
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from resilience.atomic_actions import AtomicActions
+from resilience.answers.admin_actions import AtomicActions
 from zenow.accounts.models import KnownAddress, RefreshFamily
 
 # Importing Django's own has registered them.

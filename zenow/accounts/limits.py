@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from resilience import registry
-from resilience.places import place_of
 from resilience.primitives import Limits, RejectedError
+from resilience.request.client_address import place_of
 from zenow.accounts import known_addresses
 
 FROM_ONE_ADDRESS = 5

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from resilience import registry
-from resilience.places import place_of
+from resilience.request.client_address import place_of
 from zenow.accounts import known_addresses
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from resilience.members import StrictMembers
+from resilience.answers.members import StrictMembers
 from zenow.accounts import refresh
 
 MAX_USERNAME = 254

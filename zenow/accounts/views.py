@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience.auth import explained, guarded
-from resilience.scope import pool
+from resilience.request.scope import pool
 from zenow.accounts import access, refresh
 from zenow.accounts.authentication import BearerAuthentication, challenge
 from zenow.accounts.serializers import (

@@ -280,7 +280,7 @@ LOGGING = {
             "reserved_attrs": [*RESERVED_ATTRS, "request", "server_time"],
         },
     },
-    "filters": {"request_id": {"()": "resilience.observe.request_id.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "resilience.request.request_id.RequestIdFilter"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",

@@ -85,15 +85,15 @@ RESILIENCE: dict[str, Any] = {
     },
     # What the steward does for the host beside watching: start to start, and what one run may take.
     "CHORES": {
-        "idempotency": {"run": "resilience.idempotency.prune", "every": 600.0, "limit": 60.0},
+        "idempotency": {"run": "resilience.answers.idempotency.prune", "every": 600.0, "limit": 60.0},
         "refresh_tokens": {"run": "zenow.accounts.pruning.run", "every": 3600.0, "limit": 60.0},
-        "static": {"run": "resilience.tiers.static.keeping.run", "every": 2.0},
+        "static": {"run": "resilience.tiers.static_copy.keeping.run", "every": 2.0},
         "generation": {"run": "resilience.tiers.generation.refresh", "every": 5.0, "limit": 1.0},
-        "flush": {"run": "resilience.observe.flush.run", "every": 5.0, "limit": 30.0},
-        "minutes": {"run": "resilience.observe.minutes.run", "every": 60.0},
-        "alerts": {"run": "resilience.observe.alerts.run", "every": 1.0},
+        "flush": {"run": "resilience.journal.flush.run", "every": 5.0, "limit": 30.0},
+        "minutes": {"run": "resilience.journal.minutes.run", "every": 60.0},
+        "alerts": {"run": "resilience.alerts.rules.run", "every": 1.0},
         "folders": {"run": "resilience.observe.folders.run", "every": 5.0},
-        "prune_history": {"run": "resilience.observe.flush.prune", "every": 3600.0, "limit": 60.0},
+        "prune_history": {"run": "resilience.journal.flush.prune", "every": 3600.0, "limit": 60.0},
     },
     # Alerts go to the log and the signal `resilience.signals.alert`, and to the channels named here.
     "ALERTS": {

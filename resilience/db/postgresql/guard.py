@@ -21,7 +21,7 @@ from resilience.db.measure import is_read
 from resilience.db.postgresql.connecting import ConnectingWrapper
 from resilience.db.postgresql.session import alters_session, is_end
 from resilience.primitives import RejectedError, Retry
-from resilience.scope import current_scope
+from resilience.request.scope import current_scope
 
 # Never after a deadline: that error is none of a lost connection.
 _RETRY = Retry(retry_on=is_lost)

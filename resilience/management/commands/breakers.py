@@ -12,9 +12,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import registry
-from resilience.management.user import user
-from resilience.observe import history, steering
-from resilience.observe.steering import OrderError, StoreBusyError
+from resilience.observe import history
+from resilience.operate import orders
+from resilience.operate.orders import OrderError, StoreBusyError
+from resilience.operate.user import user
 from resilience.primitives import BreakerSnapshot, StoreUnavailableError
 
 NO_STORE = 3
@@ -32,7 +33,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = ["list", *steering.ACTIONS, "history"]
+        actions = ["list", *orders.ACTIONS, "history"]
         parser.add_argument("action", nargs="?", default="list", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME", help="which breakers (all unless named)")
         parser.add_argument(
@@ -72,17 +73,17 @@ class Command(BaseCommand):
 
 
 def _done(action: str, names: list[str], reason: str, seconds: float | None) -> list[BreakerSnapshot]:
-    for order in steering.ACTIONS:
+    for order in orders.ACTIONS:
         if action == order:
             if order in ("isolate", "disable") and not names:
                 raise OrderError(f"{order} needs the names of breakers: all at once is seldom meant")
             until = None if seconds is None else time.time() + seconds
-            return steering.steer(names, order, who=user(), why=reason, until=until)
-    return [breaker.snapshot() for breaker in steering.chosen(names)]
+            return orders.steer(names, order, who=user(), why=reason, until=until)
+    return [breaker.snapshot() for breaker in orders.chosen(names)]
 
 
 def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
-    steering.chosen(names)
+    orders.chosen(names)
     events = [
         entry
         for name in names or [""]

@@ -18,13 +18,13 @@ from django.core.management.base import BaseCommand, CommandError
 from resilience import conf, faults
 from resilience.drills import report, run, server
 from resilience.drills.fault import Target
+from resilience.drills.options import REFUSED, planned
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result, Second
 from resilience.drills.sign_in import SignInError, SignIns
 from resilience.drills.turn import noted, turn
 from resilience.drills.verdict import judge
-from resilience.management.drill_plan import REFUSED, planned
-from resilience.management.user import user
+from resilience.operate.user import user
 
 INTERRUPTED = 130
 """The exit status beside those of a refusal, 0, all objectives met, and 1, one was missed."""

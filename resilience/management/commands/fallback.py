@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static import StaticInfo, building, files, removing
+from resilience.tiers.static_copy import StaticInfo, building, files, removing
 
 NO_FILE = 1
 """Exit status when there is no static file, or none could be built."""

@@ -13,8 +13,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from resilience import conf, registry
+from resilience.net.pings import Ping, ask_all
 from resilience.observe import health
-from resilience.observe.pings import Ping, ask_all
 from resilience.primitives import State, StoreUnavailableError
 
 # Between two looks of --watch, in seconds.

@@ -9,8 +9,8 @@ from django.core.cache.backends.base import BaseCache
 
 from resilience import faults, registry
 from resilience.cache import ResilientCache
-from resilience.cache.scope import request_scope
 from resilience.primitives import ManualClock, State, deadline_scope
+from resilience.request.cache_patience import request_scope
 from resilience.testing import server_role
 from tests.resilience.cache.making import on_redis
 from tests.resilience.wire import taking_at_most

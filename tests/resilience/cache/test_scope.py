@@ -6,7 +6,7 @@ import threading
 
 from asgiref.sync import sync_to_async
 
-from resilience.cache.scope import give_up, given_up, request_scope
+from resilience.request.cache_patience import give_up, given_up, request_scope
 
 
 class TestRequestScope:

@@ -10,8 +10,8 @@ import pytest
 from psycopg import pq
 from psycopg.errors import ConnectionTimeout
 
-from resilience import addresses
 from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection, SpentError
+from resilience.net import addresses
 from resilience.primitives import deadline_scope
 from tests.faultproxy import FaultProxy
 from tests.resilience.db.conftest import frozen, takes

@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from resilience.db.failures import DatabaseDeadlineError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Outcome, deadline_scope
-from resilience.scope import has_committed, request_scope
+from resilience.request.scope import has_committed, request_scope
 from tests.resilience.db.conftest import (
     Calls,
     counted,

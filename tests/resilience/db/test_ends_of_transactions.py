@@ -10,9 +10,9 @@ import pytest
 from django.db import transaction
 
 from resilience.db.failures import NotStoredError
+from resilience.db.outages import is_outage
 from resilience.db.wrapper import GuardedWrapper
-from resilience.outages import is_outage
-from resilience.scope import RequestScope
+from resilience.request.scope import RequestScope
 from tests.resilience.db.conftest import as_in_a_new_request, insert, query, saving
 
 

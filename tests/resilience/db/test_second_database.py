@@ -15,8 +15,9 @@ from django.conf import settings
 from django.core import checks
 from django.db import OperationalError
 
-from resilience import conf, databases, faults, registry
+from resilience import conf, faults, registry
 from resilience.checks import check_databases
+from resilience.conf import databases
 from resilience.db.failures import DatabaseRefusedError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.observe import health

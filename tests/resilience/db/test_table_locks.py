@@ -18,11 +18,11 @@ from django.db import transaction
 
 from resilience import registry
 from resilience.db import table_locks
+from resilience.db.outages import is_outage
 from resilience.db.table_locks import TRY_EVERY, WAITS, WITHIN, TableLockedError
 from resilience.db.wrapper import GuardedWrapper
+from resilience.journal.files import journal
 from resilience.observe import health
-from resilience.observe.journal import journal
-from resilience.outages import is_outage
 from resilience.primitives import CircuitBreaker, ManualClock, State
 from resilience.primitives.store import TableLock
 from tests.resilience.db.conftest import query, takes

@@ -23,8 +23,8 @@ import pytest
 from django.db import transaction
 
 from resilience import registry
+from resilience.db.outages import is_outage
 from resilience.db.wrapper import GuardedWrapper
-from resilience.outages import is_outage
 from resilience.primitives import CircuitBreaker, deadline_scope
 from tests.resilience.db.conftest import Beside, alias, insert, query, saving
 from tests.resilience.db.poolers import needs_pgbouncer

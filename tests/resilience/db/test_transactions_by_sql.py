@@ -17,7 +17,7 @@ from django.db import transaction
 from resilience.db.failures import NotStoredError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker
-from resilience.scope import RequestScope
+from resilience.request.scope import RequestScope
 from tests.resilience.db.conftest import Beside, as_in_a_new_request, insert, pid, query, rows
 from tests.servers import PostgresServer
 

@@ -10,7 +10,7 @@ from django.conf import LazySettings
 from resilience import faults
 from resilience.drills.fault import broken
 from resilience.drills.plan import Plan
-from resilience.observe.journal import journal
+from resilience.journal.files import journal
 from resilience.testing import server_role
 
 PLAN = Plan(names=["database", "cache"], kind="error", seconds=3, url="http://localhost", paths=["/a"])

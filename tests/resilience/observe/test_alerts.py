@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from resilience import conf, registry
-from resilience.observe import alerts, answers, events
-from resilience.observe.alerts import Memory
-from resilience.observe.channels import Alert
+from resilience.alerts import rules
+from resilience.alerts.channels import Alert
+from resilience.alerts.rules import Memory
+from resilience.journal import events
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome
+from resilience.request import answer_counts
 from resilience.testing import server_role
 
 
@@ -26,7 +28,7 @@ class Host:
 
     def look(self) -> list[Alert]:
         self.memory = json.loads(json.dumps(self.memory))
-        return alerts.judge(alerts.look(), self.memory, conf.alerts())
+        return rules.judge(rules.look(), self.memory, conf.alerts())
 
     def told(self) -> list[str]:
         return [alert.kind for alert in self.look()]
@@ -199,7 +201,7 @@ class TestServed:
         assert host.told() == ["static"]
 
     def test_is_nothing_for_live_answers(self, host: Host) -> None:
-        assert not set(answers.TIERS) - {"fresh", "live", "cached", "static", "mock"}
+        assert not set(answer_counts.TIERS) - {"fresh", "live", "cached", "static", "mock"}
         for source in ("live", "fresh", "cached", "refused"):
             registry.store().counters.add("responses", source)
         assert host.told() == []
@@ -219,7 +221,7 @@ class TestRun:
     @pytest.fixture
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent: list[str] = []
-        monkeypatch.setattr(alerts, "send", lambda alert: sent.append(alert.kind))
+        monkeypatch.setattr(rules, "send", lambda alert: sent.append(alert.kind))
         return sent
 
     @pytest.fixture(autouse=True)
@@ -229,10 +231,10 @@ class TestRun:
             yield host
 
     def test_sends_what_it_finds_once(self, host: Host, sent: list[str]) -> None:
-        alerts.run(1)
+        rules.run(1)
         host.fail(3)
         for _ in range(3):
-            alerts.run(1)
+            rules.run(1)
         assert sent == ["opened"]
 
     def test_repeats_nothing_while_it_cannot_remember(
@@ -243,9 +245,9 @@ class TestRun:
             patch.setenv("RESILIENCE_EVENTS_DIR", "/proc/nowhere")
             for _ in range(3):
                 with pytest.raises(OSError, match="nowhere"):
-                    alerts.run(1)
-        alerts.run(1)
-        alerts.run(1)
+                    rules.run(1)
+        rules.run(1)
+        rules.run(1)
         assert sent == ["opened"]
 
 

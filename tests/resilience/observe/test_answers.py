@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
-from resilience.observe import answers
+from resilience.request import answer_counts
 from resilience.testing import server_role
 
 
@@ -28,7 +28,7 @@ from resilience.testing import server_role
 )
 def test_an_answer_has_one_source(status: int, tier: str | None, degraded: bool, source: str) -> None:
     response = HttpResponse(status=status, headers={"X-Data-Source": tier} if tier else {})
-    assert answers.source(response, degraded=degraded) == source
+    assert answer_counts.source(response, degraded=degraded) == source
 
 
 class TestMiddleware:

@@ -12,8 +12,8 @@ from django.core import mail
 from pytest_django import Settings
 
 from resilience import registry, signals
-from resilience.observe import channels
-from resilience.observe.channels import Alert
+from resilience.alerts import channels
+from resilience.alerts.channels import Alert
 from resilience.testing import server_role
 from tests.patience import ROOM
 

@@ -15,9 +15,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from resilience import conf, registry
-from resilience.observe import alerts, health, history
-from resilience.observe.alerts import Memory
-from resilience.observe.reading import FromJournal
+from resilience.alerts import rules
+from resilience.alerts.rules import Memory
+from resilience.journal.reading import FromJournal
+from resilience.observe import health, history
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome
 from resilience.testing import server_role
 from zenow.accounts import refresh
@@ -45,7 +46,7 @@ class Host:
     def told(self) -> list[str]:
         """Look, as the steward of any process does: what it knows has been JSON."""
         self.memory = json.loads(json.dumps(self.memory))
-        return [str(one) for one in alerts.judge(alerts.look(), self.memory, conf.alerts())]
+        return [str(one) for one in rules.judge(rules.look(), self.memory, conf.alerts())]
 
     def told_within(self, seconds: int) -> list[str]:
         """Look once a second."""

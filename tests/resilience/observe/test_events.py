@@ -13,8 +13,8 @@ import pytest
 from pytest_django import Settings
 
 from resilience import conf, registry
-from resilience.observe import events
-from resilience.observe.journal import CURRENT, journal
+from resilience.journal import events
+from resilience.journal.files import CURRENT, journal
 from resilience.testing import server_role
 
 ROOT = Path(__file__).parents[3]
@@ -170,7 +170,7 @@ class TestTornLines:
 
 class TestKeptFiles:
     def test_are_bounded_and_the_oldest_go_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("resilience.observe.journal.KEPT", 1000)
+        monkeypatch.setattr("resilience.journal.files.KEPT", 1000)
         for number in range(20):
             events.record("drill", number=number)
             journal().rotate()

@@ -13,9 +13,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from resilience import conf, registry
+from resilience.journal import events, flush
+from resilience.journal.files import CURRENT, journal
 from resilience.models import Event, Minute
-from resilience.observe import events, flush
-from resilience.observe.journal import CURRENT, journal
 from tests.patience import ROOM
 
 pytestmark = pytest.mark.django_db

@@ -26,7 +26,7 @@ def _server(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         "STATIC_DIR": str(tmp_path / "static"),
     }
     monkeypatch.setattr("resilience.steward.start", lambda: None)
-    monkeypatch.setattr("resilience.tiers.static.keeping.start.goes_on", lambda: False)
+    monkeypatch.setattr("resilience.tiers.static_copy.keeping.start.goes_on", lambda: False)
     stored.forget()
     with server_role():
         yield
@@ -136,7 +136,7 @@ class TestReady:
     def test_not_while_the_static_file_is_still_being_made(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("resilience.tiers.static.keeping.start.goes_on", lambda: True)
+        monkeypatch.setattr("resilience.tiers.static_copy.keeping.start.goes_on", lambda: True)
         response = client.get(READY)
         assert (response.status_code, response.json()) == (503, {"status": "starting"})
 

@@ -11,9 +11,10 @@ import pytest
 from django.db import OperationalError
 
 from resilience import registry
+from resilience.journal import events, flush, reading
+from resilience.journal.files import journal
 from resilience.models import Minute
-from resilience.observe import events, flush, history, reading
-from resilience.observe.journal import journal
+from resilience.observe import history
 from resilience.testing import server_role
 from tests.patience import ROOM
 

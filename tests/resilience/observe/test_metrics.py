@@ -130,7 +130,7 @@ class TestScrape:
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         compare = Mock(return_value=False)
-        monkeypatch.setattr("resilience.permissions.constant_time_compare", compare)
+        monkeypatch.setattr("resilience.operate.permissions.constant_time_compare", compare)
         assert client.get("/metrics", headers={"authorization": "Bearer x"}).status_code == 401
         compare.assert_called_once_with("x", TOKEN)
 

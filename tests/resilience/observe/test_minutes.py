@@ -6,10 +6,10 @@ import pytest
 from django.db.models import Max, Min
 
 from resilience import registry
+from resilience.journal import flush, minutes
+from resilience.journal.files import journal
+from resilience.journal.notes import recall, remember
 from resilience.models import Minute
-from resilience.observe import flush, minutes
-from resilience.observe.journal import journal
-from resilience.observe.memory import recall, remember
 from resilience.testing import server_role
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +95,7 @@ class TestMinutes:
         with server_role():
             add("live", 5)
             with monkeypatch.context() as patch:
-                patch.setattr("resilience.observe.events.journal", _full)
+                patch.setattr("resilience.journal.events.journal", _full)
                 minutes.run(1)
             add("live", 2)
             minutes.run(1)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from resilience import registry
-from resilience.observe.outbox import LaterError, Outbox, RefusedError
-from resilience.observe.spool import Spool
+from resilience.alerts.outbox import LaterError, Outbox, RefusedError
+from resilience.alerts.spool import Spool
 from resilience.primitives import ManualClock
 from resilience.testing import server_role
 

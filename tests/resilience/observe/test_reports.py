@@ -22,8 +22,9 @@ from django.utils.log import AdminEmailHandler as DjangosHandler
 from psycopg.errors import AdminShutdown
 
 from resilience import registry
-from resilience.observe import health, reports
-from resilience.observe.outbox import Outbox
+from resilience.alerts import reports
+from resilience.alerts.outbox import Outbox
+from resilience.observe import health
 from resilience.testing import server_role
 
 

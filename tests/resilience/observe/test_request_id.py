@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.test import AsyncClient, Client, RequestFactory
 
 from resilience import registry
-from resilience.observe.request_id import RequestIdFilter, request_id
+from resilience.request.request_id import RequestIdFilter, request_id
 from resilience.testing import server_role
 
 LOGGER = logging.getLogger("resilience.steering")

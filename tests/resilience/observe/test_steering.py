@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from resilience import registry
-from resilience.observe import steering
-from resilience.observe.journal import journal
-from resilience.observe.steering import OrderError, StoreBusyError, UnknownBreakerError, steer
+from resilience.journal.files import journal
+from resilience.operate import orders
+from resilience.operate.orders import OrderError, StoreBusyError, UnknownBreakerError, steer
 from resilience.primitives import BreakerOpenError, State, StoreUnavailableError
 from resilience.testing import server_role
 from tests.patience import ROOM
@@ -67,7 +67,7 @@ class TestRefusal:
         assert registry.breaker("database").shown() is State.OPEN
 
     @pytest.mark.parametrize("action", ["isolate", "disable"])
-    def test_of_a_lasting_order_without_a_reason(self, action: steering.Action) -> None:
+    def test_of_a_lasting_order_without_a_reason(self, action: orders.Action) -> None:
         with pytest.raises(OrderError, match="needs a reason"):
             steer(["cache"], action, who="ada", why="  ")
 
@@ -85,7 +85,7 @@ class TestRefusal:
             steer([], "reset", who="ada", why="")
 
     def test_when_the_store_stays_busy_names_who_was_missed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(steering, "_PATIENCE", 0.0)
+        monkeypatch.setattr(orders, "_PATIENCE", 0.0)
         registry.breaker("database").snapshot()
         with monkeypatch.context() as held:
             held.setattr(registry.store().lock, "take", lambda *_: None)

@@ -12,12 +12,12 @@ from pytest_django import Settings
 
 from learn.models import Category, Course, Field
 from resilience import registry
-from resilience.databases import STATIC_ALIAS
+from resilience.conf.databases import STATIC_ALIAS
 from resilience.primitives import ManualClock, TierUnavailableError
 from resilience.testing import server_role
-from resilience.tiers.static import Export, Resource, building, files, keeping, opened, removing
-from resilience.tiers.static.declared import schema
-from resilience.tiers.static.keeping import Keeper, Start
+from resilience.tiers.static_copy import Export, Resource, building, files, keeping, opened, removing
+from resilience.tiers.static_copy.declared import schema
+from resilience.tiers.static_copy.keeping import Keeper, Start
 
 pytestmark = pytest.mark.django_db
 

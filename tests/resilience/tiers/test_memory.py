@@ -1,6 +1,6 @@
 """A bounded memory: what it keeps, and what a flood can do to it."""
 
-from resilience.tiers.memory import Memory
+from resilience.tiers.lru import Memory
 
 
 class TestMemory:

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from learn.models import Category, Course, Field
 from resilience import conf
 from resilience.primitives import TierUnavailableError
-from resilience.tiers.static import building, files, info, opened, places, removing
+from resilience.tiers.static_copy import building, files, folders, info, opened, removing
 
 pytestmark = pytest.mark.django_db
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
@@ -110,7 +110,7 @@ class TestStandIn:
     def test_is_not_used_where_another_user_could_have_made_it(
         self, course: Course, how: str, tmp_path: Path
     ) -> None:
-        *_, stand_in = places._stand_ins()
+        *_, stand_in = folders._stand_ins()
         target = tmp_path / "planted"
         target.mkdir()
         if how == "link":
@@ -121,7 +121,7 @@ class TestStandIn:
             stand_in.chmod(0o777)
         if how == "foreign":
             os.chown(stand_in, 12345, 12345)
-        assert places.folders() == [places.chosen()]
+        assert folders.folders() == [folders.chosen()]
         if how != "open to all":  # That one is ours, and is shut.
             with pytest.raises(OSError, match="exists"):
                 building.from_live()
@@ -140,7 +140,7 @@ class TestStandIn:
             raise OperationalError("server closed the connection")
 
         with pytest.raises(OperationalError):
-            places.in_one_that_takes_it(lost)
+            folders.in_one_that_takes_it(lost)
         assert len(asked) == 1
 
 

@@ -8,9 +8,9 @@ from django.db import connections
 from pytest_django import Settings
 
 from learn.models import Category, Course, Field
-from resilience.databases import STATIC_ALIAS
+from resilience.conf.databases import STATIC_ALIAS
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static import building, declared, files, opened, sources
+from resilience.tiers.static_copy import building, declared, files, opened, sources
 
 pytestmark = pytest.mark.django_db
 

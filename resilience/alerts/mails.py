@@ -1,0 +1,34 @@
+"""Mail to the people behind the site, by a server that may hang."""
+
+from __future__ import annotations
+
+import smtplib
+from typing import Any
+
+from django.core.mail import get_connection, mail_admins
+
+from resilience import causes
+from resilience.alerts.outbox import RefusedError
+
+# For each answer of the mail server where EMAIL_TIMEOUT says nothing, in seconds: Django would wait for ever.
+_TIMEOUT = 10.0
+
+
+def send_to_admins(
+    subject: str, message: str, *, html: str | None = None, backend: str | None = None
+) -> None:
+    """Send a mail to `ADMINS`; raise what goes wrong, `RefusedError` for what no further try would mend."""
+    connection: Any = get_connection(backend)
+    if getattr(connection, "timeout", _TIMEOUT) is None:
+        connection.timeout = _TIMEOUT
+    try:
+        mail_admins(subject, message, connection=connection, html_message=html)
+    except smtplib.SMTPResponseException as error:
+        if error.smtp_code >= 500:
+            raise RefusedError(causes.describe(error)) from error
+        raise
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        if min(codes, default=0) >= 500:
+            raise RefusedError(causes.describe(error)) from error
+        raise

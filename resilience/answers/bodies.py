@@ -1,0 +1,219 @@
+"""Request bodies whose length nobody has told, that break off on the way, or that are nested too deeply.
+
+Django reads as many bytes as `Content-Length` says, so a body that is sent in chunks (RFC 9112 §7.1: what
+streaming clients and some proxies do) would be an empty one, and a body that breaks off would be a short one.
+Python's parser of JSON raises `RecursionError` for some thousand levels, which would be an error of ours.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from itertools import accumulate
+from typing import IO
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
+
+from resilience.answers.unavailable import unavailable
+from resilience.primitives import RejectedError
+from resilience.problems import BrokenOffError, problem
+
+# Its input says nothing of a body that has broken off: what came until then looks like the whole.
+_SAYS_NOTHING = "Granian"
+_READS = ("GET", "HEAD")
+_WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
+_PARTS = "multipart/form-data"
+_FORM = "application/x-www-form-urlencoded"
+# Far below Python's limit of calls within calls. (A parser may take fewer.)
+_LEVELS = 100
+# What stands beside the brackets of JSON; those within a text are a part of it.
+_BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+# Note [The charset of an address]
+# Django reads the query of an address in the charset that Content-Type names for the body. The same address
+# would then mean something else to each client, also in answers that are stored for all. And a codec that is
+# no charset ("hex") would be an error wherever query or body are read: it is passed over like an unknown one.
+def receive(request: HttpRequest) -> HttpResponse | None:
+    """Make the whole body readable, whatever tells its end; return the answer to one that cannot be read.
+
+    It is read here, before the request holds a place or a budget, to its end and no further than
+    `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. Without a length it is 411 where the server does not show its end,
+    413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off or is nested too
+    deeply is 400, what takes too long 408. A body that says that it is longer is left to the view: where
+    fewer bytes come, reading raises `BrokenOffError`. See also Note [The charset of an address].
+    """
+    if request.encoding is not None and (request.method in _READS or not is_charset(request.encoding)):
+        request.encoding = None  # type: ignore[assignment]  # the site's own
+    meta = request.META
+    coding = meta.get("HTTP_TRANSFER_ENCODING")
+    if coding is None and meta.get("CONTENT_LENGTH"):
+        return _with_length(request) if isinstance(request, WSGIRequest) else None
+    if coding is not None and coding.lower() != "chunked":
+        return _refused(501, f"The transfer coding {coding[:40]!r} is not known here, only 'chunked' is.")
+    if isinstance(request, ASGIRequest):
+        return _measured(request)
+    if coding is None and (
+        request.method in _WITHOUT or not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
+    ):
+        return None  # There is none.
+    if not meta.get("wsgi.input_terminated"):
+        return _refused(411, "Send the body with its Content-Length.")
+    return _read(request)
+
+
+def is_charset(name: str) -> bool:
+    """Tell whether bytes can be read as text by a codec of this name; by some of Python's they cannot."""
+    try:
+        b"\xe9".decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+class _WholeStream(io.IOBase):
+    """The body of a request that said its length: fewer bytes than that are an error."""
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return as many bytes, all that are left by default; none after the last."""
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        parts = []
+        while wanted > 0:
+            part = self._stream.read(wanted)
+            if not part:
+                raise BrokenOffError("The body broke off: fewer bytes came than its Content-Length says.")
+            parts.append(part)
+            wanted -= len(part)
+            self._left -= len(part)
+        return b"".join(parts)
+
+
+def _with_length(request: WSGIRequest) -> HttpResponse | None:
+    length: int = request._stream.limit  # type: ignore[attr-defined]
+    stream = _WholeStream(request.META["wsgi.input"], length)
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if limit is None or length > limit:
+        request._stream = stream  # type: ignore[assignment]
+        return None
+    body = _received(stream.read)
+    if isinstance(body, HttpResponse):
+        return body
+    _put(request, body)
+    return _wrong_with(request, body)
+
+
+def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
+    """Return what was read, or the answer to what could not be."""
+    try:
+        return read()
+    except RejectedError as error:
+        return unavailable(error, writes=True)
+    except TimeoutError:
+        return _refused(408, "The body took too long.")
+    except (OSError, BrokenOffError):
+        return _refused(
+            400, "The body broke off: it has no end, or fewer bytes than its Content-Length says."
+        )
+
+
+def _read(request: HttpRequest) -> HttpResponse | None:
+    """Read a WSGI body that says no length."""
+    meta = request.META
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    stream: IO[bytes] = meta["wsgi.input"]
+    body = _received(stream.read if limit is None else partial(stream.read, limit + 1))
+    if isinstance(body, HttpResponse):
+        return body
+    if limit is not None and len(body) > limit:
+        return _too_large(limit)
+    # What comes with a GET means nothing (RFC 9110 §9.3.1), whether it is whole or not.
+    says_nothing = meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and request.method not in _READS
+    if says_nothing and not _is_whole(request, body):
+        return _refused(411, "Send the body with its Content-Length, so that its end can be told.")
+    _put(request, body)
+    return _wrong_with(request, body)
+
+
+def _put(request: HttpRequest, body: bytes) -> None:
+    """Put a body where Django looks for it, which has no public name."""
+    request._stream = io.BytesIO(body)
+    request.META["wsgi.input"] = io.BytesIO(body)  # Django closes its own.
+    request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def _measured(request: ASGIRequest) -> HttpResponse | None:
+    """Tell Django the length of an ASGI body, which it has received whole."""
+    stream: IO[bytes] = request._stream
+    if not stream.seekable():
+        return None  # Django's test client, which always says a length where there is a body.
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if limit is not None and length > limit:
+        return _too_large(limit)
+    if not length:
+        return None
+    request.META["CONTENT_LENGTH"] = str(length)
+    if limit is None:
+        return None
+    body = stream.read()
+    stream.seek(0)
+    return _wrong_with(request, body)
+
+
+def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
+    """Return the answer to a body that came whole and cannot be read, whatever the view."""
+    if body and request.content_type == _PARTS and not _has_all_parts(request, body):
+        return _refused(400, "The form broke off: it lacks the boundary that ends it.")
+    if _may_be_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
+        text = body.decode(request.encoding or settings.DEFAULT_CHARSET, "replace")
+        brackets = _BESIDE_BRACKETS.sub("", text)
+        if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _LEVELS:
+            return _refused(400, f"The body is nested in more than {_LEVELS} levels.")
+    return None
+
+
+def _is_whole(request: HttpRequest, body: bytes) -> bool:
+    """Tell whether a body shows by itself that it has come to its end; an empty one or a form does not."""
+    if request.content_type == _PARTS:
+        return _has_all_parts(request, body)
+    # JSON that lacks its end is none, except a number.
+    return _is_json(request) and bool(body.strip(b" \t\r\n-+.eE0123456789"))
+
+
+def _has_all_parts(request: HttpRequest, body: bytes) -> bool:
+    last = b"--" + (request.content_params or {}).get("boundary", "").encode() + b"--"
+    return body.startswith(last) or b"\n" + last in body
+
+
+def _is_json(request: HttpRequest) -> bool:
+    return (request.content_type or "").endswith(("/json", "+json"))
+
+
+def _may_be_json(request: HttpRequest) -> bool:
+    """Tell whether a view may read it as JSON: DRF does so by wildcards, and many views never look at it."""
+    kind = request.content_type or ""
+    return _is_json(request) or kind in ("", _FORM) or "*" in kind
+
+
+def _too_large(limit: int) -> HttpResponse:
+    return _refused(413, f"The body has more than {limit:,} bytes, and does not say how many.")
+
+
+def _refused(status: int, detail: str) -> HttpResponse:
+    response = problem(status, HTTPStatus(status).phrase, detail)
+    response["Cache-Control"] = "no-store"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Length"] = str(len(response.content))
+    return response

@@ -1,0 +1,142 @@
+"""Stop 2 of a write: one transaction, stored once however often it is sent, refused cleanly or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from resilience.answers import idempotency
+from resilience.answers.unavailable import unavailable
+from resilience.db.failures import OutcomeUnknownError
+from resilience.db.outages import is_outage
+from resilience.request.scope import is_read
+from resilience.tiers import conditions, labels
+
+if TYPE_CHECKING:
+    _View = APIView
+else:
+    _View = object
+
+
+_OF_A_STAND_IN = "The tag is of an answer that stood in for the database. Read it again when that is back."
+
+
+class PreconditionFailedError(APIException):
+    """The entry is not, or not surely, what the client has seen."""
+
+    status_code = 412
+
+
+class ResilientWrites(_View):
+    """Mix in before a DRF view: each write is one transaction, and tells what became of it.
+
+    `Idempotency-Key` on a POST gives a repeat the first answer. A view that calls `check_unchanged` on the
+    row that it has locked honours `If-Match` and `If-None-Match`; in one that does not, a write with a
+    condition that nobody has compared is 412. What an outage ended is 503 with `outcome`: "not_stored", or
+    "unknown" where nobody saw the end. Answers with an attribute `revision` carry the tag of the entry.
+    """
+
+    _compared = False
+
+    def write_alias(self) -> str:
+        """Return the database that the view writes to."""
+        return DEFAULT_DB_ALIAS
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks; then put the transaction around the handler of a write."""
+        super().initial(request, *args, **kwargs)
+        if request.method is not None and not is_read(request._request):
+            name = request.method.lower()
+            handler = getattr(self, name, None)
+            if handler is not None:
+                setattr(self, name, partial(self._write_once, handler))
+
+    def check_unchanged(self, revision: int) -> None:
+        """Hold the locked row to the request's conditions; raise `PreconditionFailedError` (412)."""
+        self._compared = True
+        meta = self.request.META
+        condition = conditions.failed(meta, lambda tag: labels.revision_of(tag) == revision)
+        if condition == "If-None-Match":
+            raise PreconditionFailedError("It is there already, as `If-None-Match` names it.")
+        if condition is not None:
+            seen = parse_etags(meta["HTTP_IF_MATCH"])
+            raise PreconditionFailedError(
+                _OF_A_STAND_IN if any(map(labels.is_degraded, seen)) else conditions.CHANGED
+            )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Say of an outage in a write what became of the write."""
+        request = getattr(self, "request", None)
+        if request is not None and not is_read(request) and is_outage(exc):
+            set_rollback()
+            return unavailable(exc, writes=True)  # type: ignore[return-value]  # DRF takes any response
+        return super().handle_exception(exc)
+
+    def _write_once(
+        self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        using = self.write_alias()
+        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+        claim = None if key is None else idempotency.claim_of(request, key)
+        connection = transaction.get_connection(using)
+        outermost = not connection.in_atomic_block
+        committed: list[bool] = []
+        with transaction.atomic(using=using):
+            if outermost:
+                transaction.on_commit(partial(committed.append, True), using=using)
+            if claim is not None and (first := idempotency.first_answer(claim, using)) is not None:
+                return first
+            if request.method == "POST":
+                self._check_collection()
+            response = handler(request, *args, **kwargs)
+            if response.status_code >= 400:
+                transaction.set_rollback(True, using=using)
+                return response
+            if not self._compared:
+                self._check_blindly(created=response.status_code == 201)
+            made = self._made(request, response)
+            if claim is not None:
+                headers = dict(made.items())
+                idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
+            # A trial, which the view itself asked to roll back. (Django asks so too for a closed connection.)
+            trial = connection.get_rollback() and not connection.closed_in_transaction
+        if outermost and not committed and not trial:
+            raise OutcomeUnknownError(f"the block on {using!r} has ended, and nobody saw its COMMIT")
+        return made
+
+    def _check_collection(self) -> None:
+        """Hold what is posted to, which is there if it can be read, to the conditions; no tag is compared."""
+        self._compared = True
+        condition = conditions.failed(self.request.META, lambda tag: False, exists=hasattr(self, "get"))
+        if condition is not None:
+            raise PreconditionFailedError(f"What you post to is not as `{condition}` has it.")
+
+    def _check_blindly(self, *, created: bool) -> None:
+        """Refuse a write whose condition the view has not compared, unless it holds whatever the tag is."""
+        meta = self.request.META
+        expects = meta.get("HTTP_IF_MATCH")
+        if (expects is not None and (created or expects.strip() != "*")) or (
+            "HTTP_IF_NONE_MATCH" in meta and not created
+        ):
+            raise PreconditionFailedError("This address cannot tell whether it is what you have seen.")
+
+    def _made(self, request: Request, response: Response) -> HttpResponse:
+        """Make the bytes within the transaction: an answer that cannot be made stores nothing."""
+        renderer: Any = request.accepted_renderer
+        body = b"" if response.data is None else renderer.render(response.data)
+        headers = dict(response.items())
+        if body:
+            headers["Content-Type"] = renderer.media_type
+        if (revision := getattr(response, "revision", None)) is not None:
+            headers["ETag"] = labels.tag(body, revision)
+        return HttpResponse(body, status=response.status_code, headers=headers)

@@ -1,0 +1,139 @@
+"""Events: what happened, when, by whom and why, written into the host's journal at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import re
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from resilience import registry
+from resilience.journal.files import journal
+from resilience.primitives import Transition
+from resilience.primitives.store.mapped import boot_id
+
+logger = logging.getLogger("resilience.events")
+
+# What one event may hold.
+_FIELDS = 16
+_NAME, _TEXT = 64, 200
+
+_KIND = re.compile(r"[^a-z_]")
+_USERINFO = re.compile(r"//[^/@\s]*@")
+_SECRET = re.compile("password|passwd|secret|token|cookie|authorization|api_?key", re.IGNORECASE)
+
+# Whether the last event of this process could not be written: said when that changes, not at each.
+_dropping = False
+
+
+def record(
+    kind: str, *, breaker: str = "", who: str = "", why: str = "", at: float | None = None, **fields: object
+) -> bool:
+    """Write an event into the journal; never raise, and return False when it was dropped, which is counted.
+
+    `kind` is a word or two, as `transition` or `export_done`; `at` is wall seconds, by default now. Texts are
+    cut to 200 characters, credentials in addresses and fields named like secrets are hidden.
+    """
+    kind = _KIND.sub("_", kind)[:32]
+    entry = {
+        "kind": kind,
+        "breaker": _text(breaker, _NAME),
+        "who": _text(who, _NAME),
+        "why": _text(why, _TEXT),
+        "data": {_text(name, _NAME): _value(name, fields[name]) for name in list(fields)[:_FIELDS]},
+    }
+    return write(entry, at=at)
+
+
+def heard(transition: Transition) -> None:
+    """Write down a change of a breaker: its kind is `transition`, or the order that an operator gave."""
+    record(
+        transition.order or "transition",
+        breaker=transition.name,
+        who=transition.who,
+        why=transition.why,
+        at=transition.at,
+        before=transition.before.value,
+        after=transition.after.value,
+        generation=transition.generation,
+        reason=transition.reason,
+        cause=transition.cause,
+        until=transition.until,
+        uptime=registry.clock().monotonic(),
+        boot=_boot(),
+    )
+
+
+def table_lock(*, breaker: str, table: str, locked: bool, seconds: float, **_: object) -> None:
+    """Write down that reads of a table stopped or resumed waiting for its lock."""
+    if locked:
+        kind, why = "table_locked", f"another client has locked {table}"
+    else:
+        kind, why = "table_free", f"{table} is read again after {seconds:.0f} s"
+    record(kind, breaker=breaker, why=why, table=table, seconds=round(seconds, 1))
+
+
+def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
+    """Write an entry that is bounded already, with id, time and host; count it by its kind, or as dropped."""
+    global _dropping
+    stamped = {
+        "id": str(uuid.uuid4()),
+        "at": time.time() if at is None else at,
+        "host": hostname(),
+        **entry,
+    }
+    try:
+        journal().append(stamped)
+    except Exception as error:  # An event must never harm what it tells of.
+        _count("dropped", "events")
+        if not _dropping:
+            logger.error("events are dropped, and counted: %s", error)  # noqa: TRY400 - a full disk is no bug
+        _dropping = True
+        return False
+    _count("events", entry["kind"])
+    if _dropping:
+        logger.warning("events are written again")
+    _dropping = False
+    return True
+
+
+@cache
+def _boot() -> str:
+    """Return what tells this boot of the host from others: within one, `uptime` says how long it took."""
+    return hashlib.blake2b(boot_id(), digest_size=4).hexdigest()
+
+
+def hostname() -> str:
+    """Return this host's name, as events carry it."""
+    return socket.gethostname()[:_NAME]
+
+
+def _count(*labels: str) -> None:
+    try:
+        registry.store().counters.add(*labels)
+    except Exception:
+        logger.exception("an event could not be counted")
+
+
+def _value(name: str, value: object) -> bool | int | float | str | None:
+    if _SECRET.search(name):
+        return "hidden"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _text(str(value), _TEXT)
+
+
+def _text(value: str, most: int) -> str:
+    """Bound a text, and leave out what a database cannot hold: NUL and lone surrogates."""
+    hidden = _USERINFO.sub("//hidden@", str(value)[: most * 4])
+    return hidden.replace("\0", "").encode(errors="replace").decode()[:most]

@@ -1,0 +1,166 @@
+"""Copy the journal into the database while that is up; nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, models, transaction
+from django.utils import timezone
+
+from resilience import registry
+from resilience.journal.files import LONGEST, ROTATED_AT, Journal, journal, parsed
+from resilience.journal.minutes import KIND as MINUTE
+from resilience.models import Event, Minute
+
+logger = logging.getLogger("resilience.events")
+
+# How long rows are kept, in days, and how many of them one statement deletes.
+EVENT_DAYS = 90
+MINUTE_DAYS = 35
+_BATCH = 1_000
+# Rows of one INSERT: within the variables that SQLite takes.
+_ROWS = 500
+
+
+class Copier:
+    """Copies what is new in the journal. What it remembers spares work and decides nothing.
+
+    Note [What is copied twice is stored once]
+    A line leaves the journal only after the transaction that stored it: its file is renamed then. A steward
+    that is killed in between, or stopped and continued, or a second one beside it, copies the same lines
+    again; their ids are there already and nothing is stored.
+    """
+
+    def __init__(self) -> None:
+        # Kept open, so that no other file can have its inode while we remember how far it was copied.
+        self._file: int | None = None
+        self._copied = 0
+
+    def run(self, book: Journal) -> None:
+        """Copy all that is new. Raises what the database raises; nothing is lost by that."""
+        for path in book.pending():
+            if self._copy(path):
+                book.keep(path)
+        if self._copy(book.current) and self._copied >= ROTATED_AT:
+            book.rotate()
+
+    def _copy(self, path: Path) -> bool:
+        """Copy a file from where its copying ended; False if there is no such file any more."""
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        if self._file is not None and os.path.sameopenfile(self._file, file):
+            os.close(file)
+        else:
+            self.close()
+            self._file, self._copied = file, 0
+        while chunk := os.pread(self._file, LONGEST, self._copied):
+            end = chunk.rfind(b"\n") + 1
+            if not end and len(chunk) < LONGEST:
+                break  # A line that is being written.
+            end = end or len(chunk)
+            store(parsed(chunk[:end]), path)
+            self._copied += end
+        return True
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._copied = None, 0
+
+
+_copier = Copier()
+# Guards _copier: a chore of an earlier term may still be at work.
+_lock = threading.Lock()
+
+
+def run(_epoch: int) -> None:
+    """Copy what is new, unless the database is known to be away."""
+    if registry.breaker("database").refuses() or not _lock.acquire(blocking=False):
+        return
+    try:
+        _copier.run(journal())
+    finally:
+        _lock.release()
+
+
+def prune(_epoch: int) -> None:
+    """Delete what is older than it is kept, a batch at a time."""
+    now = timezone.now()
+    _delete(Event.objects.filter(at__lt=now - timedelta(days=EVENT_DAYS)))
+    _delete(Minute.objects.filter(at__lt=now - timedelta(days=MINUTE_DAYS)))
+
+
+def store(entries: Iterable[dict[str, Any]], source: Path) -> None:
+    """Store entries in one transaction; those that are there already stay as they are."""
+    happened: list[Event] = []
+    counted: list[Minute] = []
+    for entry in entries:
+        try:
+            if entry["kind"] == MINUTE:
+                counted += _minutes(entry)
+            else:
+                happened.append(_event(entry))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            _refuse(source, 1)
+    try:
+        _insert(happened, counted)
+    except (DataError, IntegrityError):
+        # One that the database will never take must not keep the others waiting.
+        for row in (*happened, *counted):
+            try:
+                _insert([row] if isinstance(row, Event) else [], [row] if isinstance(row, Minute) else [])
+            except (DataError, IntegrityError):
+                _refuse(source, 1)
+
+
+def _insert(happened: list[Event], counted: list[Minute]) -> None:
+    if not happened and not counted:
+        return
+    with transaction.atomic():
+        Event.objects.bulk_create(happened, batch_size=_ROWS, ignore_conflicts=True)
+        Minute.objects.bulk_create(counted, batch_size=_ROWS, ignore_conflicts=True)
+
+
+def _refuse(source: Path, count: int) -> None:
+    registry.store().counters.add("dropped", "lines", amount=count)
+    logger.error("a line of %s is no event, and is not copied; it stays in the file", source)
+
+
+def _event(entry: dict[str, Any]) -> Event:
+    return Event(
+        id=UUID(entry["id"]),
+        at=datetime.fromtimestamp(entry["at"], UTC),
+        host=str(entry["host"])[:64],
+        kind=str(entry["kind"])[:32],
+        breaker=str(entry["breaker"])[:64],
+        who=str(entry["who"])[:64],
+        why=str(entry["why"])[:200],
+        data=dict(entry["data"]),
+    )
+
+
+def _minutes(entry: dict[str, Any]) -> list[Minute]:
+    at = datetime.fromtimestamp(entry["at"], UTC)
+    host, store = str(entry["host"])[:64], str(entry["store"])[:16]
+    counters = [(str(name)[:120], int(before), int(total)) for name, before, total in entry["counters"]]
+    if not all(0 <= before <= total < 2**63 for _, before, total in counters):
+        raise ValueError("no counts")
+    return [
+        Minute(at=at, host=host, store=store, name=name, before=before, total=total)
+        for name, before, total in counters
+    ]
+
+
+def _delete(old: models.QuerySet[Any]) -> None:
+    while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
+        old.model._default_manager.filter(pk__in=batch).delete()

@@ -1,0 +1,1 @@
+"""Who may steer the breakers, and the doors by which they do: API, board, commands."""

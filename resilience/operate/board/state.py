@@ -1,0 +1,91 @@
+"""What the board shows, from the store and this host's journal alone: neither asks anybody."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from resilience import faults, registry
+from resilience.journal.reading import FromJournal
+from resilience.observe import health, history
+from resilience.primitives.store import Fault
+
+_EVENTS = 60
+_MINUTES = 60
+# The journal is read at most so often, in seconds, however many look at the board.
+_READ_EVERY = 5.0
+
+# What a drill does to the calls of a dependency, in words.
+_DRILLS = {
+    "error": "fail",
+    "latency": "take {seconds:g} s longer",
+    "hang": "hang",
+    "flap": "fail and go through in turn, {seconds:g} s each",
+}
+_REAL_DRILLS = {"kill": "its server was killed", "freeze": "its server is frozen"}
+
+_read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # Replaced as a whole; two threads may read at once.
+
+
+def state() -> dict[str, Any]:
+    """Return everything on the board, ready for JSON."""
+    return {
+        "health": health.report(),
+        "breakers": [health.breaker(each.snapshot()) for each in registry.breakers().values()],
+        "drills": drills(),
+        **_from_journal(),
+    }
+
+
+def drills() -> list[dict[str, Any]]:
+    """Return what is broken on purpose at the moment, in words, and for how many seconds still."""
+    now = time.monotonic()
+    return [
+        {
+            "breaker": name,
+            "what": _told(fault),
+            "who": fault.who,
+            "secondsLeft": round(fault.left(now)),
+        }
+        for name, fault in faults.active().items()
+    ]
+
+
+def _told(fault: Fault) -> str:
+    if fault.kind in _REAL_DRILLS:
+        return _REAL_DRILLS[fault.kind]
+    calls = "all calls" if fault.share == 1 else f"{100 * fault.share:g} % of the calls"
+    return f"{calls} {_DRILLS[fault.kind].format(seconds=fault.seconds)}"
+
+
+def _from_journal() -> dict[str, Any]:
+    global _read
+    at, known = _read
+    now = time.monotonic()
+    if now - at >= _READ_EVERY:
+        reading = FromJournal()
+        known = {
+            "answers": history.answers_per_minute(_MINUTES, reading=reading),
+            "rates": history.failure_rates_per_minute(registry.breakers(), _MINUTES, reading=reading),
+            "events": [_shown(event) for event in reading.recent(_EVENTS, "", "")],
+        }
+        _read = now, known
+    return known
+
+
+def _shown(event: dict[str, Any]) -> dict[str, Any]:
+    data = event.get("data") or {}
+    before, after = str(data.get("before", "")), str(data.get("after", ""))
+    change = f"{before} → {after}" if before != after else ""
+    # The reason of an order only says again who gave it.
+    told = event.get("why") or ("" if event.get("who") else data.get("reason", ""))
+    cause = str(data.get("cause", ""))
+    return {
+        "at": history.iso(float(event["at"])),
+        "kind": event["kind"].replace("_", " "),
+        "breaker": event.get("breaker", ""),
+        "before": before,
+        "after": after,
+        "who": event.get("who", ""),
+        "what": ": ".join(filter(None, (change, str(told), cause))),
+    }

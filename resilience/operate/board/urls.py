@@ -1,0 +1,13 @@
+"""The addresses of the board, below the admin's."""
+
+from django.urls import path
+
+from resilience.operate.board import views
+
+app_name = "resilience-board"
+urlpatterns = [
+    path("", views.board, name="board"),
+    path("state.json", views.board_state, name="state"),
+    path("enter", views.enter, name="enter"),
+    path("leave", views.leave, name="leave"),
+]

@@ -1,0 +1,183 @@
+"""The board's pages. No ORM, no session, no log entry: they work with everything down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from rest_framework.exceptions import APIException
+
+from resilience import registry
+from resilience.journal import events
+from resilience.operate import passes
+from resilience.operate.board.state import state
+from resilience.operate.orders import ACTIONS, OrderError, StoreBusyError, steer
+from resilience.operate.passes import Pass
+from resilience.operate.permissions import Steerer, may_steer
+from resilience.primitives import Limits, RejectedError
+from resilience.problems import come_back
+from resilience.request.client_address import place_of
+from resilience.request.scope import pool
+
+logger = logging.getLogger("resilience.board")
+
+# Attempts with the OPS_TOKEN from one address in a minute.
+_ATTEMPTS = 5
+# For how long an order may last, in minutes; empty: until somebody ends it.
+ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
+WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "Back to automatic"}
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "HEAD", "POST"])
+def board(request: HttpRequest) -> HttpResponse:
+    """Show the board, and carry out what is ordered there."""
+    holder = _holder(request)
+    if holder is None:
+        return _entry(request)
+    if request.method == "POST":
+        return _ordered(request, holder)
+    if holder.by == "pass":
+        events.record("pass", who=holder.who, why=f"the board was entered by {holder.by}")
+    return _shown(request, holder)
+
+
+@pool(None)
+@never_cache
+@require_GET
+def board_state(request: HttpRequest) -> HttpResponse:
+    """Answer what the page asks for every two seconds."""
+    holder = _holder(request)
+    if holder is None:
+        return JsonResponse({"detail": "The pass is over."}, status=403)
+    response = JsonResponse(state())
+    _confirm(response, holder)
+    return response
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@sensitive_post_parameters("token")
+@require_POST
+def enter(request: HttpRequest) -> HttpResponse:
+    """Let in whoever types the OPS_TOKEN, at most five times a minute from one address."""
+    store = registry.store()
+    decision = Limits(store).hit(f"board {place_of(request)}", _ATTEMPTS, 60.0)
+    if not decision.counted:
+        store.counters.add("limits", "board", "uncounted")
+        logger.warning("an attempt at the board's form could not be counted and was let through")
+    if not decision.allowed:
+        store.counters.add("limits", "board", "refused")
+        wait = f"Too many attempts. Try again in {max(1, round(decision.retry_after))} s."
+        response = _entry(request, wait, status=429)
+        come_back(response, decision.retry_after)
+        return response
+    expected = getattr(settings, "OPS_TOKEN", "")
+    if not expected or not constant_time_compare(request.POST.get("token", "").strip(), expected):
+        logger.warning("a wrong OPS_TOKEN was typed at the board")
+        return _entry(request, "That is not the OPS_TOKEN.", status=403)
+    events.record("pass", who="OPS_TOKEN", why="the token was typed at the board")
+    response = HttpResponseRedirect(reverse("resilience-board:board"))
+    passes.give(response, passes.by_token(), at=time.time())
+    return response
+
+
+@pool(None)
+@never_cache
+@csrf_protect
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    """Take the pass away, and end its copies."""
+    response = HttpResponseRedirect(reverse("resilience-board:board"))
+    _end_pass(request, response)
+    return response
+
+
+def _holder(request: HttpRequest) -> Steerer | None:
+    try:
+        return may_steer(request)
+    except (APIException, RejectedError):
+        return None
+
+
+def _ordered(request: HttpRequest, holder: Steerer) -> HttpResponse:
+    names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
+    minutes = request.POST.get("end", "")
+    try:
+        if not names:
+            raise OrderError("Tick the breakers that you mean.")  # noqa: TRY301 - said as any other
+        if action not in ACTIONS or minutes not in ENDS:
+            raise OrderError("Choose what is to be done.")  # noqa: TRY301 - as above
+        lasting = action in ("isolate", "disable")
+        until = time.time() + int(minutes) * 60 if minutes and lasting else None
+        steer(names, action, who=holder.named, why=request.POST.get("reason", "")[:200], until=until)
+    except OrderError as error:
+        return _shown(request, holder, error=f"{error}", status=400)
+    except StoreBusyError as error:
+        response = _shown(request, holder, error=f"{error}", status=503)
+        come_back(response, 1.0)
+        return response
+    return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={action}")
+
+
+def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: int = 200) -> HttpResponse:
+    done = WORDS.get(request.GET.get("done", ""), "")
+    said: dict[str, Any] = {
+        "holder": holder,
+        "state": state(),
+        "actions": WORDS,
+        "ends": ENDS,
+        "done": done,
+        "error": error,
+    }
+    response = _page(request, "resilience/board.html", said, status)
+    _confirm(response, holder)
+    return response
+
+
+def _confirm(response: HttpResponse, holder: Steerer) -> None:
+    """Give a pass to whom the database has just confirmed: an hour from when it was asked."""
+    if holder.by == "staff":
+        passes.give(response, Pass(holder.who, "staff", holder.key), at=holder.asked)
+
+
+def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResponse:
+    asked = not registry.breaker("database").refuses()
+    said = {"error": error, "can_sign_in": asked, "has_token": bool(getattr(settings, "OPS_TOKEN", ""))}
+    response = _page(request, "resilience/board_entry.html", said, status)
+    if asked and not error:
+        _end_pass(request, response)
+    return response
+
+
+def _end_pass(request: HttpRequest, response: HttpResponse) -> None:
+    if (given := passes.presented(request)) is not None:
+        passes.end(given.key, given.by)
+    passes.take(response)
+
+
+def _page(request: HttpRequest, template: str, said: dict[str, Any], status: int) -> HttpResponse:
+    """Render a page that may load its own files and ask its own address, and nothing else."""
+    files = urlsplit(settings.STATIC_URL)
+    own = f"'self' {files.scheme}://{files.netloc}" if files.netloc else "'self'"
+    policy = (
+        f"default-src 'none'; script-src {own}; style-src {own}; img-src {own} data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    response = render(request, template, said, status=status)
+    response["Content-Security-Policy"] = policy
+    return response

@@ -1,0 +1,157 @@
+"""Who may steer breakers: `may_steer(request)`, one table of cases."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.debug import sensitive_variables
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+from rest_framework.request import Request, clone_request
+
+from resilience import registry
+from resilience.db.outages import is_outage, retry_after
+from resilience.operate import passes
+from resilience.operate.orders import PERMISSION
+from resilience.operate.passes import Pass
+from resilience.primitives import RejectedError
+
+# What a proxy adds. Whoever came through one is not the person at this machine, whatever the last hop says.
+_FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP")
+# What a browser adds to what a page asks for: another site's page could ask for this.
+_FROM_A_PAGE = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
+
+
+class AccountUnavailableError(RejectedError):
+    """503: the account cannot be looked up, so nobody knows what it may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steerer:
+    """Who steers, and by which case of the table.
+
+    Of an account also its primary key, and when, in wall seconds, the database was asked for it.
+    """
+
+    who: str
+    by: Literal["token", "pass", "staff", "local"]
+    key: str = ""
+    asked: float = 0.0
+
+    @property
+    def named(self) -> str:
+        """Return what the journal calls them."""
+        return f"{self.who} (by pass)" if self.by == "pass" else self.who
+
+
+def may_steer(request: HttpRequest | Request) -> Steerer:
+    """Return who steers by this request. The first case that applies decides:
+
+    token   the OPS_TOKEN, as `Authorization: Bearer` or typed at the board: automation; needs no server
+    pass    at the board alone, while the database cannot be asked: staff whom it confirmed in the last hour
+    staff   an account, by the site's own authentication: active staff with `resilience.steer_breakers`, as
+            the database has it now, also for a request that only looks
+    local   nobody in particular, at this machine, while DEBUG is on
+
+    Raises `NotAuthenticated` or `AuthenticationFailed` (401) without credentials that hold,
+    `PermissionDenied` (403) for an account that may not, and `AccountUnavailableError` (503) while accounts
+    cannot be looked up.
+    """
+    for case in _CASES:
+        if (found := case(request)) is not None:
+            return found
+    raise NotAuthenticated("Send an access token of staff who may steer breakers, or the OPS_TOKEN.")
+
+
+@sensitive_variables()
+def has_ops_token(request: HttpRequest | Request) -> bool:
+    """Say whether the request carries the OPS_TOKEN; compared in constant time."""
+    scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    expected = getattr(settings, "OPS_TOKEN", "")
+    return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(given.strip(), expected)
+
+
+def _token(request: HttpRequest | Request) -> Steerer | None:
+    given = _presented(request)
+    typed = given is not None and given.by == "token"
+    return Steerer("OPS_TOKEN", "token") if typed or has_ops_token(request) else None
+
+
+def _pass(request: HttpRequest | Request) -> Steerer | None:
+    given = _presented(request)
+    if given is None or not registry.breaker("database").refuses():
+        return None
+    return Steerer(given.who, "pass")
+
+
+def _presented(request: HttpRequest | Request) -> Pass | None:
+    """Return the pass; the API takes no cookies, which browsers send for pages of others."""
+    return None if isinstance(request, Request) else passes.presented(request)
+
+
+def _staff(request: HttpRequest | Request) -> Steerer | None:
+    asked = time.time()
+    try:
+        user = _account(request)
+        if user is None or not user.is_authenticated:
+            return None
+        allowed = user.is_active and user.is_staff and user.has_perm(PERMISSION)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        if (given := _presented(request)) is not None:
+            return Steerer(given.who, "pass")
+        raise AccountUnavailableError(
+            "auth",
+            retry_after=retry_after(error),
+            reason="your account cannot be looked up at the moment; the OPS_TOKEN and `manage.py breakers` "
+            "need no account",
+        ) from error
+    if not allowed:
+        raise PermissionDenied("Only staff with the permission to steer circuit breakers may do this.")
+    return Steerer(user.get_username(), "staff", str(user.pk), asked)
+
+
+def _account(request: HttpRequest | Request) -> Any:
+    """Return the user as for a write: some schemes trust the token alone for what only reads."""
+    return (
+        clone_request(request, "POST").user
+        if isinstance(request, Request)
+        else getattr(request, "user", None)
+    )
+
+
+def _local(request: HttpRequest | Request) -> Steerer | None:
+    if not settings.DEBUG or not _is_loopback(request.META.get("REMOTE_ADDR", "")):
+        return None
+    headers = request.META.keys()
+    if any(name in headers for name in (*_FORWARDED, *_FROM_A_PAGE)):
+        return None
+    if any(name.startswith("HTTP_X_FORWARDED") for name in headers):
+        return None
+    # Raises DisallowedHost: a name of somebody else's that was made to mean this machine.
+    (request._request if isinstance(request, Request) else request).get_host()
+    return Steerer("local", "local")
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+_CASES: tuple[Callable[[HttpRequest | Request], Steerer | None], ...] = (
+    _token,
+    _pass,
+    _staff,
+    _local,
+)

@@ -1,0 +1,95 @@
+"""What a project puts into the static file, named by `RESILIENCE["FALLBACK"]`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.db import connections, models
+from django.db.migrations.loader import MigrationLoader
+from django.utils.module_loading import import_string
+
+from resilience import conf
+from resilience.conf.databases import STATIC_ALIAS
+from resilience.primitives.chain import TierUnavailableError
+from resilience.tiers.static_copy.info import FORMAT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """Name one kind of row: `rows()` is the query of those that everybody may see.
+
+    `changed` is the column of the time of a row's last change.
+    """
+
+    name: str
+    rows: Callable[[], models.QuerySet[Any]]
+    changed: str = "updated"
+
+    @property
+    def model(self) -> type[models.Model]:
+        """Return the model of the rows."""
+        return self.rows().model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """List the resources, parents before what points to them, and what stands in for a missing export.
+
+    `fixtures` are files in Django's JSON format, `sample` yields unsaved instances with their keys set, for
+    development without either.
+    """
+
+    resources: Sequence[Resource]
+    fixtures: Sequence[Path] = ()
+    sample: Callable[[], Iterable[models.Model]] | None = None
+
+    @cached_property
+    def models(self) -> list[type[models.Model]]:
+        """Return the models of all resources, parents first."""
+        return [resource.model for resource in self.resources]
+
+
+def declared() -> Export:
+    """Return the project's export; raise `TierUnavailableError` when it has none."""
+    path = conf.get("FALLBACK")
+    if path is None:
+        raise TierUnavailableError("RESILIENCE names no FALLBACK: there is nothing to export")
+    export: Export = import_string(path)
+    return export
+
+
+def schema() -> str:
+    """Return 12 hex digits that stand for the tables of the exported models.
+
+    A file of another schema is not opened: during a rolling deploy old and new workers have one each.
+    """
+    return _schema(conf.get("FALLBACK"))
+
+
+@lru_cache(maxsize=8)
+def _schema(path: str | None) -> str:
+    connection = connections[STATIC_ALIAS]
+    said: list[Any] = [FORMAT]
+    for model in declared().models:
+        columns = [(field.column, field.db_type(connection)) for field in model._meta.concrete_fields]
+        said.append((model._meta.db_table, columns))
+    # Columns do not tell of search indexes, which queries name too: those come from migrations.
+    for label in sorted({model._meta.app_label for model in declared().models}):
+        said.append((label, _migrations(label)))
+    return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()
+
+
+def _migrations(label: str) -> list[str]:
+    name, _ = MigrationLoader.migrations_module(label)
+    if name is None or importlib.util.find_spec(name) is None:
+        return []  # An app without migrations, or before its first.
+    module = importlib.import_module(name)
+    return sorted(found.name for found in pkgutil.iter_modules(module.__path__) if found.name[0] not in "_~")

@@ -1,0 +1,98 @@
+"""Enter the static tier: within it the ORM of this thread reads the file that counts now."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3.base import DatabaseWrapper
+
+from resilience.conf.databases import STATIC_ALIAS
+from resilience.db.router import static_tier
+from resilience.primitives import current_deadline
+from resilience.primitives.chain import TierUnavailableError
+from resilience.tiers.static_copy import files, keeping
+from resilience.tiers.static_copy.declared import declared
+from resilience.tiers.static_copy.files import StaticFile
+from resilience.tiers.static_copy.info import StaticInfo
+
+# What is left of a request's time, in seconds, when it has waited for a file.
+_ANSWER = 0.3
+
+# What SQLite says of bytes that are no database, or no longer one.
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class FileConnection(DatabaseWrapper):
+    """Django's own SQLite connection, to one static file. A newer file gets another connection."""
+
+    def __init__(self, file: StaticFile, usual: BaseDatabaseWrapper) -> None:
+        super().__init__({**usual.settings_dict, "NAME": file.uri}, STATIC_ALIAS)
+        self.file = file
+
+    def ensure_connection(self) -> None:
+        # Test cases replace the original by one that allows only the databases they roll back. Nothing can be
+        # written here.
+        if self.connection is None:
+            with self.wrap_database_errors:
+                self.connect()
+
+
+@contextmanager
+def opened() -> Iterator[StaticInfo]:
+    """Read from the static file within the block.
+
+    Raises `TierUnavailableError` when there is none, or when it proves to be damaged within the block: it is
+    then set aside, and the next entry reads an older one until a new one is built.
+    """
+    file = _current()
+    with _connected(file), static_tier(declared().models):
+        try:
+            yield file.info
+        except DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            files.set_aside(file, error)
+            raise TierUnavailableError(f"the static file is damaged: {error}") from error
+
+
+def _current() -> StaticFile:
+    """Return the file that counts now; in the first seconds of a server wait for the first one."""
+    try:
+        return files.current()
+    except TierUnavailableError:
+        deadline = current_deadline()
+        if deadline is None:
+            raise
+        keeping.start.wait(max(0.0, deadline.remaining() - _ANSWER))
+        return files.current()
+
+
+@contextmanager
+def _connected(file: StaticFile) -> Iterator[None]:
+    """Let the alias mean this file in this thread, from now on."""
+    usual = connections[STATIC_ALIAS]
+    if isinstance(usual, FileConnection) and usual.file == file:
+        yield
+        return
+    connections[STATIC_ALIAS] = FileConnection(file, usual)
+    # An older file's connection is closed, and one that nobody has used is forgotten. But Django's test cases
+    # forbid databases by replacing `connect` on the connection, or begin a transaction on it, and want to
+    # find the same object at the end.
+    if "connect" not in vars(usual) and (usual.connection is None or isinstance(usual, FileConnection)):
+        usual.close()
+        yield
+        return
+    try:
+        yield
+    finally:
+        connections[STATIC_ALIAS].close()
+        connections[STATIC_ALIAS] = usual
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorname", "").startswith(_DAMAGE)

@@ -1,0 +1,68 @@
+"""Take out of the static file what went out of sight, without exporting everything again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, models, transaction
+
+from resilience.conf.databases import STATIC_ALIAS
+from resilience.tiers.static_copy import files, folders, info, sources
+from resilience.tiers.static_copy.building import BUILD, all_rows, changed, database, from_live
+from resilience.tiers.static_copy.declared import Resource, declared
+from resilience.tiers.static_copy.files import StaticFile
+from resilience.tiers.static_copy.info import StaticInfo
+from resilience.tiers.static_copy.reading import opened
+
+_BATCH = 500
+
+
+def without_removed() -> StaticInfo | None:
+    """Put a copy of the current file in its place, less the rows that nobody may see any more.
+
+    None when there are no such rows. Made of the keys alone, so it takes a moment where an export takes a
+    minute. What a file from fixtures holds has other keys: it is replaced by an export. Raises
+    `django.db.DatabaseError`, `OSError`.
+    """
+    file = files.current()
+    if file.info.source != "export":
+        return from_live() if changed() else None
+    export, epoch = declared(), files.next_epoch()
+    with sources.snapshot():
+        public = [set(_keys(resource.rows().using(DEFAULT_DB_ALIAS))) for resource in export.resources]
+    with opened():
+        held = [set(_keys(each.model._base_manager.using(STATIC_ALIAS))) for each in export.resources]
+    gone = [list(there - seen) for there, seen in zip(held, public, strict=True)]
+    if not any(gone):
+        return None
+    return folders.in_one_that_takes_it(partial(_write, file, epoch, gone))
+
+
+def _write(file: StaticFile, epoch: int, gone: list[list[Any]], folder: Path) -> StaticInfo:
+    resources = declared().resources
+    with files.published(folder, epoch) as path:
+        shutil.copyfile(file.path, path)
+        path.chmod(0o600)  # The old one may be read-only.
+        with database(path) as connection:
+            with transaction.atomic(using=BUILD):
+                # Children first: they point to parents.
+                for resource, keys in reversed(list(zip(resources, gone, strict=True))):
+                    _delete(resource, keys)
+            rows = {each.name: all_rows(each.model).count() for each in resources}
+            made = StaticInfo(source="export", as_of=file.info.as_of, rows=rows)
+            info.replace(connection.connection, made)
+    return made
+
+
+def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
+    return iter(rows.order_by().values_list("pk", flat=True).iterator(chunk_size=10_000))
+
+
+def _delete(resource: Resource, gone: list[Any]) -> None:
+    for start in range(0, len(gone), _BATCH):
+        rows: Any = all_rows(resource.model).filter(pk__in=gone[start : start + _BATCH])
+        rows._raw_delete(BUILD)
