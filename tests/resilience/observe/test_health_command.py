@@ -18,9 +18,9 @@ from resilience.registry import Registry
 from resilience.testing import server_role
 from tests.patience import ROOM
 
-DOWN = "tests.resilience.test_health_command.down"
-SILENT = "tests.resilience.test_health_command.silent"
-UP = "tests.resilience.test_health_command.up"
+DOWN = "tests.resilience.observe.test_health_command.down"
+SILENT = "tests.resilience.observe.test_health_command.silent"
+UP = "tests.resilience.observe.test_health_command.up"
 _end = threading.Event()
 
 

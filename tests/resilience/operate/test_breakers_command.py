@@ -22,7 +22,7 @@ from resilience.primitives import CircuitBreaker, HostStore, State
 from resilience.primitives.store.layout import FORMAT
 from resilience.testing import server_role
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from resilience.testing import server_role
 ROOT = Path(__file__).parents[3]
 WRITER = """
 import sys
-from resilience.observe import events
+from resilience.journal import events
 for number in range(int(sys.argv[1])):
     assert events.record("drill", number=number, why=sys.argv[2])
 """
