@@ -1,7 +1,12 @@
 """The house: what may import what, how long a file may be, what stays empty."""
 
+import ast
+import importlib
+import pkgutil
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("zenow", "learn", "resilience")
 PROOFS = ("tests", "benchmarks")
+MOST_ROOMS = 24
+FOUND_BY_DJANGO = {"admin", "apps", "checks", "management", "migrations", "models", "testing", "urls"}
+# Modules that only import and warn; they go with the next release.
+OLD_PLACES = ("reads", "writes", "idempotency")
 
 
 def python_files(*packages: str) -> list[Path]:
@@ -33,11 +42,45 @@ class TestFiles:
         assert [path for path in python_files(*PRODUCT, *PROOFS) if path.stem in drawers] == []
 
 
+class TestRooms:
+    """The top of `resilience`: a newcomer reads its listing once."""
+
+    def test_are_few(self) -> None:
+        assert len(rooms()) <= MOST_ROOMS
+
+    def test_stand_on_the_map(self) -> None:
+        drawing = ast.get_docstring(ast.parse((ROOT / "resilience" / "__init__.py").read_text())) or ""
+        named = {
+            name
+            for line in re.findall(r"^ {4}(\S.*?)  ", drawing, re.MULTILINE)
+            for name in re.split(r",? ", line)
+        }
+        assert rooms() - {"auth"} == named
+
+    @pytest.mark.parametrize("place", [*OLD_PLACES, "board.urls", "observe.alerts", "tiers.static.keeping"])
+    def test_that_moved_are_found_at_their_old_places_with_a_warning(self, place: str) -> None:
+        name = f"resilience.{place}"
+        sys.modules.pop(name, None)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            importlib.import_module(name)
+        assert [
+            str(warning.message) for warning in seen if f"{name} is now resilience." in str(warning.message)
+        ]
+
+
+def rooms() -> set[str]:
+    """Return the modules and packages of `resilience` that no framework looks for by name."""
+    found = {module.name for module in pkgutil.iter_modules([str(ROOT / "resilience")])}
+    return found - FOUND_BY_DJANGO - set(OLD_PLACES) - {"board"}
+
+
 class TestImports:
     """In a fresh interpreter: an import contract sees what is written, not what is loaded."""
 
-    def test_resilience_itself_loads_nothing(self) -> None:
-        assert (ROOT / "resilience" / "__init__.py").read_text() == ""
+    def test_resilience_itself_is_a_map_and_loads_nothing(self) -> None:
+        body = ast.parse((ROOT / "resilience" / "__init__.py").read_text()).body
+        assert [type(statement) for statement in body] == [ast.Expr]
 
     @pytest.mark.parametrize(
         ("package", "strangers"),
