@@ -111,7 +111,13 @@ class AdmittingBreaker(circuitbreaker.CircuitBreaker):
 
     def refuses(self) -> bool:
         """Say whether a call would be refused now, without taking a permit."""
-        return self._gate.refuses()
+        return self._gate.refusal() is not None
+
+    def raise_if_refusing(self) -> None:
+        """Raise the `BreakerOpenError` that a call would meet now, without taking a permit."""
+        refusal = self._gate.refusal()
+        if refusal is not None:
+            raise self._gate.refuse(*refusal)
 
     def _enter_by_opinion(self) -> Admission | BreakerOpenError:
         if self.opened:

@@ -69,7 +69,7 @@ class Gate:
             return cell.closed
         now = self._now()
         if version == cell.barred and now < cell.barred_until:
-            # As `_refused`, written out: this is what an outage is made of.
+            # As `refuse`, written out: this is what an outage is made of.
             cell.words[cell.rejected_at] = next(cell.rejections)
             return BreakerOpenError(self.owner, self.name, cell.open_until - now, "open")
         cell.attach(now)
@@ -87,7 +87,7 @@ class Gate:
             )
         if record.state is State.OPEN and now < record.until:
             cell.bar(record, now)
-            return self._refused("open", record.until - now)
+            return self.refuse("open", record.until - now)
         return self._permit(record, now)
 
     def settle(
@@ -124,23 +124,30 @@ class Gate:
         """Count and say that a call ended by what this process lacks."""
         self.notes.take_own(self.name, self.cell, lacked, error, self._now())
 
-    def refuses(self) -> bool:
-        """Say whether a call would be refused now, without taking a permit."""
+    def refusal(self) -> tuple[str, float] | None:
+        """Say why a call would be refused now, and when to ask again; takes no permit."""
         cell = self.cell
         if cell.words[cell.at] == cell.gate:
-            return False
+            return None
         now = self._now()
         cell.attach(now)
         if not cell.votes:
-            return False
+            return None
         record = self._record(now)
         if record.override is not None:
-            return record.override.isolated
+            return self._isolated(record.override, now) if record.override.isolated else None
         if record.state is State.CLOSED:
-            return False
+            return None
         if record.state is State.OPEN and now < record.until:
-            return True
-        return self._no_permit(record, now) is not None
+            return "open", record.until - now
+        return self._no_permit(record, now)
+
+    def refuse(self, reason: str, retry_after: float) -> BreakerOpenError:
+        """Count a refusal and return it."""
+        cell = self.cell
+        cell.words[cell.rejected_at] = next(cell.rejections)
+        # A new one each time: an exception that is raised again drags a longer traceback along.
+        return BreakerOpenError(self.owner, self.name, retry_after, reason)
 
     def order(
         self, name: str, change: Callable[[Record, float], Record | None], reason: str, override: Override
@@ -182,17 +189,14 @@ class Gate:
         return replace(record, override=None) if record.override == override else record
 
     def _overridden(self, record: Record, override: Override, now: float) -> Admission | BreakerOpenError:
-        if not override.isolated:
-            self.cell.count_for(record, now)
-            return Admission(record.generation)
-        rest = self.config.recovery_timeout if override.until is None else override.until - now
-        return self._refused("isolated by an operator", rest)
+        if override.isolated:
+            return self.refuse(*self._isolated(override, now))
+        self.cell.count_for(record, now)
+        return Admission(record.generation)
 
-    def _refused(self, reason: str, retry_after: float) -> BreakerOpenError:
-        cell = self.cell
-        cell.words[cell.rejected_at] = next(cell.rejections)
-        # A new one each time: an exception that is raised again drags a longer traceback along.
-        return BreakerOpenError(self.owner, self.name, retry_after, reason)
+    def _isolated(self, override: Override, now: float) -> tuple[str, float]:
+        rest = self.config.recovery_timeout if override.until is None else override.until - now
+        return "isolated by an operator", rest
 
     def _no_permit(self, record: Record, now: float) -> tuple[str, float] | None:
         """Say why no probe may be sent and when to ask again, without asking for the lock."""
@@ -215,7 +219,7 @@ class Gate:
         cell = self.cell
         refusal = self._no_permit(record, now)
         if refusal is not None:
-            return self._refused(*refusal)
+            return self.refuse(*refusal)
         me = cell.store.me()
         permit = Permit(
             random.getrandbits(48) + 1,
@@ -230,7 +234,7 @@ class Gate:
 
         changed = self._change(admitted, now, "the open time is over")
         if changed is None:
-            return self._refused("a probe is under way", _PROBE_TAKES)
+            return self.refuse("a probe is under way", _PROBE_TAKES)
         return Admission(changed.generation, permit=permit.number)
 
     def _probed(self, permit: int, outcome: Outcome, now: float) -> None:

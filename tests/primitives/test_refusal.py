@@ -15,6 +15,10 @@ def admits(breaker: CircuitBreaker) -> Any:
     return breaker.admit()
 
 
+def looks(breaker: CircuitBreaker) -> Any:
+    breaker.raise_if_refusing()
+
+
 def calls(breaker: CircuitBreaker) -> Any:
     return breaker(lambda: None)()
 
@@ -51,7 +55,7 @@ def generates_asynchronously(breaker: CircuitBreaker) -> Any:
 
 @pytest.mark.parametrize(
     "face",
-    [admits, calls, enters, generates, awaits, generates_asynchronously],
+    [admits, looks, calls, enters, generates, awaits, generates_asynchronously],
     ids=lambda face: face.__name__,
 )
 class TestRefusal:
@@ -80,3 +84,36 @@ class TestRefusal:
         assert told == ("database", "open", 10.0)
         assert caught.value._circuit_breaker is breaker
         assert str(caught.value) == "database: open, try again in 10.0 s"
+
+
+class TestLook:
+    """`raise_if_refusing`, for whoever prepares a call that somebody else makes."""
+
+    def test_lets_pass_what_a_closed_breaker_would(self, bench: Bench) -> None:
+        bench.breaker().raise_if_refusing()
+
+    def test_takes_no_permit_from_the_call_that_follows(self, bench: Bench) -> None:
+        breaker = bench.due()
+        breaker.raise_if_refusing()
+        assert breaker.call(bench.dependency) == "answer"
+
+    def test_says_that_a_probe_is_under_way(self, bench: Bench) -> None:
+        breaker = bench.due()
+        breaker.admit()
+        with pytest.raises(BreakerOpenError, match="a probe is under way"):
+            breaker.raise_if_refusing()
+
+    @pytest.mark.parametrize(("until", "rest"), [(None, 15.0), (60.0, 60.0)])
+    def test_says_that_an_operator_refuses(self, bench: Bench, until: float | None, rest: float) -> None:
+        breaker = bench.breaker()
+        breaker.isolate(who="anna", why="", until=until and bench.clock.time() + until)
+        with pytest.raises(BreakerOpenError, match="isolated by an operator") as caught:
+            breaker.raise_if_refusing()
+        assert caught.value.retry_after == rest
+
+    def test_is_counted_as_the_refusal_that_it_saves(self, bench: Bench) -> None:
+        breaker = bench.opened()
+        with pytest.raises(BreakerOpenError):
+            breaker.raise_if_refusing()
+        assert breaker.refuses()
+        assert breaker.snapshot().rejected == 1
