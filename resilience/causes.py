@@ -23,8 +23,8 @@ from resilience.primitives.own import within
 LONGEST = 400
 """Characters of a description; the store keeps the first 200 bytes."""
 
-# The errors whose words are those of a driver or of the system. Another's may hold anything, such as a
-# customer's data, so of those the class is all that is told. (OSError: also of requests, ssl and smtplib.)
+# Errors whose text comes from a driver or from the system. The text of any other may hold anything, a
+# customer's data for example, so only its class is told. (OSError: requests, ssl and smtplib raise it too.)
 _DRIVERS = (OSError, psycopg.Error, sqlite3.Error, django.db.Error, redis.RedisError, ResilienceError)
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
@@ -34,7 +34,7 @@ _NAMED = re.compile(
     r"\b(password|passwd|pwd|secret|token|api[_-]?key|authorization)(\s*[=:]\s*)(?:(?:bearer|basic)\s+)?\S+",
     re.IGNORECASE,
 )
-# What libpq says of the system's errors, whose numbers it does not tell.
+# libpq gives the text of a system error without its number.
 _SYSTEM = {
     os.strerror(number): number
     for number in (
@@ -50,7 +50,7 @@ _HIDDEN = "hidden"
 
 
 def describe(error: BaseException) -> str:
-    """Name an error by class, SQLSTATE or errno, and what the driver said: one line, without secrets."""
+    """Describe an error in one line: class, SQLSTATE or errno, and the driver's sentence without secrets."""
     named = class_and_code(error)
     if not isinstance(error, _DRIVERS):
         return named
@@ -61,7 +61,7 @@ def describe(error: BaseException) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Leave out of a text passwords, tokens and all of an address but its host."""
+    """Return the text without passwords and tokens, and with no more of an address than its host and port."""
     text = _NAMED.sub(rf"\1\2{_HIDDEN}", _ADDRESS.sub(_bare, _TARGET.sub(f"with url: {_HIDDEN}", text)))
     for secret in _secrets():
         text = text.replace(secret, _HIDDEN)
@@ -69,7 +69,7 @@ def without_secrets(text: str) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    """Return what the driver said; of what wraps the cause only to repeat it, the cause's own words."""
+    """Return the driver's sentence; for an error that only wraps its cause, the sentence of the cause."""
     for inner in within(error):
         if isinstance(reason := getattr(inner, "reason", None), Exception):
             return str(reason)
@@ -79,7 +79,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _code(error: BaseException, said: str) -> str:
-    """Return the code of what lies behind an error that has none of its own."""
+    """Return the code of the cause, for an error that has no code of its own."""
     if isinstance(error, sqlite3.Error):
         return str(getattr(error, "sqlite_errorname", ""))
     for inner in within(error):
@@ -98,7 +98,7 @@ def _bare(match: re.Match[str]) -> str:
 
 
 def _secrets() -> list[str]:
-    """Return the secrets of the settings, as they might stand in an error's words; the longest first."""
+    """Return the secrets of the settings in the forms that an error's text may show; the longest first."""
     databases: Mapping[str, Mapping[str, Any]] = settings.DATABASES
     found = [str(one.get("PASSWORD") or "") for one in databases.values()]
     caches: Mapping[str, Mapping[str, Any]] = settings.CACHES
@@ -113,5 +113,5 @@ def _secrets() -> list[str]:
         for name in ("SECRET_KEY", "EMAIL_HOST_PASSWORD", "OPS_TOKEN")
     ]
     found.append(urlsplit(str(conf.get("ALERTS").get("webhook_url", ""))).path)
-    # What is as short as this stands in ordinary words too.
+    # A shorter secret would hide parts of ordinary words.
     return sorted({one for one in found if len(one) > 3}, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""Remember the addresses of hosts, so that no request waits for a name server for long.
+"""Remember the addresses of hosts, so that no request waits long for a name server.
 
 `getaddrinfo` takes no time-out: a silent name server holds its caller for as long as `resolv.conf` says,
 often 10 s and more. So it runs in a thread of its own, one per name at most. A name is resolved once and then
@@ -31,9 +31,9 @@ _asking: dict[str, Future[list[str]]] = {}  # Guarded by _lock.
 
 
 def lookup(host: str, limit: float) -> list[str]:
-    """Return the addresses of `host`: the last known ones at once, the first ones within `limit` seconds.
+    """Return the addresses of `host`: at once if it was resolved before, else within `limit` seconds.
 
-    An address is returned as it is. Raises TimeoutError when no name server answered in time, and what
+    An IP address is returned as it is. Raises TimeoutError when no name server answered in time, and what
     `getaddrinfo` raised when it failed (OSError, or UnicodeError for what cannot be a name).
     """
     if is_address(host):
@@ -63,10 +63,10 @@ def is_address(host: str) -> bool:
 def _ask_locked(host: str) -> Future[list[str]]:
     if (asking := _asking.get(host)) is None:
         asking = _asking[host] = Future()
-        # A thread and no pool: a name server that never answers must not hold up the end of the process.
+        # A daemon thread and no pool: a name server that never answers must not delay the end of the process.
         try:
             threading.Thread(target=_ask, args=(host, asking), name="resolve", daemon=True).start()
-        except RuntimeError as error:  # no thread can be had: those who wait must hear it, too
+        except RuntimeError as error:  # no thread can be started: tell all that wait for this name
             del _asking[host]
             log.warning("cannot resolve %s: %s; the last known addresses stay in use", host, error)
             failed = OSError(errno.EAGAIN, str(error))
@@ -78,7 +78,7 @@ def _ask_locked(host: str) -> Future[list[str]]:
 def _ask(host: str, asking: Future[list[str]]) -> None:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except Exception as error:  # Whatever it is, those who wait must get it.
+    except Exception as error:  # of any kind: all that wait for this name must get it
         log.warning("cannot resolve %s: %s; the last known addresses stay in use", host, error)
         with _lock:
             _asking.pop(host, None)
@@ -94,7 +94,7 @@ def _ask(host: str, asking: Future[list[str]]) -> None:
 
 
 def _forget_questions() -> None:
-    # The threads that asked did not come along into the child, and one of them may have held the lock.
+    # A forked child has none of the threads that asked, and one of them may have held the lock.
     global _lock
     _lock = threading.Lock()
     _asking.clear()

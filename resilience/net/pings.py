@@ -1,4 +1,4 @@
-"""Ask each dependency once, at the same time, without waiting for one that does not answer."""
+"""Ask each dependency once, all at the same time, and wait for none longer than the limit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from resilience import causes, conf
 from resilience.primitives import deadline_scope
 
 LIMIT = 1.0
-"""Seconds that each may take."""
+"""Seconds that one ping may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """How one was asked: `error` is empty when it answered, `seconds` how long that took."""
+    """The result of one ping: `error` is empty if it was answered, `seconds` is what it took."""
 
     seconds: float
     error: str = ""
 
 
 def ask_all(limit: float = LIMIT, *, names: Collection[str] | None = None) -> dict[str, Ping]:
-    """Ask all dependencies (or `names`) that say how they are asked; return what came within `limit` seconds.
+    """Ping all dependencies that have a ping or a probe (or those of `names`), within `limit` seconds.
 
-    Each in a daemon thread: a driver that hangs, in a name look-up say, hangs there alone.
+    Each is asked in a daemon thread of its own, so that a driver that hangs, in a name look-up for example,
+    delays no other.
     """
     answers: dict[str, Ping] = {}
     declared = conf.probes("probe") | conf.probes("ping")

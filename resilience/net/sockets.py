@@ -1,7 +1,8 @@
 """Sockets on which no send and no receive outlasts the current deadline.
 
-A socket's own time-out starts anew with every byte that arrives, so a server that drips holds its client for
-as long as it likes. These ask the deadline before each call instead: without a thread, a signal or a timer.
+A socket's own time-out starts again with every byte that arrives, so a server that sends a byte now and
+then holds its client without end. These sockets look at the deadline before each call, which needs no thread,
+signal or timer.
 """
 
 import socket
@@ -67,10 +68,10 @@ class DeadlineSSLSocket(_Bounded, ssl.SSLSocket):
 
 
 def connect(host: str, port: int, limit: float) -> DeadlineSocket:
-    """Connect within `limit` seconds, and within the current deadline, over all addresses of `host` together.
+    """Connect to one of the addresses of `host` within `limit` seconds and the current deadline.
 
-    Each address gets an equal share of the time that is left, so that a silent first one leaves some for the
-    second. The socket's own time-out is `limit` afterwards.
+    Each address gets an equal share of the time that is left, so that a silent first one leaves time for the
+    second. Afterwards the socket's own time-out is `limit`.
 
     Raises OSError; TimeoutError when the time was up.
     """
@@ -82,7 +83,8 @@ def connect(host: str, port: int, limit: float) -> DeadlineSocket:
                 return _connect(address, port, deadline.remaining() / (len(found) - place), limit)
             except OSError as error:
                 refusals.append(error)
-    # Of an address that this process cannot use at all (IPv6 that is switched off), others say more.
+    # Raise rather the refusal of a server than that of an address that this host cannot use (such as IPv6
+    # where it is switched off).
     raise next((error for error in refusals if own_trouble(error) is None), refusals[0])
 
 

@@ -1,4 +1,4 @@
-"""The host's steward; `start` is called by the middleware at a process's first request."""
+"""The host's steward. The middleware calls `start` at a process's first request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _started: Steward | None = None  # Guarded by _lock.
 
 
 def start() -> None:
-    """Start this process's ticks and standby, once; in a forked child again. Commands have neither."""
+    """Start this process's ticks and standby, once; a forked child starts its own, a command has neither."""
     global _started
     if _started is not None or registry.role() != "server":
         return
@@ -46,7 +46,7 @@ def stop() -> None:
 
 
 def duties(epoch: int) -> list[Duty]:
-    """Make all that the steward of this epoch does: the watches, then the chores of the settings."""
+    """Make the duties of the steward of this epoch: the watches, then the chores of the settings."""
     store = registry.store()
     chores = [Chore(config, config.load(), epoch, store, SYSTEM_CLOCK) for config in conf.chores()]
     return [*watches(), *chores]

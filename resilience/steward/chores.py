@@ -1,4 +1,4 @@
-"""What the steward does for the whole host beside watching: one job of `RESILIENCE["CHORES"]` each."""
+"""The jobs that the steward runs for the whole host: one for each entry of `RESILIENCE["CHORES"]`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ logger = logging.getLogger("resilience.steward")
 
 
 class Chore:
-    """Run one job, start to start `every` seconds, each run within its `limit`; `step` is one run.
+    """Run one job; `step` is one run.
 
-    The job gets the epoch of the lease, to fence what it leaves behind. One that fails is counted as
-    ("chores", name, "failure") each time, but told to the log once until it succeeds again: an outage in a
-    line, a folder that takes nothing too, and what may be a bug with its traceback. One that failed by what
-    this process lacks raises `OwnTroubleError`, so that another process does it.
+    A run starts `every` seconds after the start of the one before, and has `limit` seconds. The job gets the
+    epoch of the lease, with which it can fence what it writes.
+
+    Each failure is counted as ("chores", name, "failure"). The log gets one line until the job succeeds
+    again: without a traceback for an outage and for a folder that cannot be written, with one for anything
+    else, as that may be a bug. If the process itself lacks something (a descriptor, memory, a thread), the
+    run raises `OwnTroubleError`, and another process becomes the steward.
     """
 
     def __init__(
@@ -30,7 +33,7 @@ class Chore:
         self._epoch = epoch
         self._store = store
         self._clock = clock
-        self._told = ""  # What the log knows: nothing is wrong, "outage" or "error".
+        self._told = ""  # What the log was told last: nothing, "outage" or "error".
 
     def step(self) -> float:
         """Run the job once, and return the seconds until it is due again."""
@@ -39,7 +42,7 @@ class Chore:
         try:
             with deadline_scope(self._config.limit, clock=self._clock):
                 self._run(self._epoch)
-        except Exception as error:  # whatever it is, the next run may do better
+        except Exception as error:  # of any kind: the next run may succeed
             if lacked := own_trouble(error):
                 self._store.counters.add("chores", self.name, "failure")
                 raise OwnTroubleError(f"the chore {self.name} failed for want of {lacked}") from error

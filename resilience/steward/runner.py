@@ -1,7 +1,7 @@
 """One steward per host: hold the lease, and do the duties while it is held.
 
-Every server process has a standby, one thread that looks at the lease each half second. Whoever holds it
-runs a thread per duty beside it, so that one that hangs delays none of the others.
+Every server process has a standby: one thread that looks at the lease each half second. The process that
+holds the lease runs one more thread for each duty, so that a duty that hangs delays no other.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from resilience.primitives import Clock, OwnTroubleError, Store, own_trouble
 
 logger = logging.getLogger("resilience.steward")
 
-# The lease is looked at, taken or renewed so often, in seconds. It lapses after 2.
+# Seconds between two looks at the lease, each of which takes or renews it. It lapses after 2 seconds.
 BEAT = 0.5
-# Who could not do the work leaves it to others for so long, in seconds.
+# Seconds for which a process that could not do the work leaves it to others.
 REST = 10.0
 
 
@@ -35,14 +35,14 @@ class Duty(Protocol):
 
 
 class _Term:
-    """One time of holding the lease; laid down and taken up again it is another, so compare by identity."""
+    """One period of holding the lease; compare by identity. Another one starts when it is taken again."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
 
 class Steward:
-    """Take the lease when nobody holds it, keep it while this process lives, and do the host's work."""
+    """Take the lease when no process holds it, keep it while this one lives, and do the host's work."""
 
     def __init__(self, store: Store, make_duties: Callable[[int], Sequence[Duty]], *, clock: Clock) -> None:
         """Make the duties of each term by `make_duties(epoch)`."""
@@ -58,13 +58,13 @@ class Steward:
         threading.Thread(target=self._stand_by, name="resilience-steward", daemon=True).start()
 
     def stop(self) -> None:
-        """End all threads soon and give the lease up, so that nobody need wait for it to lapse."""
+        """End all threads soon and give up the lease, so that the next steward need not wait for its end."""
         self._stop.set()
         if (term := self._term) is not None:
             self._store.lease.release(term.epoch)
 
     def beat(self) -> None:
-        """Take or renew the lease; take up or lay down the work."""
+        """Take or renew the lease; start the duties of a new term, or end those of a lost one."""
         if self._clock.monotonic() < self._rests_until:
             self._term = None
             return
@@ -87,12 +87,12 @@ class Steward:
         except Exception as error:
             if own_trouble(error) is None:
                 raise
-            self._give_up(self._term, error)  # half of the work is none
+            self._give_up(self._term, error)  # some duties without the others are of no use
 
     def holds(self, term: _Term) -> bool:
         """Tell whether the lease of that term is still this process's.
 
-        Asked of the store, not of memory: a process that was stopped wakes up with an old idea of it.
+        Asks the store each time: a process that was stopped for a while (SIGSTOP) may have lost it unnoticed.
         """
         holder = self._store.lease.holder(self._clock.monotonic())
         return self._term is term and holder is not None and holder.epoch == term.epoch
@@ -109,7 +109,7 @@ class Steward:
         while not self._stop.wait(BEAT):
             try:
                 self.beat()
-            except Exception:  # a steward that dies of one bad beat would leave the host without probes
+            except Exception:  # a standby that ends would leave the host without probes
                 logger.exception("the steward's beat failed")
 
     def _do(self, duty: Duty, term: _Term) -> None:
@@ -122,4 +122,4 @@ class Steward:
             except Exception:  # as above
                 logger.exception("%s failed", duty.name)
                 pause = BEAT
-            close_old_connections()  # A duty's thread lives long, its connections need not.
+            close_old_connections()  # the thread lives long, its connections need not

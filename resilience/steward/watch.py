@@ -27,14 +27,15 @@ LOOK_EVERY = 0.1
 class Watch:
     """Ping or probe one dependency at each `step`, which returns how long to pause before the next.
 
-    `ping` asks the dependency once, within the current deadline, and raises what went wrong. A ping that
-    fails counts as a failure; one that succeeds counts for nothing: it says little about the work that users
-    ask for. One that this process could not ask raises `OwnTroubleError`, so that another process asks. Only
-    a probe closes a breaker, and only when its open time is over. Without `pinged` there are probes alone,
-    for what is dear to ask.
+    `ping` asks the dependency once, within the current deadline, and raises what went wrong. A failed ping
+    counts as a failure. A successful one is not counted: it says little about the work that users ask for.
+    If the process itself lacks what a ping needs, `step` raises `OwnTroubleError`, and another process asks.
+    Only a probe closes a breaker, and only when its open time is over. With `pinged=False` there are only
+    probes, for a dependency that is expensive to ask.
 
-    `silent` returns when a kept connection was last found silent (monotonic seconds). That says nothing of
-    the dependency, so it is pinged at once on a new one, unless it has answered a ping that began later.
+    `silent` returns when a kept connection was last found silent (monotonic seconds). That may be the fault
+    of the network between, so the dependency is pinged at once on a new connection, unless it has answered a
+    ping that began later.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Watch:
         return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
 
     def _suspected(self) -> bool:
-        """Tell, once for each, whether a kept connection was silent and no later ping was answered."""
+        """Tell, once for each silence of a kept connection, whether no later ping was answered."""
         silent = self._silent()
         if silent <= self._looked_into:
             return False
@@ -89,7 +90,7 @@ class Watch:
         try:
             admission = self._breaker.admit()
         except BreakerOpenError:
-            return  # Others found out at the same time.
+            return  # other processes have opened it meanwhile
         self._settle(admission, error, "ping", took)
 
     def _probe(self) -> float:
@@ -106,7 +107,7 @@ class Watch:
         began = self._clock.monotonic()
         error = self._ask()
         self._settle(admission, error, "probe", self._clock.monotonic() - began)
-        # Well again or not, the next ping is a full interval away: this was one.
+        # A probe is a ping too, whatever its result: the next ping is a full interval away.
         self._next_ping = self._clock.monotonic() + PING_EVERY
         return LOOK_EVERY
 
@@ -114,7 +115,7 @@ class Watch:
         try:
             with deadline_scope(self._limit, clock=self._clock):
                 self._ping()
-        except Exception as error:  # whatever it is, the breaker's predicate says what it means
+        except Exception as error:  # of any kind: `classify` decides what it means
             return error
         return None
 
