@@ -17,6 +17,7 @@ from tests.docs.blocks import ROOT
 PAGE = ROOT / "docs" / "settings.md"
 # All below it is made anew by `make settings-page`.
 MARK = "<!-- Made by `make settings-page` from resilience/defaults.py and what stands below the fields. -->\n"
+SECTIONS = ("BREAKERS", "BULKHEADS", "DEADLINES", "CHORES", "ALERTS")
 
 
 def made() -> str:
@@ -27,9 +28,8 @@ def made() -> str:
 
 def tables() -> str:
     """Return all tables of `RESILIENCE`."""
-    sections = {name for name, value in defaults.SETTINGS.items() if isinstance(value.default, Mapping)}
     top = {
-        name: (f"see [below](#{name.lower()})" if name in sections else shown(value.default), value.says)
+        name: (f"see [below](#{name.lower()})" if name in SECTIONS else shown(value.default), value.says)
         for name, value in defaults.SETTINGS.items()
     }
     chores = {
