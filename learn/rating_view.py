@@ -1,4 +1,4 @@
-"""Stop 3 of a request for a course's rating, which comes from a partner and not from the catalogue."""
+"""The rating of a course, which comes from a partner and not from the catalogue."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Stop 3 of a request: the catalogue's lists, entries and writes.
+"""The catalogue's lists, entries and writes.
 
 Reads know no database by name, so the same code answers from any copy of the catalogue.
 """

@@ -1,4 +1,4 @@
-"""Stop 4, beside the database: sign-in through its breaker and pool, whatever it is that knows the passwords.
+"""Sign-in through its breaker and pool, whatever it is that knows the passwords.
 
 In any project: `class Backend(GuardedBackend, ModelBackend)`, or LDAP's in the place of ModelBackend, and its
 dotted path in AUTHENTICATION_BACKENDS. While sign-in is down `authenticate()` raises and never returns None,

@@ -1,4 +1,4 @@
-"""Stop 1: first of all middleware: liveness, fresh answers, the request's scope, headers, the last 503."""
+"""First of all middleware: liveness, fresh answers, the request's scope, headers, the last 503."""
 
 from __future__ import annotations
 

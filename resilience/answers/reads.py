@@ -1,4 +1,4 @@
-"""Stop 2 of a read: run the view's own code in tier after tier, until one has its bytes."""
+"""Run the view's own code in tier after tier, until one has its bytes."""
 
 from __future__ import annotations
 

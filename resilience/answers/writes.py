@@ -1,4 +1,4 @@
-"""Stop 2 of a write: one transaction, stored once however often it is sent, refused cleanly or unknown."""
+"""A write as one transaction: stored once however often it is sent, refused cleanly, or unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop 6: a cache that goes quiet, not wrong and not slow, when its server is away.
+"""A cache that goes quiet, not wrong and not slow, when its server is away.
 
 CACHES = {"default": {
     "BACKEND": "resilience.cache.ResilientCache",

@@ -1,4 +1,4 @@
-"""Stop 5b: a psycopg connection whose every wait ends with the request's budget.
+"""A psycopg connection whose every wait ends with the request's budget.
 
 A stopped server keeps its sockets alive, acknowledges what is sent and honours no ``statement_timeout``, so
 only the client can end such a wait. What was cut short is thrown away: closing sends one packet and waits for

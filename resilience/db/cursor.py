@@ -1,4 +1,4 @@
-"""Stop 5a: a cursor whose queries and fetches go through the guard of their alias."""
+"""A cursor whose queries and fetches go through the guard of their alias."""
 
 from __future__ import annotations
 

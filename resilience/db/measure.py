@@ -1,4 +1,4 @@
-"""Stop 5c: time one call, tell the breaker how it ended, and the caller what to make of it."""
+"""Time one call, tell the breaker how it ended, and the caller what to make of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop 5e: which block the rollback that is due belongs to, and whether somebody asked for it."""
+"""Which block the rollback that is due belongs to, and whether somebody asked for it."""
 
 from __future__ import annotations
 

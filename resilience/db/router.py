@@ -1,4 +1,4 @@
-"""Stop 4: which database answers: the primary, or the static file while its tier serves.
+"""Which database answers: the primary, or the static file while its tier serves.
 
 An open breaker changes nothing here: the engine refuses then, and the tier chain, which labels its answers,
 goes on to the next tier. A router that turned to the file by itself would pass old rows off as new ones.

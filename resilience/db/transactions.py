@@ -1,4 +1,4 @@
-"""Stop 5d: a transaction ends without an error only when it is stored, or somebody asked for its rollback.
+"""A transaction ends without an error only when it is stored, or somebody asked for its rollback.
 
 Django ends a block in silence, with nothing stored, where a view has caught the error of a statement and the
 connection was thrown away, the server had aborted the transaction, SQLite had rolled it back, or a `save()`

@@ -1,7 +1,7 @@
-"""Stop 5: connections and transactions of a guarded alias: when its breaker is asked, and what always passes.
+"""Connections and transactions of a guarded alias: when its breaker is asked, and what always passes.
 
 Only server processes are guarded. In a command each method is Django's own, after one comparison; that no
-transaction ends in silence (stop 5d) holds in every process.
+transaction ends in silence holds in every process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stop 6: ask a partner's API, inside its guard, for no longer and for no more bytes than agreed."""
+"""Ask a partner's API, inside its guard, for no longer and for no more bytes than agreed."""
 
 import time
 from collections.abc import Callable
