@@ -16,9 +16,9 @@ from django.core.exceptions import ImproperlyConfigured
 from resilience import conf, registry
 from resilience.journal import events
 from resilience.observe import logs
-from zenow.listening import Listeners
-from zenow.supervisor import Supervisor
-from zenow.wedged import liveness_request
+from zenow.server.listening import Listeners
+from zenow.server.supervisor import Supervisor
+from zenow.server.wedged import liveness_request
 
 
 def main() -> None:

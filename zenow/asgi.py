@@ -6,7 +6,7 @@ from django.core.asgi import get_asgi_application
 
 from resilience.tiers.static_copy.keeping import prepare
 from zenow.charsets import known_to_asgi
-from zenow.memory import give_back_large_blocks
+from zenow.server.memory import give_back_large_blocks
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from resilience.answers.bodies import is_charset
-from zenow.handover import Wsgi
+from zenow.server.handover import Wsgi
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";]*)"?', re.IGNORECASE)

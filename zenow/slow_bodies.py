@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from resilience.primitives import BulkheadFullError
-from zenow.handover import Wsgi
+from zenow.server.handover import Wsgi
 
 # Seconds: for a whole body, and for a place among those that are waited for.
 PATIENCE = 10.0

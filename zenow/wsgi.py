@@ -12,8 +12,8 @@ from django.core.wsgi import get_wsgi_application
 from resilience.primitives import RejectedError
 from resilience.tiers.static_copy.keeping import prepare
 from zenow.charsets import known_to_wsgi
-from zenow.handover import Wsgi
-from zenow.memory import give_back_large_blocks
+from zenow.server.handover import Wsgi
+from zenow.server.memory import give_back_large_blocks
 from zenow.slow_bodies import SlowBodies
 
 os.environ.setdefault("RESILIENCE_ROLE", "server")

@@ -31,7 +31,7 @@ import pytest
 from tests.patience import ROOM
 from tests.servers.process import descendants, free_port
 from tests.servers.site import SiteServer
-from tests.zenow.test_supervisor import eventually
+from tests.zenow.server.test_supervisor import eventually
 
 long = pytest.mark.proof("WEDGED")
 
@@ -115,7 +115,7 @@ def dead_addresses() -> dict[str, str]:
 @contextmanager
 def running(**variables: str) -> Iterator[SiteServer]:
     """Run a site of two workers that can be made to hang, with the static copy in place."""
-    variables = {"DJANGO_SETTINGS_MODULE": "tests.zenow.hanging", **variables}
+    variables = {"DJANGO_SETTINGS_MODULE": "tests.zenow.server.hanging", **variables}
     site = SiteServer(workers=2, threads=THREADS, **variables)
     for command in (["migrate"], ["fallback", "build"]):
         if command == ["migrate"] and "DATABASE_URL" in variables:

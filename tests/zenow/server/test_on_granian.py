@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from zenow.server import GivenSocketsServer
+from zenow.server.on_granian import GivenSocketsServer
 
 
 def test_a_signal_that_comes_in_the_middle_of_waiting_ends_the_server() -> None:

@@ -2,4 +2,4 @@
 
 from zenow.settings.base import *  # noqa: F403
 
-ROOT_URLCONF = "tests.zenow.hanging_urls"
+ROOT_URLCONF = "tests.zenow.server.hanging_urls"

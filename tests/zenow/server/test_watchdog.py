@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zenow.watchdog import Watchdog
+from zenow.server.watchdog import Watchdog
 
 
 @pytest.mark.parametrize("named", ["file", "abstract"])

@@ -21,10 +21,10 @@ from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
 
-from zenow import processor, wedged
-from zenow.children import Server, Worker
-from zenow.listening import Listeners
-from zenow.watchdog import Watchdog
+from zenow.server import processor, wedged
+from zenow.server.children import Server, Worker
+from zenow.server.listening import Listeners
+from zenow.server.watchdog import Watchdog
 
 logger = logging.getLogger("zenow.supervisor")
 

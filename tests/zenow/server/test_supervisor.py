@@ -16,9 +16,9 @@ import pytest
 from tests.servers.process import children_of
 from tests.servers.site import SiteServer
 from tests.starving import no_threads
-from zenow.children import Server
-from zenow.listening import Listeners
-from zenow.supervisor import Supervisor
+from zenow.server.children import Server
+from zenow.server.listening import Listeners
+from zenow.server.supervisor import Supervisor
 
 
 def eventually(what: Callable[[], bool], site: SiteServer) -> None:
@@ -51,7 +51,7 @@ class TestReplacing:
         broken = tmp_path / "broken"
         with SiteServer(
             workers=1,
-            DJANGO_SETTINGS_MODULE="tests.zenow.broken_settings",
+            DJANGO_SETTINGS_MODULE="tests.zenow.server.broken_settings",
             BROKEN_WHILE_THERE_IS=str(broken),
         ) as site:
             old = site.servers()
@@ -145,7 +145,7 @@ class TestDyingWhileBeingReplaced:
         """A site whose server was killed while its successor was starting."""
         slow = tmp_path / "slow"
         with SiteServer(
-            workers=1, DJANGO_SETTINGS_MODULE="tests.zenow.hanging", SLOW_WHILE_THERE_IS=str(slow)
+            workers=1, DJANGO_SETTINGS_MODULE="tests.zenow.server.hanging", SLOW_WHILE_THERE_IS=str(slow)
         ) as site:
             (old,) = site.servers()
             slow.touch()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from zenow.signs import Signs
+from zenow.server.signs import Signs
 
 VARIABLE = "ZENOW_HANDOVER"
 # What was added later, by its field.

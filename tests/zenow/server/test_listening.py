@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.servers.process import free_port
-from zenow.listening import Listeners
+from zenow.server.listening import Listeners
 
 
 def taken(listeners: Listeners, port: int, connections: int) -> Counter[int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
-from zenow import processor
+from zenow.server import processor
 
 # How often the supervisor looks; all in seconds.
 EVERY = 0.25

@@ -6,9 +6,7 @@ Here a worker accepts from a queue that the supervisor keeps open, and its succe
 
 import _thread
 import os
-import signal
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,8 +17,8 @@ from granian.constants import Interfaces
 from granian.server.mp import MPServer, WorkerProcess
 
 from resilience.observe import logs
-from zenow.handover import Handover, Member, Wsgi, stop_accepting
-from zenow.listening import BACKLOG
+from zenow.server.handover import Handover, Member, Wsgi
+from zenow.server.listening import BACKLOG
 
 
 class GivenSocketsServer(MPServer):
@@ -78,14 +76,8 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
     return application
 
 
-def main() -> None:
-    """Serve until told to end, or until the supervisor lets go of this server."""
-    logs.unblock()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
-    handover = Handover.inherited()
-    if handover is None:
-        raise SystemExit("This is the inner half of the server; start it by: python -m zenow")
-    threading.Thread(target=_end_after, args=(handover,), daemon=True).start()
+def serve(handover: Handover) -> None:
+    """Serve the site until told to end."""
     GivenSocketsServer(
         "zenow.wsgi:application",
         handover=handover,
@@ -101,15 +93,3 @@ def main() -> None:
         # A request that hangs would block the end of its worker.
         workers_kill_timeout=10,
     ).serve()
-
-
-def _end_after(handover: Handover) -> None:
-    """End some time after the workers have begun to retire."""
-    handover.wait()
-    stop_accepting(handover.listeners)  # Whoever starts anew finds the port free, if the supervisor has died.
-    time.sleep(settings.DRAIN_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()

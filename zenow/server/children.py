@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from zenow.handover import Handover
-from zenow.listening import Listeners
-from zenow.signs import Signs
-from zenow.wedged import Question, Silence
+from zenow.server.handover import Handover
+from zenow.server.listening import Listeners
+from zenow.server.signs import Signs
+from zenow.server.wedged import Question, Silence
 
 
 class Worker:

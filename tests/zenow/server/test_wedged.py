@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from zenow import processor
-from zenow.processor import Use
-from zenow.wedged import ENDED_AFTER, EVERY, PASSED_BY_AFTER, Question, Silence
+from zenow.server import processor
+from zenow.server.processor import Use
+from zenow.server.wedged import ENDED_AFTER, EVERY, PASSED_BY_AFTER, Question, Silence
 
 
 class Process:
