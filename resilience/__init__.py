@@ -2,8 +2,8 @@
 
 The rooms, from the top of the house to its ground. A room imports from those below it, never from above:
 
+    drills          `manage.py drill`: faults on purpose, under load, with a verdict; an app of its own
     middleware      the first and the last stop of each request
-    drills          `manage.py drill`: faults on purpose, under load, with a verdict
     operate         who may steer the breakers, and the doors for it: API, board, passes, orders
     observe         what people look at: health, metrics, history, folders, the log's queue
     answers         what views are made of: reads, writes, bodies, the 503

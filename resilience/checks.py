@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +22,7 @@ from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
 from resilience.primitives import BulkheadConfig
 
+DRILLS = "resilience.drills"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
 CACHE = "resilience.cache.ResilientCache"
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
@@ -40,7 +42,7 @@ ORDER = (
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """E001 to E004, W005: what `RESILIENCE` says is known, complete, possible, and can be imported."""
+    """E001 to E006: what `RESILIENCE` says is known, complete, possible, and can be imported."""
     for key in conf.unknown_keys():
         yield Error(
             f"RESILIENCE has a key that nothing reads: {key}.",
@@ -77,6 +79,12 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
                 hint=f"Begin with the usual entry: BREAKERS['{name}'] | {{…}} of resilience.defaults.",
                 id="resilience.W005",
             )
+    if conf.faults_allowed() and not apps.is_installed(DRILLS):
+        yield Error(
+            "RESILIENCE['DRILLS'] is true, and there is no app to hold drills.",
+            hint=f'Add the line "{DRILLS}", to INSTALLED_APPS, or remove DRILLS.',
+            id="resilience.E006",
+        )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:

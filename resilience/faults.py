@@ -35,7 +35,7 @@ def inject(
     `timeout` for one that stays silent, and after how many seconds (`limit`, None: never). The current
     deadline ends a wait as well, and so does the fault's end: the call then goes on to the real dependency.
     """
-    if not conf.drills():
+    if not conf.faults_allowed():
         return
     fault = current(name)
     if fault is None or fault.kind in REAL or random.random() >= fault.share:  # noqa: S311 (which calls are hit is no secret)
@@ -84,7 +84,7 @@ def start(
     Raises PermissionError without `RESILIENCE["DRILLS"]`, ValueError for what makes no sense, and
     RuntimeError when the store cannot be had.
     """
-    if not conf.drills():
+    if not conf.faults_allowed():
         raise PermissionError('drills are off: RESILIENCE["DRILLS"] is not true')
     if kind not in KINDS + REAL:
         raise ValueError(f"kind must be one of {', '.join(KINDS + REAL)}, not {kind!r}")
@@ -120,4 +120,4 @@ def hits(name: str) -> int:
 
 def active() -> dict[str, Fault]:
     """Return the faults of the moment by dependency; none where drills are off."""
-    return registry.store().faults.active(monotonic()) if conf.drills() else {}
+    return registry.store().faults.active(monotonic()) if conf.faults_allowed() else {}

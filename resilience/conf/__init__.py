@@ -130,8 +130,8 @@ def events_dir() -> Path:
     return own(Path(get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR") or _var() / "events"))
 
 
-def drills() -> bool:
-    """Say whether faults may be injected."""
+def faults_allowed() -> bool:
+    """Say whether calls may be broken on purpose, as a drill does."""
     return bool(get("DRILLS"))
 
 

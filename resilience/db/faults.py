@@ -11,7 +11,7 @@ from resilience.db.connection import CutError, DeadlineConnection
 
 def inject(name: str) -> None:
     """Do to this call what the drill of the breaker `name` says; usually nothing."""
-    if not conf.drills():
+    if not conf.faults_allowed():
         return
     faults.inject(name, limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
 

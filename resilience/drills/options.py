@@ -30,7 +30,7 @@ _MOST = {
 
 def planned(options: dict[str, Any]) -> Plan:
     """Return what to do; refuse what cannot be done, before anything is broken."""
-    if not conf.drills():
+    if not conf.faults_allowed():
         raise CommandError(
             'drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)',
             returncode=REFUSED,

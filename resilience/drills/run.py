@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from resilience import conf, faults, registry
-from resilience.drills.fault import RESTART_WITHIN, Target, broken
+from resilience.drills.breaking import RESTART_WITHIN, Target, broken
 from resilience.drills.load import Answer, Load
 from resilience.drills.plan import Plan
 from resilience.drills.sign_in import Attempt, SignIns

@@ -52,7 +52,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         "steward": has_steward(),
         "staticTier": None if copy is None else described(copy),
         "pools": pools(),
-        "drills": drills(),
+        "drills": running_faults(),
         "folders": folders.without(),
         "notices": noticed,
     }
@@ -118,7 +118,7 @@ def pools() -> dict[str, dict[str, int]]:
     }
 
 
-def drills() -> dict[str, dict[str, Any]]:
+def running_faults() -> dict[str, dict[str, Any]]:
     """Return what is broken on purpose at the moment: by which fault, and how long still."""
     now = monotonic()
     return {

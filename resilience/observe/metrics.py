@@ -43,7 +43,7 @@ class HostCollector:
         yield from _counters()
         yield from _pools()
         yield from _static_copy()
-        yield _drills()
+        yield _running_faults()
         yield _folders()
         yield _table_locks()
         yield _single(
@@ -118,7 +118,7 @@ def _pools() -> Iterator[Metric]:
     yield from (in_use, waiting, limit, rejected)
 
 
-def _drills() -> Metric:
+def _running_faults() -> Metric:
     active = _gauge("drill_active", "1 while a drill breaks the dependency on purpose.", "breaker")
     broken = faults.active()
     for name in conf.declared_breakers():

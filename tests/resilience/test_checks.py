@@ -82,6 +82,14 @@ class TestSettings:
     def test_a_project_that_names_none_of_it_is_right(self, settings: Any) -> None:
         assert found(settings, RESILIENCE={"NAMESPACE": "shop"}) == []
 
+    def test_drills_without_their_app_are_an_error_that_names_the_line(self, settings: Any) -> None:
+        allowed = {"NAMESPACE": "shop", "DRILLS": True}
+        assert found(settings, RESILIENCE=allowed) == []
+        apps = [app for app in settings.INSTALLED_APPS if app != "resilience.drills"]
+        (message,) = found(settings, RESILIENCE=allowed, INSTALLED_APPS=apps)
+        assert message.id == "resilience.E006"
+        assert 'the line "resilience.drills", to INSTALLED_APPS' in str(message.hint)
+
     @pytest.mark.parametrize("key", ["classify", "ping", "probe"])
     def test_a_path_that_leads_nowhere_is_an_error(self, settings: Any, resilience: Any, key: str) -> None:
         resilience["BREAKERS"]["cache"][key] = "resilience.nowhere.at_all"

@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "zenow.accounts",
     "learn",
     "resilience",
+    "resilience.drills",
     "zenow.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

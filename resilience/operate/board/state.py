@@ -15,14 +15,14 @@ _MINUTES = 60
 # The journal is read at most so often, in seconds, however many look at the board.
 _READ_EVERY = 5.0
 
-# What a drill does to the calls of a dependency, in words.
-_DRILLS = {
+# What a fault does to the calls of a dependency, or to its server.
+_BROKEN_CALLS = {
     "error": "fail",
     "latency": "take {seconds:g} s longer",
     "hang": "hang",
     "flap": "fail and go through in turn, {seconds:g} s each",
 }
-_REAL_DRILLS = {"kill": "its server was killed", "freeze": "its server is frozen"}
+_BROKEN_SERVERS = {"kill": "its server was killed", "freeze": "its server is frozen"}
 
 _read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # Replaced as a whole; two threads may read at once.
 
@@ -32,12 +32,12 @@ def state() -> dict[str, Any]:
     return {
         "health": health.report(),
         "breakers": [health.breaker(each.snapshot()) for each in registry.breakers().values()],
-        "drills": drills(),
+        "drills": faults_in_words(),
         **_from_journal(),
     }
 
 
-def drills() -> list[dict[str, Any]]:
+def faults_in_words() -> list[dict[str, Any]]:
     """Return what is broken on purpose at the moment, in words, and for how many seconds still."""
     now = time.monotonic()
     return [
@@ -52,10 +52,10 @@ def drills() -> list[dict[str, Any]]:
 
 
 def _told(fault: Fault) -> str:
-    if fault.kind in _REAL_DRILLS:
-        return _REAL_DRILLS[fault.kind]
+    if fault.kind in _BROKEN_SERVERS:
+        return _BROKEN_SERVERS[fault.kind]
     calls = "all calls" if fault.share == 1 else f"{100 * fault.share:g} % of the calls"
-    return f"{calls} {_DRILLS[fault.kind].format(seconds=fault.seconds)}"
+    return f"{calls} {_BROKEN_CALLS[fault.kind].format(seconds=fault.seconds)}"
 
 
 def _from_journal() -> dict[str, Any]:

@@ -22,9 +22,9 @@ class TestDefaults:
     def test_a_project_says_only_what_it_wants_otherwise(self, settings: Settings) -> None:
         assert list(conf.breakers()) == ["database", "cache", "auth", "external_api"]
         assert list(conf.bulkheads()) == ["read", "write", "auth", "external", "other"]
-        assert conf.drills() is False
+        assert conf.faults_allowed() is False
         settings.RESILIENCE = {"NAMESPACE": "shop", "DRILLS": True}
-        assert conf.drills() is True
+        assert conf.faults_allowed() is True
 
     def test_there_is_no_key_but_those(self) -> None:
         with pytest.raises(KeyError):

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from resilience import conf, faults
 from resilience.drills import report, run, server
-from resilience.drills.fault import Target
+from resilience.drills.breaking import Target
 from resilience.drills.options import REFUSED, planned
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result, Second

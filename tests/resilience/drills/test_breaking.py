@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 
 from resilience import faults
-from resilience.drills.fault import broken
+from resilience.drills.breaking import broken
 from resilience.drills.plan import Plan
 from resilience.journal.files import journal
 from resilience.testing import server_role
@@ -48,7 +48,7 @@ class TestBroken:
             assert fault.left(time.monotonic()) > 590
 
     def test_is_renewed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("resilience.drills.fault._RENEW", 0.01)
+        monkeypatch.setattr("resilience.drills.breaking._RENEW", 0.01)
         with broken(PLAN, who="ada"):
             first = faults.current("cache")
             assert first is not None
