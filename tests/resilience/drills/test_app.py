@@ -6,21 +6,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHOUT = """
-import importlib, pkgutil, sys
+import importlib, sys
+from pathlib import Path
 import django
 from django.conf import settings
 from django.core.management import get_commands
 
 settings.configure(
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "resilience"],
+    INSTALLED_APPS=[
+        *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"),
+        *("rest_framework", "resilience"),
+    ],
     RESILIENCE={"NAMESPACE": "house"},
 )
 django.setup()
-import resilience
-
-for module in pkgutil.walk_packages(resilience.__path__, "resilience."):
-    if not module.name.startswith("resilience.drills"):
-        importlib.import_module(module.name)
+for path in Path("resilience").rglob("*.py"):
+    if not {"drills", "migrations"} & set(path.parts):
+        importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
 print(*sorted(name for name, app in get_commands().items() if app.startswith("resilience")))
 print(*sorted(name for name in sys.modules if name.startswith("resilience.drills")))
 """
