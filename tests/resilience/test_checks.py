@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.utils.log import AdminEmailHandler
@@ -82,11 +83,13 @@ class TestSettings:
     def test_a_project_that_names_none_of_it_is_right(self, settings: Any) -> None:
         assert found(settings, RESILIENCE={"NAMESPACE": "shop"}) == []
 
-    def test_drills_without_their_app_are_an_error_that_names_the_line(self, settings: Any) -> None:
+    def test_drills_without_their_app_are_an_error_that_names_the_line(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         allowed = {"NAMESPACE": "shop", "DRILLS": True}
         assert found(settings, RESILIENCE=allowed) == []
-        apps = [app for app in settings.INSTALLED_APPS if app != "resilience.drills"]
-        (message,) = found(settings, RESILIENCE=allowed, INSTALLED_APPS=apps)
+        monkeypatch.delitem(apps.app_configs, "resilience_drills")
+        (message,) = found(settings, RESILIENCE=allowed)
         assert message.id == "resilience.E006"
         assert 'the line "resilience.drills", to INSTALLED_APPS' in str(message.hint)
 
