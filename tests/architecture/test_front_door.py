@@ -122,6 +122,16 @@ class TestLinks:
             if not leads_somewhere(file, link)
         ] == []
 
+    def test_lead_to_files_also_where_they_are_only_named(self) -> None:
+        top = "|".join(sorted({folder.partition("/")[0] for folder in folders_there()}))
+        assert [
+            f"{file.relative_to(ROOT)}: {named}"
+            for file in files()
+            if file.suffix == ".md" and file.name != "CHANGELOG.md"
+            for named in re.findall(rf"`((?:{top})/[\w/.-]*\w)`", file.read_text())
+            if not (ROOT / named).exists()
+        ] == []
+
     def test_list_every_decision(self) -> None:
         decisions = set(re.findall(r"^#### (.+)$", PAGE, re.MULTILINE))
         assert decisions
