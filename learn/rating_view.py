@@ -20,7 +20,7 @@ from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
 from resilience.primitives import ResilienceError
-from resilience.request.scope import current_scope, pool
+from resilience.request.scope import note_degraded, pool
 
 log = logging.getLogger("learn.ratings")
 
@@ -84,8 +84,7 @@ def _may_exist(slug: str) -> bool:
 
 
 def _degraded(known: Rating | None) -> Response:
-    if (scope := current_scope()) is not None:
-        scope.degraded = True
+    note_degraded()
     body: dict[str, Any]
     if known is None:
         notice = "Ratings cannot be had at the moment."

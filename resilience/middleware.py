@@ -23,16 +23,14 @@ from resilience.db.outages import is_outage
 from resilience.observe import health
 from resilience.operate.views import metrics_view
 from resilience.request import answer_counts
-from resilience.request.cache_patience import request_scope as cache_scope
 from resilience.request.request_id import HEADER as REQUEST_ID
-from resilience.request.request_id import request_id
+from resilience.request.request_id import name_of
 from resilience.request.scope import (
     RequestScope,
     current_scope,
     has_committed,
     is_read,
     pool_of,
-    request_scope,
 )
 from resilience.tiers import conditions, fresh
 
@@ -78,30 +76,24 @@ class ResilienceMiddleware:
         return self._call(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        with request_id(request) as name:
-            response = _at_once(request)
-            if response is None:
-                with cache_scope(), request_scope(request) as scope:
-                    try:
-                        response = self.get_response(request)
-                    except Exception as error:
-                        response = _without_error_page(request, error)
-                    response = _last_resort(request, response, scope)
-                    response = _finished(request, response, degraded=scope.degraded)
-            return _named(request, response, name)
+        with RequestScope(name_of(request)) as scope:
+            if (response := _at_once(request, scope)) is None:
+                try:
+                    response = self.get_response(request)
+                except Exception as error:
+                    response = _without_error_page(request, error)
+                response = _finished(request, response, scope)
+            return _named(request, response, scope)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        with request_id(request) as name:
-            response = _at_once(request)
-            if response is None:
-                with cache_scope(), request_scope(request) as scope:
-                    try:
-                        response = await self.get_response(request)
-                    except Exception as error:
-                        response = _without_error_page(request, error)
-                    response = _last_resort(request, response, scope)
-                    response = _finished(request, response, degraded=scope.degraded)
-            return _named(request, response, name)
+        with RequestScope(name_of(request)) as scope:
+            if (response := _at_once(request, scope)) is None:
+                try:
+                    response = await self.get_response(request)
+                except Exception as error:
+                    response = _without_error_page(request, error)
+                response = _finished(request, response, scope)
+            return _named(request, response, scope)
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
@@ -131,8 +123,11 @@ def _say_that_nothing_is_guarded() -> None:
     )
 
 
-def _at_once(request: HttpRequest) -> HttpResponseBase | None:
-    """Answer what needs neither view nor scope: is it alive, is it ready, what is known fresh, a bad body."""
+def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | None:
+    """Answer what needs no view: is it alive, is it ready, what is known fresh, a bad body.
+
+    For all else start the clock: the body has come by now, and how long its client took is no wait of ours.
+    """
     path = request.path_info.rstrip("/")
     if path == conf.liveness_path():
         return _with_headers(_said(200, {"status": "alive"}), degraded=False)
@@ -142,7 +137,10 @@ def _at_once(request: HttpRequest) -> HttpResponseBase | None:
     if path == conf.metrics_path():
         return _with_headers(metrics_view(request), degraded=False)
     known = fresh.answer(request) or bodies.receive(request)
-    return None if known is None else _finished(request, known, degraded=False)
+    if known is not None:
+        return _finished(request, known, scope)
+    scope.start_clock(request)
+    return None
 
 
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
@@ -165,13 +163,12 @@ def _remember_outage(sender: object, request: HttpRequest | None = None, **kwarg
         scope.outage = error
 
 
-def _last_resort(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
-    if response.status_code == 500 and scope.outage is not None:
-        error_page, response = response, unavailable(request, scope.outage)
-        for name, value in error_page.items():  # What other middleware says of every answer.
-            if name != "Content-Length":
-                response.setdefault(name, value)
-    scope.outage = None  # Its traceback would keep the whole request alive.
+def _last_resort(request: HttpRequest, response: HttpResponseBase, outage: BaseException) -> HttpResponseBase:
+    """Return the 503 of an outage in the place of Django's error page for it."""
+    error_page, response = response, unavailable(request, outage)
+    for name, value in error_page.items():  # What other middleware says of every answer.
+        if name != "Content-Length":
+            response.setdefault(name, value)
     return response
 
 
@@ -182,10 +179,10 @@ def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
     return unavailable(request, error)
 
 
-def _named(request: HttpRequest, response: HttpResponseBase, name: str) -> HttpResponseBase:
+def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
     if response.status_code == 503:
         reports.refused(request)
-    response[REQUEST_ID] = name
+    response[REQUEST_ID] = scope.request_id
     return response
 
 
@@ -205,12 +202,16 @@ def _said(status: int, body: dict[str, Any]) -> HttpResponse:
     )
 
 
-def _finished(request: HttpRequest, response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
-    """Hold the answer to the request's conditions, count it, and remember it for who asks the same."""
+def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
+    """Hold the answer to the request's conditions, count it, and show it to the tier that gave it."""
+    if response.status_code == 500 and scope.outage is not None:
+        response = _last_resort(request, response, scope.outage)
+    scope.outage = None  # Its traceback would keep the whole request alive.
     response = conditions.kept_elsewhere(request, response)
-    fresh.remember(request, response)
-    answer_counts.count(response, degraded=degraded)
-    return _with_headers(response, degraded=degraded)
+    if scope.answered is not None:
+        scope.answered(request, response)
+    answer_counts.count(response, degraded=scope.degraded)
+    return _with_headers(response, degraded=scope.degraded)
 
 
 def _with_headers(response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:

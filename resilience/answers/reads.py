@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,12 +21,12 @@ from resilience.primitives import (
     CircuitBreaker,
     Mark,
     NoTierAnsweredError,
-    Outcome,
     Tier,
     TierUnavailableError,
 )
 from resilience.primitives.chain import passes
 from resilience.problems import UNAVAILABLE, come_back, problem
+from resilience.request.scope import current_scope, note_degraded
 from resilience.tiers import conditions, fresh, generation, labels, static_copy, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
@@ -91,7 +92,8 @@ class ResilientReads(_View):
             form = request.accepted_media_type or ""
             self._key = stored.key_of(request._request, self.same_as_absent, form)
             self._look_up()
-        _ask(self._database())
+        # Else the view would prepare a query that is then refused, which is most of its work.
+        self._database().raise_if_refusing()
         if self._key and not stack.enter_context(flight(self._key)):
             self._look_up()
         # Before the database is asked: what is written from here on makes the answer an old one.
@@ -138,9 +140,16 @@ class ResilientReads(_View):
             response["Cache-Control"] = labels.PRIVATE
 
     def _offer(self, response: HttpResponse, kept: Stored | None) -> None:
-        """Let the middleware give it to the next who sends these words: see `fresh.remember`."""
-        if self.same_for_everybody:
-            response.stored = kept  # type: ignore[attr-defined]
+        """Let the first middleware give it to the next who sends these words: see `fresh.remember`."""
+        scope = current_scope()
+        if not self.same_for_everybody or kept is None or scope is None:
+            return
+
+        def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
+            if answer is response:  # and none that another middleware has put in its place
+                fresh.remember(request, answer, kept)
+
+        scope.answered = remember
 
     def _cached(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         found = stored.find(self._key) if self._key else None
@@ -148,6 +157,7 @@ class ResilientReads(_View):
             raise TierUnavailableError("nothing is stored for this")
         response = found.response()
         labels.degrade(response, "cached", found.as_of)
+        note_degraded()
         return response
 
     def _static(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -157,6 +167,7 @@ class ResilientReads(_View):
             return _unavailable(NOT_KNOWN, self._database().snapshot().retry_after)
         if response.status_code == 200:
             labels.degrade(response, info.tier, info.as_of)
+            note_degraded()
         return response
 
     def _rendered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -171,15 +182,6 @@ class _Known(Exception):  # noqa: N818 - a way out of the view, no error
     def __init__(self, stored: Stored) -> None:
         super().__init__("answered already")
         self.stored = stored
-
-
-def _ask(database: CircuitBreaker) -> None:
-    """Raise the refusal of a breaker that refuses, and take no permit from the query that is to come.
-
-    Else the view would prepare a query that is then refused, which is most of its work.
-    """
-    if database.refuses():
-        database.settle(database.admit(), Outcome.IGNORED)
 
 
 def _passes(error: Exception) -> str | None:

@@ -11,7 +11,7 @@ import redis
 from resilience import causes, conf, faults, registry
 from resilience.cache import failures
 from resilience.primitives import CircuitBreaker, Outcome, RejectedError, current_deadline, deadline_scope
-from resilience.request import cache_patience
+from resilience.request.scope import give_up_cache, has_given_up_cache
 
 T = TypeVar("T")
 log = logging.getLogger("resilience.cache")
@@ -37,7 +37,7 @@ class Calls:
         The breaker hears of each failure before it is swallowed. What the caller did wrong is raised.
         """
         deadline = current_deadline()
-        if cache_patience.given_up() or (deadline is not None and deadline.expired):
+        if has_given_up_cache() or (deadline is not None and deadline.expired):
             return otherwise
         breaker = registry.breaker(self._breaker)
         storing = operation in STORING
@@ -59,7 +59,7 @@ class Calls:
             if refused:
                 _note_write(writes, Outcome.FAILURE, operation, error)
             if failures.timed_out(error):
-                cache_patience.give_up()
+                give_up_cache()
             if failures.is_callers(error, operation):
                 raise
             if outcome is Outcome.ANSWERED and not refused:

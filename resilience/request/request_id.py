@@ -5,32 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-from contextvars import ContextVar
 
 from django.http import HttpRequest
+
+from resilience.request.scope import current_scope
 
 HEADER = "X-Request-ID"
 # What a client may choose for itself: nothing that could pass for another line or field of a log.
 _CLIENTS_OWN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
-_current: ContextVar[str] = ContextVar("resilience_request_id", default="")
 
-
-class request_id:  # noqa: N801 - it reads as what `with` takes, and each request pays for it
-    """Name the request within the block: as its client did, if that is well-formed, else by a new id."""
-
-    __slots__ = ("_name", "_token")
-
-    def __init__(self, request: HttpRequest) -> None:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        self._name = given if given and _CLIENTS_OWN.fullmatch(given) else os.urandom(16).hex()
-
-    def __enter__(self) -> str:
-        self._token = _current.set(self._name)
-        return self._name
-
-    def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+def name_of(request: HttpRequest) -> str:
+    """Return the name of a request: its client's own, if that is well-formed, else a new one."""
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if given and _CLIENTS_OWN.fullmatch(given) else os.urandom(16).hex()
 
 
 class RequestIdFilter(logging.Filter):
@@ -38,6 +26,6 @@ class RequestIdFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let everything pass."""
-        if name := _current.get():
-            record.request_id = name
+        if (scope := current_scope()) is not None and scope.request_id:
+            record.request_id = scope.request_id
         return True

@@ -2,7 +2,7 @@
 
 Under the words of a request as it came lies the answer that went out last time, with the headers of all other
 middleware. Only what needs no thought is served so: without `Origin` (whose headers depend on it) and without
-`Authorization` (which has to be checked). Everything else finds the same stored answer within the chain.
+`Authorization` (which has to be checked). Everything else finds the same stored answer in the view.
 """
 
 from __future__ import annotations
@@ -57,10 +57,9 @@ def label(response: HttpResponse, stored: Stored) -> None:
     response["Cache-Status"] = f"resilience; hit; ttl={int(FRESH_FOR) - age}; detail=fresh"
 
 
-def remember(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Remember what went out for the chain's stored answer, if this very request may be served it again."""
-    stored = getattr(response, "stored", None)
-    if not isinstance(stored, Stored) or response.status_code not in (200, 304) or response.cookies:
+def remember(request: HttpRequest, response: HttpResponseBase, stored: Stored) -> None:
+    """Remember what went out for a stored answer, if this very request may be served it again."""
+    if response.status_code not in (200, 304) or response.cookies:
         return
     key = _key(request)
     if key is not None and varies_little(response):

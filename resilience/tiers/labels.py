@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 
-from resilience.request.scope import current_scope
-
 SOURCE_HEADER = "X-Data-Source"
 
 # A cache in front may answer for half a minute, and for five while we cannot; a browser asks each time.
@@ -56,8 +54,6 @@ def degrade(response: HttpResponse, source: str, as_of: datetime) -> None:
     response["ETag"] = f'"{source}-{_digest(response.content)}"'
     response["Cache-Control"] = DEGRADED[source]
     label(response, source, as_of=as_of)
-    if (scope := current_scope()) is not None:
-        scope.degraded = True
 
 
 def certify(request: HttpRequest, response: HttpResponse) -> None:

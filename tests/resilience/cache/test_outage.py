@@ -10,7 +10,7 @@ from django.core.cache.backends.base import BaseCache
 from resilience import faults, registry
 from resilience.cache import ResilientCache
 from resilience.primitives import ManualClock, State, deadline_scope
-from resilience.request.cache_patience import request_scope
+from resilience.request.scope import RequestScope
 from resilience.testing import server_role
 from tests.resilience.cache.making import on_redis
 from tests.resilience.wire import taking_at_most
@@ -107,12 +107,12 @@ class TestEveryMethod:
 
 class TestRequest:
     def test_waits_for_a_frozen_server_once(self, frozen: ResilientCache) -> None:
-        with request_scope(), taking_at_most(0.5):
+        with RequestScope(), taking_at_most(0.5):
             for call, answer in AWAY.values():
                 assert call(frozen) == answer
 
     def test_asks_a_dead_server_each_time_for_that_costs_nothing(self, dead: ResilientCache) -> None:
-        with request_scope(), taking_at_most(0.5):
+        with RequestScope(), taking_at_most(0.5):
             for call, answer in AWAY.values():
                 assert call(dead) == answer
 

@@ -9,12 +9,11 @@ import django.db
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import transaction
-from django.test import RequestFactory
 
 from resilience.db.failures import DatabaseDeadlineError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Outcome, deadline_scope
-from resilience.request.scope import has_committed, request_scope
+from resilience.request.scope import RequestScope, has_committed
 from tests.resilience.db.conftest import (
     Calls,
     counted,
@@ -30,7 +29,7 @@ SUCCESS, SLOW = Outcome.SUCCESS, Outcome.SLOW
 class TestWhatARequestHasStored:
     @pytest.fixture(autouse=True)
     def scope(self, breaker: object) -> Iterator[None]:
-        with request_scope(RequestFactory().post("/")):
+        with RequestScope():
             yield
 
     def test_is_a_change_outside_of_a_transaction(

@@ -112,7 +112,7 @@ class TestWhatStaysAsItWas:
         assert stored(db) == [1, 2]
 
     def test_nor_within_a_section_by_hand_of_a_request(self, db: GuardedWrapper) -> None:
-        with RequestScope(None):
+        with RequestScope():
             transaction.set_autocommit(False, "guarded")
             insert(db, 1)
             as_in_a_new_request(db)
@@ -124,7 +124,7 @@ class TestWhatStaysAsItWas:
     def test_a_section_by_hand_that_a_request_left_open_is_not_the_next_ones(
         self, db: GuardedWrapper
     ) -> None:
-        with RequestScope(None):
+        with RequestScope():
             transaction.set_autocommit(False, "guarded")
             insert(db, 1)
         as_in_a_new_request(db)
@@ -132,7 +132,7 @@ class TestWhatStaysAsItWas:
         assert stored(db) == [2]
 
     def test_nor_a_block_that_it_left_open(self, db: GuardedWrapper) -> None:
-        with RequestScope(None):
+        with RequestScope():
             transaction.atomic("guarded").__enter__()
             insert(db, 1)
         as_in_a_new_request(db)

@@ -88,7 +88,7 @@ def test_nor_does_a_block_that_ends_so(db: GuardedWrapper, server: PostgresServe
 def test_that_was_lost_is_not_stored_in_part(
     db: GuardedWrapper, server: PostgresServer, beside: Beside, optional: str
 ) -> None:
-    with RequestScope(None):
+    with RequestScope():
         query(db, "BEGIN")
         insert(db, 1)
         kill(db, beside)
@@ -105,7 +105,7 @@ def test_that_was_lost_is_not_stored_in_part(
 def test_that_a_request_left_open_is_not_the_next_ones(
     db: GuardedWrapper, server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with RequestScope(None):
+    with RequestScope():
         query(db, "BEGIN")
         insert(db, 1)
     as_in_a_new_request(db)

@@ -14,7 +14,8 @@ from django.conf import settings as django_settings
 from django.test import AsyncClient, Client, RequestFactory
 
 from resilience import registry
-from resilience.request.request_id import RequestIdFilter, request_id
+from resilience.request.request_id import RequestIdFilter, name_of
+from resilience.request.scope import RequestScope
 from resilience.testing import server_role
 
 LOGGER = logging.getLogger("resilience.steering")
@@ -71,7 +72,7 @@ class TestLines:
     def test_of_a_transition_name_the_request_and_the_breaker(
         self, stream: io.StringIO, rf: RequestFactory
     ) -> None:
-        with request_id(rf.get("/", headers={"x-request-id": "abc-1"})):
+        with RequestScope(name_of(rf.get("/", headers={"x-request-id": "abc-1"}))):
             registry.breaker("database").isolate(who="ada", why="a drill")
         (found,) = lines(stream)
         found.pop("timestamp")

@@ -1,13 +1,17 @@
 """What a request holds, from its begin to its end."""
 
+import asyncio
+import contextvars
+import threading
 from collections.abc import Iterator
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import RequestFactory
 
 from resilience import registry
 from resilience.primitives import BulkheadFullError, current_deadline
-from resilience.request.scope import current_scope, request_scope
+from resilience.request.scope import RequestScope, current_scope, give_up_cache, has_given_up_cache
 from resilience.testing import server_role
 
 
@@ -20,9 +24,10 @@ def server() -> Iterator[None]:
 class TestScope:
     def test_has_one_clock_and_one_place_until_it_ends(self) -> None:
         pool = registry.bulkhead("other")
-        with request_scope(RequestFactory().get("/")) as scope:
-            assert current_scope() is scope
-            assert current_deadline() is scope.deadline is not None
+        with RequestScope() as scope:
+            assert (current_scope(), current_deadline()) == (scope, None)
+            scope.start_clock(RequestFactory().get("/"))
+            assert current_deadline() is not None
             scope.enter_pool("other")
             scope.enter_pool("other")
             assert pool.in_use == 1
@@ -32,7 +37,8 @@ class TestScope:
         pool = registry.bulkhead("other")
 
         def fail() -> None:
-            with request_scope(RequestFactory().get("/")) as scope:
+            with RequestScope() as scope:
+                scope.start_clock(RequestFactory().get("/"))
                 scope.enter_pool("other")
                 raise KeyError
 
@@ -42,7 +48,7 @@ class TestScope:
 
     def test_that_found_no_place_gives_none_back(self) -> None:
         pool = registry.bulkhead("external")
-        with pool.enter(), request_scope(RequestFactory().get("/")) as scope:
+        with pool.enter(), RequestScope() as scope:
             with pytest.raises(BulkheadFullError):
                 scope.enter_pool("external")
             assert pool.in_use == 1
@@ -50,5 +56,45 @@ class TestScope:
 
     def test_bounds_nothing_in_a_command(self) -> None:
         registry.use(registry.Registry())
-        with request_scope(RequestFactory().get("/")) as scope:
-            assert scope.deadline is current_deadline() is None
+        with RequestScope() as scope:
+            scope.start_clock(RequestFactory().get("/"))
+            assert current_deadline() is None
+
+
+class TestACacheThatTimedOut:
+    def test_remembers_until_the_request_ends(self) -> None:
+        with RequestScope():
+            assert not has_given_up_cache()
+            give_up_cache()
+            assert has_given_up_cache()
+        with RequestScope():
+            assert not has_given_up_cache()
+
+    def test_outside_a_request_nothing_is_given_up(self) -> None:
+        give_up_cache()
+
+        assert not has_given_up_cache()
+
+    def test_hears_of_what_a_thread_of_the_request_met(self) -> None:
+        with RequestScope():
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(give_up_cache,))
+            thread.start()
+            thread.join()
+
+            assert has_given_up_cache()
+
+    def test_hears_of_what_a_coroutine_of_the_request_met(self) -> None:
+        async def request() -> bool:
+            with RequestScope():
+                await sync_to_async(give_up_cache)()
+                return has_given_up_cache()
+
+        assert asyncio.run(request())
+
+    def test_of_another_thread_hears_nothing(self) -> None:
+        with RequestScope():
+            thread = threading.Thread(target=give_up_cache)
+            thread.start()
+            thread.join()
+
+            assert not has_given_up_cache()
