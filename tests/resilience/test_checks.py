@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.utils.log import AdminEmailHandler
 
-from resilience import checks
+from resilience import checks, conf, defaults
 from resilience.db import checks as database_checks
 from resilience.primitives import BulkheadConfig
 from resilience.tiers.static_copy import Export, Resource
@@ -34,8 +34,9 @@ def ids(messages: list[CheckMessage]) -> list[str | None]:
 
 @pytest.fixture
 def resilience(settings: Any) -> Any:
-    """A copy of the project's settings that a test may change."""
-    return copy.deepcopy(settings.RESILIENCE)
+    """A copy of what is in force in this project, which a test may change."""
+    sections = {name: conf.get(name) for name in ("BREAKERS", "BULKHEADS", "CHORES", "ALERTS")}
+    return copy.deepcopy(settings.RESILIENCE | sections | {"DEADLINES": conf.deadlines()})
 
 
 class TestThisProject:
@@ -269,7 +270,7 @@ class TestPools:
 
     @pytest.mark.parametrize("threads", range(6, 40))
     def test_proposed_sizes_fit_and_keep_a_place_for_each(self, settings: Any, threads: int) -> None:
-        pools = {name: BulkheadConfig(**size) for name, size in settings.RESILIENCE["BULKHEADS"].items()}
+        pools = {name: BulkheadConfig(**size) for name, size in defaults.BULKHEADS.items()}
         sizes = checks._fit(pools, threads)
         assert [name for name, _, _ in sizes] == list(pools)
         assert all(running >= 1 and waiting >= 0 for _, running, waiting in sizes)

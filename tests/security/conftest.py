@@ -16,6 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from learn.models import Category, Course, Field
+from resilience.defaults import BREAKERS, DEADLINES
 from resilience.models import Event
 from resilience.testing import server_role
 from resilience.tiers import fresh, stored
@@ -58,10 +59,8 @@ def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.RATINGS_URL = "http://127.0.0.1:1"
     # On a busy machine an answer may take its time: what is asked here is which one it is.
     patient = {
-        "DEADLINES": dict.fromkeys(settings.RESILIENCE["DEADLINES"], 60.0),
-        "BREAKERS": {
-            name: {**breaker, "slow_after": 60.0} for name, breaker in settings.RESILIENCE["BREAKERS"].items()
-        },
+        "DEADLINES": dict.fromkeys(DEADLINES, 60.0),
+        "BREAKERS": {name: {**breaker, "slow_after": 60.0} for name, breaker in BREAKERS.items()},
     }
     settings.RESILIENCE = {**settings.RESILIENCE, **patient, "STATIC_DIR": str(tmp_path)}
     monkeypatch.setattr("resilience.steward.start", lambda: None)

@@ -1,7 +1,7 @@
 """Settings from the environment: safe for a local run, refused at start where production needs an answer.
 
 One module for every way to run: `manage.py` turns DEBUG on for a local run, servers leave it off.
-All variables stand in the README; the guards, pools and tiers in `resilience.py` beside this file.
+All variables stand in `docs/settings.md`; what the site wants of its guards, in `resilience.py` beside this.
 """
 
 import contextlib

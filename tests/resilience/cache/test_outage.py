@@ -9,6 +9,7 @@ from django.core.cache.backends.base import BaseCache
 
 from resilience import faults, registry
 from resilience.cache import ResilientCache
+from resilience.defaults import BREAKERS
 from resilience.primitives import ManualClock, State, deadline_scope
 from resilience.request.scope import RequestScope
 from resilience.testing import server_role
@@ -189,7 +190,7 @@ class TestBreaker:
         assert self.state is State.CLOSED
 
     def test_opens_on_slow_answers(self, redis_server: RedisServer, settings: Any) -> None:
-        quick = settings.RESILIENCE["BREAKERS"]["cache"] | {"slow_after": 0.005}
+        quick = BREAKERS["cache"] | {"slow_after": 0.005}
         settings.RESILIENCE = settings.RESILIENCE | {"DRILLS": True, "BREAKERS": {"cache": quick}}
         cache = on_redis(redis_server)
         with server_role():

@@ -1,6 +1,8 @@
 """Settings are read at call time, typed, and wrong ones are named."""
 
 import os
+import runpy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,11 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from resilience import conf
-from resilience.defaults import SETTINGS
+from resilience.conf import AlertConfig
+from resilience.defaults import DEADLINES, SETTINGS
 from resilience.primitives import BreakerConfig, BulkheadConfig
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +112,33 @@ class TestGuards:
             "DEADLINES.reed",
         ]
 
-    def test_the_projects_own_settings_have_none(self) -> None:
-        from zenow.settings.resilience import RESILIENCE
 
-        assert [key for key in RESILIENCE if key not in SETTINGS] == []
+class TestTheProjectsOwnSettings:
+    @pytest.fixture
+    def said(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """What the module says by itself: the suite changes the dictionary that is in force."""
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", "https://chat.example/hook")
+        found: dict[str, Any] = runpy.run_path(str(ROOT / "zenow" / "settings" / "resilience.py"))
+        return found["RESILIENCE"]  # type: ignore[no-any-return]
+
+    def test_have_no_misspelt_key(self, said: dict[str, Any]) -> None:
+        assert [key for key in said if key not in SETTINGS] == []
+
+    def test_repeat_no_default(self, said: dict[str, Any]) -> None:
+        """An entry that a section has from the defaults is the very one; what equals it was written twice."""
+        usual = {key: setting.default for key, setting in SETTINGS.items()} | {
+            "DEADLINES": {name: each.default for name, each in DEADLINES.items()},
+            "ALERTS": {each.name: each.default for each in fields(AlertConfig)},
+        }
+        repeated = [key for key, value in said.items() if value == usual[key]]
+        for section in ("BREAKERS", "BULKHEADS", "CHORES", "DEADLINES", "ALERTS"):
+            repeated += [
+                f"{section}.{name}"
+                for name, value in said.get(section, {}).items()
+                if value == usual[section].get(name)
+                and not (isinstance(value, dict) and value is usual[section][name])
+            ]
+        assert repeated == []
 
 
 class TestEndpoint:

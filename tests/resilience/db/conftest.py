@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from django.db.utils import load_backend
 from pytest_django.plugin import DjangoDbBlocker
 
-from resilience import registry
+from resilience import conf, registry
 from resilience.db import idle
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, LocalStore, ManualClock, Outcome
@@ -93,10 +93,9 @@ def half_open(breaker: CircuitBreaker, clock: ManualClock) -> CircuitBreaker:
 @pytest.fixture
 def deadlines() -> Iterator[dict[str, float]]:
     """The deadlines in force, to be changed by the test."""
-    in_force = RESILIENCE["DEADLINES"]
-    before = dict(in_force)
+    in_force = RESILIENCE["DEADLINES"] = conf.deadlines()
     yield in_force
-    in_force.update(before)
+    del RESILIENCE["DEADLINES"]
 
 
 @contextmanager
