@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from django.core.serializers.json import DjangoJSONEncoder, Serializer
 
-from learn.files import written_aside
+from learn.files import replaced
 from learn.importing.layout import COLUMNS, EXPORTED_ONLY
 from learn.importing.terms import joined
 from learn.models import Category, Course, Entry, Field
@@ -48,7 +48,7 @@ def export(directory: Path) -> dict[str, int]:
     written: dict[str, int] = {}
     with ExitStack() as files, snapshot():
         for name, write in writers.items():
-            written[name] = write(files.enter_context(written_aside(directory / name)))
+            written[name] = write(files.enter_context(replaced(directory / name)))
     return written
 
 

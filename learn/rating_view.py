@@ -3,7 +3,6 @@
 import logging
 import time
 import unicodedata
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +19,7 @@ from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
 from resilience.primitives import ResilienceError
+from resilience.primitives.clock import iso
 from resilience.request.scope import note_degraded, pool
 
 log = logging.getLogger("learn.ratings")
@@ -90,7 +90,7 @@ def _degraded(known: Rating | None) -> Response:
         notice = "Ratings cannot be had at the moment."
         body = {"rating": None, "degradation": {"source": "none", "as_of": None, "notice": notice}}
         return Response(body, headers={"Cache-Control": "no-store"})
-    as_of = datetime.fromtimestamp(known.as_of, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    as_of = iso(known.as_of)
     notice = "Ratings cannot be had at the moment; this is the last one known."
     body = {"rating": known.value, "degradation": {"source": "cached", "as_of": as_of, "notice": notice}}
     age = str(max(0, int(time.time() - known.as_of)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -14,8 +13,7 @@ from django.template.response import TemplateResponse
 from resilience import registry
 from resilience.models import Breaker, Event
 from resilience.observe import health
-from resilience.operate.board.views import ENDS, WORDS
-from resilience.operate.orders import ACTIONS, PERMISSION, OrderError, StoreBusyError, steer
+from resilience.operate.orders import ENDS, PERMISSION, WORDS, Order, OrderError, StoreBusyError, steer
 
 
 class BreakerFilter(admin.AllValuesFieldListFilter):
@@ -87,33 +85,17 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         }
         if request.method != "POST":
             return TemplateResponse(request, "admin/resilience/breaker/list.html", context)
-        names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
-        if not names or action not in ACTIONS:
-            self.message_user(request, "Tick the breakers that you mean, and choose an action.", "WARNING")
-            return HttpResponseRedirect(request.path)
-        if "confirmed" not in request.POST:
-            context |= {
-                "title": f"{WORDS[action]}: circuit breakers",
-                "names": names,
-                "action": action,
-                "word": WORDS[action],
-                "lasting": action in _LASTING,
-            }
-            return TemplateResponse(request, "admin/resilience/breaker/confirm.html", context)
-        return self._ordered(request, names, action)
-
-    def _ordered(self, request: HttpRequest, names: list[str], action: Any) -> HttpResponse:
-        minutes = request.POST.get("end", "")
-        until = (
-            time.time() + int(minutes) * 60 if minutes in ENDS and minutes and action in _LASTING else None
-        )
         try:
-            why = request.POST.get("reason", "")[:200]
-            found = steer(names, action, who=request.user.get_username(), why=why, until=until)
+            order = Order.from_form(request.POST)
+            word = WORDS[order.action]
+            if "confirmed" not in request.POST:
+                context |= {"title": f"{word}: circuit breakers", "order": order, "word": word}
+                return TemplateResponse(request, "admin/resilience/breaker/confirm.html", context)
+            found = steer(order, who=request.user.get_username())
         except (OrderError, StoreBusyError) as error:
             self.message_user(request, f"{error}", "ERROR")
         else:
-            self.message_user(request, f"{WORDS[action]}: {', '.join(one.name for one in found)}.")
+            self.message_user(request, f"{word}: {', '.join(one.name for one in found)}.")
         return HttpResponseRedirect(request.path)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
@@ -138,6 +120,3 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
         """Say that breakers come from the settings."""
         return False
-
-
-_LASTING = ("isolate", "disable")

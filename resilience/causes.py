@@ -28,6 +28,7 @@ LONGEST = 400
 _DRIVERS = (OSError, psycopg.Error, sqlite3.Error, django.db.Error, redis.RedisError, ResilienceError)
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 _PIPELINED = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
 _TARGET = re.compile(r"with url: \S+")
 _NAMED = re.compile(
@@ -66,6 +67,11 @@ def without_secrets(text: str) -> str:
     for secret in _secrets():
         text = text.replace(secret, _HIDDEN)
     return " ".join(text.split())
+
+
+def without_userinfo(text: str, instead: str = _HIDDEN) -> str:
+    """Put `instead` in the place of user and password in each address of a text."""
+    return _USERINFO.sub(f"{instead}@", text)
 
 
 def _sentence(error: BaseException) -> str:

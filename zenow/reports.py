@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.views.debug import SafeExceptionReporterFilter
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+from resilience.causes import without_userinfo
 
 
 class SecretFreeReporterFilter(SafeExceptionReporterFilter):
@@ -24,7 +24,7 @@ class SecretFreeReporterFilter(SafeExceptionReporterFilter):
     def cleanse_setting(self, key: Any, value: Any) -> Any:
         cleansed = super().cleanse_setting(key, value)
         if isinstance(cleansed, str):
-            return _USERINFO.sub(f"{self.cleansed_substitute}@", cleansed)
+            return without_userinfo(cleansed, self.cleansed_substitute)
         return cleansed
 
     def get_safe_cookies(self, request: HttpRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from learn.files import written_aside
+from learn.files import replaced
 from learn.importing.errors import Rejection
 from learn.importing.storing import Outcome
 
@@ -99,7 +99,7 @@ def reporting(show: Callable[[str], object], path: Path | None) -> Iterator[Repo
     if path is None:
         yield Report(show)
         return
-    with written_aside(path) as file:
+    with replaced(path) as file:
         writer: Writer = _Table(file) if path.suffix.lower() == ".csv" else _Json(file)
         report = Report(show, writer)
         yield report

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from resilience.primitives.aside import written_aside
 
 logger = logging.getLogger("resilience.alerts")
 
@@ -32,9 +33,8 @@ class Spool(Generic[T]):
         path = self._folder / f"{time.monotonic_ns():020}-{uuid.uuid4().hex}.json"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_text(json.dumps({"until": until, "item": self._to_json(item)}))
-            aside.replace(path)
+            with written_aside(path) as aside:
+                aside.write_text(json.dumps({"until": until, "item": self._to_json(item)}))
         except OSError as error:  # A full disk: then it lives as long as this process.
             logger.warning(
                 "%s cannot be written, so what waits ends with the process: %s", path.parent, error

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from resilience import registry
+from resilience.causes import without_userinfo
 from resilience.journal.files import journal
 from resilience.primitives import Transition
 from resilience.primitives.store.mapped import boot_id
@@ -25,7 +26,6 @@ _FIELDS = 16
 _NAME, _TEXT = 64, 200
 
 _KIND = re.compile(r"[^a-z_]")
-_USERINFO = re.compile(r"//[^/@\s]*@")
 _SECRET = re.compile("password|passwd|secret|token|cookie|authorization|api_?key", re.IGNORECASE)
 
 # Whether the last event of this process could not be written: said when that changes, not at each.
@@ -135,5 +135,5 @@ def _value(name: str, value: object) -> bool | int | float | str | None:
 
 def _text(value: str, most: int) -> str:
     """Bound a text, and leave out what a database cannot hold: NUL and lone surrogates."""
-    hidden = _USERINFO.sub("//hidden@", str(value)[: most * 4])
+    hidden = without_userinfo(str(value)[: most * 4])
     return hidden.replace("\0", "").encode(errors="replace").decode()[:most]

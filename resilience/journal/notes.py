@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from resilience import conf
 from resilience.primitives import own_trouble
+from resilience.primitives.aside import written_aside
 
 
 def recall(name: str) -> dict[str, Any]:
@@ -28,6 +28,5 @@ def remember(name: str, value: dict[str, Any]) -> None:
     """Replace what is remembered under a name, whole or not at all. Raises `OSError`."""
     folder = conf.events_dir()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = folder / f"{name}.json.{os.getpid()}"
-    aside.write_text(json.dumps(value))
-    aside.replace(folder / f"{name}.json")
+    with written_aside(folder / f"{name}.json") as aside:
+        aside.write_text(json.dumps(value))

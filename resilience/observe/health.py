@@ -13,6 +13,7 @@ from resilience.db import table_locks
 from resilience.defaults import CACHE_WRITES
 from resilience.observe import folders
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
+from resilience.primitives.clock import iso
 from resilience.primitives.own import DESCRIPTORS, MEMORY, PORTS, THREADS
 from resilience.tiers import stored
 from resilience.tiers.static_copy import StaticInfo, files, keeping
@@ -44,7 +45,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     noticed = notices()
     return {
         "status": status,
-        "timestamp": moment(datetime.now(UTC)),
+        "timestamp": iso(datetime.now(UTC)),
         "services": services,
         "fallbackData": fallback_data(copy),
         "message": message(status, noticed),
@@ -175,7 +176,7 @@ def described(copy: StaticInfo) -> dict[str, Any]:
     age = (datetime.now(UTC) - copy.as_of).total_seconds()
     return {
         "source": copy.source,
-        "asOf": moment(copy.as_of),
+        "asOf": iso(copy.as_of),
         "age": max(0, round(age)),
         "rows": dict(copy.rows),
     }
@@ -219,14 +220,9 @@ def able() -> list[str]:
     ]
 
 
-def moment(at: datetime) -> str:
-    """Return a time as JSON has it, to the second, in UTC."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def wall(at: float | None) -> str | None:
     """Return wall seconds as JSON has them."""
-    return None if at is None else moment(datetime.fromtimestamp(at, UTC))
+    return None if at is None else iso(at)
 
 
 def seconds(lasted: float | None) -> float | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from resilience import registry
 from resilience.journal.events import hostname
 from resilience.journal.past_outages import Outage, outages
 from resilience.journal.reading import Count, Entry, Reading, read
+from resilience.observe.tables import columns
 from resilience.primitives import State
+from resilience.primitives.clock import iso
 from resilience.request.answer_counts import FALLBACKS, SOURCES, UNANSWERED
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
@@ -127,15 +128,10 @@ def table(span: str | float = "day") -> str:
     ]
     if found["dropped_events"]:
         lines.append(f"dropped       {found['dropped_events']} events")
-    lines += ["", *_columns(_service_rows(found["services"]))]
+    lines += ["", columns(_service_rows(found["services"]))]
     if found["outages"]:
-        lines += ["", *_columns(_outage_rows(found["outages"]))]
+        lines += ["", columns(_outage_rows(found["outages"]))]
     return "\n".join(lines)
-
-
-def iso(seconds: float) -> str:
-    """Return wall seconds as people and JSON read them, to the second, in UTC."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _lasts(host: str, breaker: str, changed: float) -> bool:
@@ -242,11 +238,3 @@ def _outage_rows(listed: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 def _why(told: dict[str, Any]) -> str:
     return ": ".join(filter(None, (told["reason"], told["cause"])))
-
-
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[n]) for row in rows if n < len(row)) for n in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
-        for row in rows
-    ]

@@ -1,20 +1,28 @@
-"""Steering breakers: one way for the API, the commands, the admin's list and the board."""
+"""Steering breakers: one form of an order and one way to carry it out, for all doors."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+
+from django.http import QueryDict
 
 from resilience import registry
 from resilience.primitives import BreakerSnapshot, CircuitBreaker
 
-Action = Literal["reset", "isolate", "disable", "auto"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
 PERMISSION = "resilience.steer_breakers"
+WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "Back to automatic"}
+"""What can be ordered, and what a page calls it."""
+ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
+"""For how long an order lasts that a page gives, in minutes, and what the page calls that."""
 
+# What stays in force until it is ended.
+_LASTING = ("isolate", "disable")
+# What a page's form may hold: breakers, and letters of the reason.
+_MOST, _LONGEST = 64, 200
 # A lock that a stopped process holds is replaced after a second; an operator waits for that.
 _PATIENCE = 2.0
 _PAUSE = 0.02
@@ -39,6 +47,37 @@ class StoreBusyError(Exception):
     """The store's lock could not be had within 2 s, so that some breakers were not reached."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done with which breakers, and why.
+
+    `action` is one of `WORDS`. No `names` means all. `until` (wall seconds, None: for good) ends what
+    `isolate` and `disable` begin; these two need a reason.
+    """
+
+    action: str
+    names: Sequence[str] = ()
+    why: str = ""
+    until: float | None = None
+
+    @classmethod
+    def from_form(cls, form: QueryDict) -> Order:
+        """Read the form of a page: `breakers`, `action`, `reason`, and `end`, one of `ENDS`.
+
+        Raises `OrderError`, also where no breaker is ticked: a page never means all.
+        """
+        names, action, end = form.getlist("breakers"), form.get("action", ""), form.get("end", "")
+        if not names or action not in WORDS or end not in ENDS:
+            raise OrderError("Tick the breakers that you mean, and choose what is to be done.")
+        until = time.time() + int(end) * 60 if end and action in _LASTING else None
+        return cls(action, names[:_MOST], form.get("reason", "")[:_LONGEST], until)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it stays in force until its end, or until another order."""
+        return self.action in _LASTING
+
+
 def chosen(names: Sequence[str]) -> list[CircuitBreaker]:
     """Return the breakers of these names, all for none; raise `UnknownBreakerError`."""
     known = registry.breakers()
@@ -48,32 +87,30 @@ def chosen(names: Sequence[str]) -> list[CircuitBreaker]:
     return [known[name] for name in dict.fromkeys(names or known)]
 
 
-def steer(
-    names: Sequence[str], action: Action, *, who: str, why: str, until: float | None = None
-) -> list[BreakerSnapshot]:
-    """Carry out an order on some breakers, or all for no names, and return how they stand then.
+def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
+    """Carry out an order, and return how its breakers stand then.
 
-    It is in force on the whole host when this returns, and written down by the journal with `who` and `why`.
-    `until` (wall seconds, None: for good) ends what `isolate` and `disable` begin; these need a reason.
+    It is in force on the whole host when this returns, and the journal has written it down.
 
     Raises `OrderError` before anything is done; `StoreBusyError` when its store is busy for 2 s; in a command
     `StoreUnavailableError`, where there is no store of a server.
     """
     shared = registry.host_store().kind == "host"
-    why = " ".join(why.split())
-    if action not in ACTIONS:
-        raise OrderError(f"no action {action!r}; there are {', '.join(ACTIONS)}")
-    lasting = action in ("isolate", "disable")
-    if lasting and not why:
+    action, why = order.action, " ".join(order.why.split())
+    if action not in WORDS:
+        raise OrderError(f"no action {action!r}; there are {', '.join(WORDS)}")
+    if order.lasts and not why:
         raise OrderError(f"{action} needs a reason: others will find the order and wonder")
-    if until is not None and (not lasting or until <= time.time()):
-        raise OrderError(f"{action} has no end" if not lasting else "the end has passed already")
-    breakers = chosen(names)
+    if order.until is not None and not order.lasts:
+        raise OrderError(f"{action} has no end")
+    if order.until is not None and order.until <= time.time():
+        raise OrderError("the end has passed already")
+    breakers = chosen(order.names)
     deadline = time.monotonic() + _PATIENCE
     missed = [
         each.name
         for each in breakers
-        if not _insist(_order(each, action, who, why, until), deadline)
+        if not _insist(_call(each, order, who, why), deadline)
         # A breaker that found no place in the store is this process's own: the host has not heard of it.
         or (shared and not each.shared)
     ]
@@ -87,14 +124,13 @@ def steer(
     return [each.snapshot() for each in breakers]
 
 
-def _order(
-    breaker: CircuitBreaker, action: Action, who: str, why: str, until: float | None
-) -> Callable[[], bool]:
-    if action == "isolate":
-        return partial(breaker.isolate, who=who, why=why, until=until)
-    if action == "disable":
-        return partial(breaker.disable, who=who, why=why, until=until)
-    if action == "reset":
+def _call(breaker: CircuitBreaker, order: Order, who: str, why: str) -> Callable[[], bool]:
+    """Return what carries the order out on one breaker, and is False where it could not."""
+    if order.action == "isolate":
+        return partial(breaker.isolate, who=who, why=why, until=order.until)
+    if order.action == "disable":
+        return partial(breaker.disable, who=who, why=why, until=order.until)
+    if order.action == "reset":
         return partial(breaker.reset, who=who, why=why)
 
     def ended() -> bool:

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from resilience import registry
 from resilience.answers.members import StrictMembers
 from resilience.observe import health, history, metrics
-from resilience.operate.orders import StoreBusyError, UnknownBreakerError, steer
+from resilience.operate.orders import Order, StoreBusyError, UnknownBreakerError, steer
 from resilience.operate.permissions import Steerer, has_ops_token, may_steer
 from resilience.problems import ParameterError, come_back, problem
 from resilience.request.scope import pool
@@ -129,7 +129,8 @@ class ResetView(OperatorView):
         asked.is_valid(raise_exception=True)
         names: list[str] = asked.validated_data.get("breakers", [])
         try:
-            found = steer(names, "reset", who=self.steerer.named, why=asked.validated_data.get("reason", ""))
+            order = Order("reset", names, asked.validated_data.get("reason", ""))
+            found = steer(order, who=self.steerer.named)
         except UnknownBreakerError as error:
             errors = [
                 {

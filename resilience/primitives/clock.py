@@ -1,6 +1,7 @@
-"""Time as an argument: the system's clock, and one that tests move by hand."""
+"""Time as an argument: the system's clock, and one that tests move by hand; and time as text."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -48,3 +49,13 @@ class ManualClock:
 
 
 SYSTEM_CLOCK: Clock = SystemClock()
+
+
+def iso(at: float | datetime, timespec: str = "seconds") -> str:
+    """Return a moment as JSON and people read it: `2026-01-31T12:00:00Z`, in UTC.
+
+    `at` is in wall seconds, or a datetime with a time zone. What lies below `timespec`, as `isoformat` takes
+    it, is left out.
+    """
+    moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

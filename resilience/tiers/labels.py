@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 
+from resilience.primitives.clock import iso
+
 SOURCE_HEADER = "X-Data-Source"
 
 # A cache in front may answer for half a minute, and for five while we cannot; a browser asks each time.
@@ -49,7 +51,7 @@ def degrade(response: HttpResponse, source: str, as_of: datetime) -> None:
 
     The tag is one that `If-Match` refuses: it names what a stand-in said, not a state of the catalogue.
     """
-    notice = {"source": source, "as_of": _moment(as_of), "notice": _NOTICES[source]}
+    notice = {"source": source, "as_of": iso(as_of, "auto"), "notice": _NOTICES[source]}
     response.content = _with_member(response.content, "degradation", notice)
     response["ETag"] = f'"{source}-{_digest(response.content)}"'
     response["Cache-Control"] = DEGRADED[source]
@@ -85,10 +87,6 @@ def is_degraded(given: str) -> bool:
 
 def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=12).hexdigest()
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _with_member(body: bytes, name: str, value: object) -> bytes:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from resilience import registry
 from resilience.observe import health
-from resilience.operate.orders import StoreBusyError, steer
+from resilience.operate.orders import Order, StoreBusyError, steer
 from resilience.primitives import (
     BreakerOpenError,
     CircuitBreaker,
@@ -217,7 +217,7 @@ class TestShared:
             self.at(f"10.0.0.{number}:5432/shop", settings)
             with host_store(tmp_path) as store, server_role(store):
                 assert registry.shared(), number
-                steer(["database"], "reset", who="ada", why="")
+                steer(Order("reset", ["database"]), who="ada")
 
     def test_is_denied_where_a_breaker_has_no_place(self, tmp_path: Path, settings: Settings) -> None:
         with host_store(tmp_path) as others, host_store(tmp_path) as store:
@@ -228,7 +228,7 @@ class TestShared:
                 assert not registry.shared()
                 assert health.report()["store"] == "local"
                 with pytest.raises(StoreBusyError):
-                    steer(["database"], "reset", who="ada", why="")
+                    steer(Order("reset", ["database"]), who="ada")
 
     def test_is_denied_without_a_store(self) -> None:
         with server_role():

@@ -13,10 +13,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from resilience import registry
 from resilience.observe import history
+from resilience.observe.tables import columns
 from resilience.operate import orders
-from resilience.operate.orders import OrderError, StoreBusyError
+from resilience.operate.orders import Order, OrderError, StoreBusyError
 from resilience.operate.user import user
 from resilience.primitives import BreakerSnapshot, StoreUnavailableError
+from resilience.primitives.clock import iso
 
 NO_STORE = 3
 """Exit status when there is no store to look into, or it stays busy."""
@@ -33,7 +35,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = ["list", *orders.ACTIONS, "history"]
+        actions = ["list", *orders.WORDS, "history"]
         parser.add_argument("action", nargs="?", default="list", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME", help="which breakers (all unless named)")
         parser.add_argument(
@@ -73,13 +75,12 @@ class Command(BaseCommand):
 
 
 def _done(action: str, names: list[str], reason: str, seconds: float | None) -> list[BreakerSnapshot]:
-    for order in orders.ACTIONS:
-        if action == order:
-            if order in ("isolate", "disable") and not names:
-                raise OrderError(f"{order} needs the names of breakers: all at once is seldom meant")
-            until = None if seconds is None else time.time() + seconds
-            return orders.steer(names, order, who=user(), why=reason, until=until)
-    return [breaker.snapshot() for breaker in orders.chosen(names)]
+    if action == "list":
+        return [breaker.snapshot() for breaker in orders.chosen(names)]
+    order = Order(action, names, reason, None if seconds is None else time.time() + seconds)
+    if order.lasts and not names:
+        raise OrderError(f"{action} needs the names of breakers: all at once is seldom meant")
+    return orders.steer(order, who=user())
 
 
 def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
@@ -97,7 +98,7 @@ def _history(names: list[str], seconds: float, *, as_json: bool) -> str:
         "  ".join(
             filter(
                 None,
-                (history.iso(one["at"]), one["kind"], one["breaker"], _told(one), one["who"], one["why"]),
+                (iso(one["at"]), one["kind"], one["breaker"], _told(one), one["who"], one["why"]),
             )
         )
         for one in events
@@ -135,15 +136,12 @@ def _table(snapshots: list[BreakerSnapshot]) -> str:
         )
         for found in snapshots
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return columns(rows)
 
 
 def _note(found: BreakerSnapshot) -> str:
     order = found.override
     if order is None:
         return found.last_error or ""
-    until = "" if order.until is None else f" until {history.iso(order.until)}"
+    until = "" if order.until is None else f" until {iso(order.until)}"
     return f"{order.kind} by {order.who}{until}: {order.why}"

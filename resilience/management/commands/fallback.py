@@ -14,12 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from resilience.primitives.chain import TierUnavailableError
-from resilience.tiers.static_copy import StaticInfo, building, files, removing
+from resilience.tiers.static_copy import StaticInfo, building, files, keeping, removing
 
 NO_FILE = 1
 """Exit status when there is no static file, or none could be built."""
-BUSY = 4
-"""Exit status when another process of this host is building one."""
 
 _PR_SET_PDEATHSIG = 1
 # How far what runs in the background steps back behind the server.
@@ -50,7 +48,7 @@ class Command(BaseCommand):
             made = None if action == "status" else _make(action, options)
             self._show(made or files.current().info, as_json=options["json"])
         except building.BusyError as error:
-            raise CommandError(str(error), returncode=BUSY) from error
+            raise CommandError(str(error), returncode=keeping.BUSY) from error
         except (building.BuildError, TierUnavailableError) as error:
             raise CommandError(str(error), returncode=NO_FILE) from error
         except OSError as error:

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from resilience import conf, registry
 from resilience.net.pings import Ping, ask_all
 from resilience.observe import health
+from resilience.observe.tables import columns
 from resilience.primitives import State, StoreUnavailableError
 
 # Between two looks of --watch, in seconds.
@@ -128,8 +129,7 @@ def _table(found: dict[str, Any]) -> str:
             (one["state"], str(one["failures"]), str(one["totalRequests"])) if one else ("not known", "", "")
         )
         rows.append((name, *seen, _shown(ping)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [columns(rows)]
     copy = found["staticTier"]
     held = copy and ", ".join(f"{count} {name}" for name, count in copy["rows"].items())
     lines.append(f"static copy: {copy['source']} of {copy['asOf']}, {held}" if copy else "static copy: none")

@@ -8,6 +8,7 @@ from typing import Any
 from resilience import faults, registry
 from resilience.journal.reading import FromJournal
 from resilience.observe import health, history
+from resilience.primitives.clock import iso
 from resilience.primitives.store import Fault
 
 _EVENTS = 60
@@ -81,7 +82,7 @@ def _shown(event: dict[str, Any]) -> dict[str, Any]:
     told = event.get("why") or ("" if event.get("who") else data.get("reason", ""))
     cause = str(data.get("cause", ""))
     return {
-        "at": history.iso(float(event["at"])),
+        "at": iso(float(event["at"])),
         "kind": event["kind"].replace("_", " "),
         "breaker": event.get("breaker", ""),
         "before": before,

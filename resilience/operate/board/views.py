@@ -22,7 +22,7 @@ from resilience import registry
 from resilience.journal import events
 from resilience.operate import passes
 from resilience.operate.board.state import state
-from resilience.operate.orders import ACTIONS, OrderError, StoreBusyError, steer
+from resilience.operate.orders import ENDS, WORDS, Order, OrderError, StoreBusyError, steer
 from resilience.operate.passes import Pass
 from resilience.operate.permissions import Steerer, may_steer
 from resilience.primitives import Limits, RejectedError
@@ -34,9 +34,6 @@ logger = logging.getLogger("resilience.board")
 
 # Attempts with the OPS_TOKEN from one address in a minute.
 _ATTEMPTS = 5
-# For how long an order may last, in minutes; empty: until somebody ends it.
-ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
-WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "Back to automatic"}
 
 
 @pool(None)
@@ -115,23 +112,16 @@ def _holder(request: HttpRequest) -> Steerer | None:
 
 
 def _ordered(request: HttpRequest, holder: Steerer) -> HttpResponse:
-    names, action = request.POST.getlist("breakers")[:64], request.POST.get("action", "")
-    minutes = request.POST.get("end", "")
     try:
-        if not names:
-            raise OrderError("Tick the breakers that you mean.")  # noqa: TRY301 - said as any other
-        if action not in ACTIONS or minutes not in ENDS:
-            raise OrderError("Choose what is to be done.")  # noqa: TRY301 - as above
-        lasting = action in ("isolate", "disable")
-        until = time.time() + int(minutes) * 60 if minutes and lasting else None
-        steer(names, action, who=holder.named, why=request.POST.get("reason", "")[:200], until=until)
+        order = Order.from_form(request.POST)
+        steer(order, who=holder.named)
     except OrderError as error:
         return _shown(request, holder, error=f"{error}", status=400)
     except StoreBusyError as error:
         response = _shown(request, holder, error=f"{error}", status=503)
         come_back(response, 1.0)
         return response
-    return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={action}")
+    return HttpResponseRedirect(f"{reverse('resilience-board:board')}?done={order.action}")
 
 
 def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: int = 200) -> HttpResponse:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
-import os
 import re
 import sqlite3
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from resilience.primitives import OwnTroubleError, TierUnavailableError, own_trouble
+from resilience.primitives.aside import SUFFIX, written_aside
 from resilience.tiers.static_copy import folders
 from resilience.tiers.static_copy import info as about
 from resilience.tiers.static_copy.declared import schema
@@ -29,7 +29,6 @@ logger = logging.getLogger("resilience.static")
 
 _NAME = re.compile(r"catalogue-(?P<schema>[0-9a-f]{12})-(?P<epoch>\d{1,19})\.sqlite3")
 _DAMAGED = ".damaged"
-_ASIDE = ".building"
 # How long files stay that only other versions of the code read, or that are damaged, in seconds.
 _KEPT = 7 * 86_400.0
 # A folder's time has the granularity of the kernel's clock: a change within the same tick leaves it as it is,
@@ -188,15 +187,8 @@ def published(folder: Path, epoch: int) -> Iterator[Path]:
     After an error nothing is left of it. Raises `OSError` when the folder cannot be written.
     """
     target = folder / f"catalogue-{schema()}-{epoch}.sqlite3"
-    aside = folder / f"{target.name}.{os.getpid()}{_ASIDE}"
-    aside.unlink(missing_ok=True)
-    try:
+    with written_aside(target, durable=True) as aside:
         yield aside
-        _sync(aside)
-        aside.rename(target)
-        _sync(folder)
-    finally:
-        aside.unlink(missing_ok=True)
     for each in folders.folders():
         # This file is newer than all there are. What is left may lie where nothing can be removed.
         with contextlib.suppress(OSError):
@@ -233,17 +225,9 @@ def locked(what: str) -> Iterator[bool]:
 def clear_abandoned() -> None:
     """Remove what killed builders left; only for who is the only builder."""
     for folder in folders.folders():
-        for path in folder.glob(f"*{_ASIDE}"):
+        for path in folder.glob(f"*{SUFFIX}"):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _prune(folder: Path, *, keeping: int) -> None:

@@ -24,8 +24,8 @@ EXPORT_EVERY = 600.0
 _AGAIN = 5.0
 # How long one may take before it is given up.
 _LONGEST = 300.0
-# Exit status of the command when another process builds.
-_BUSY = 4
+BUSY = 4
+"""Exit status of the command when another process of this host is building."""
 # For so long a process that has just begun is not ready without a copy; and how often it looks for one.
 START = 5.0
 _LOOK = 0.1
@@ -165,7 +165,7 @@ def _child(*arguments: str) -> bool:
         timeout=_LONGEST,
         check=False,
     )
-    if ran.returncode not in (0, _BUSY):
+    if ran.returncode not in (0, BUSY):
         said = ran.stdout.strip().splitlines()[-1:] or ["it said nothing"]
         raise RuntimeError(f"fallback {arguments[0]} ended with status {ran.returncode}: {said[0]}")
     return ran.returncode == 0

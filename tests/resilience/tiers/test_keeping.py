@@ -248,7 +248,7 @@ class TestAttacked:
 
     def test_what_a_killed_builder_left_is_removed_by_the_next(self, folder: Path) -> None:
         building.from_fixtures()
-        left = folder / f"catalogue-{schema()}-1.sqlite3.999.building"
+        left = folder / f"catalogue-{schema()}-1.sqlite3.999.aside"
         left.write_bytes(b"half")
         with building.alone():
             assert not left.exists()

@@ -1,0 +1,12 @@
+"""Rows as columns for a terminal, as the commands print them."""
+
+from collections.abc import Sequence
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines whose cells stand below each other. The first row has all columns."""
+    widths = [max(len(row[n]) for row in rows if n < len(row)) for n in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in rows
+    )
