@@ -72,11 +72,15 @@ def heard(transition: Transition) -> None:
 
 def table_lock(*, breaker: str, table: str, locked: bool, seconds: float, **_: object) -> None:
     """Write down that reads of a table stopped or resumed waiting for its lock."""
-    if locked:
-        kind, why = "table_locked", f"another client has locked {table}"
-    else:
-        kind, why = "table_free", f"{table} is read again after {seconds:.0f} s"
-    record(kind, breaker=breaker, why=why, table=table, seconds=round(seconds, 1))
+    record(
+        "table_locked" if locked else "table_free",
+        breaker=breaker,
+        why=f"another client has locked {table}"
+        if locked
+        else f"{table} is read again after {seconds:.0f} s",
+        table=table,
+        seconds=round(seconds, 1),
+    )
 
 
 def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
