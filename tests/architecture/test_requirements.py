@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.architecture.project import PYTHONS
 from tests.architecture.test_house import PRODUCT, PROOFS, ROOT, python_files
 
 RUNTIME = "requirements.txt"
@@ -19,7 +20,7 @@ FILES = (RUNTIME, DEVELOPMENT, CONSTRAINTS, "benchmarks/requirements.txt")
 # The environment brings it; everything else is brought by it.
 PIP = "pip"
 # The oldest Python that installs us: some packages need more on it than on the one that runs here.
-OLDEST = {"python_version": "3.11", "python_full_version": "3.11.0"}
+OLDEST = {"python_version": PYTHONS[0], "python_full_version": f"{PYTHONS[0]}.0"}
 
 
 def canonical(name: str) -> str:
