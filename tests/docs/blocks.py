@@ -8,10 +8,14 @@ DOCUMENTS = (
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "CODE_OF_CONDUCT.md",
+    "SECURITY.md",
     "docs/containers.md",
     "docs/operating.md",
     "docs/poolers.md",
+    "docs/releasing.md",
     "docs/settings.md",
+    "docs/upgrading.md",
 )
 
 

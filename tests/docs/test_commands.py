@@ -112,6 +112,14 @@ class TestNames:
         linked = re.findall(r"\]\((?!https?:)([^)#\s]+)", text(document))
         assert [name for name in linked if not (folder / name).exists()] == []
 
+    def test_of_places_to_change_exist(self) -> None:
+        named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", text("CONTRIBUTING.md"))
+        assert "learn/filters.py" in named
+        assert [name for name in named if not name.startswith(".venv/") and not (ROOT / name).exists()] == []
+        assert "class CourseFilter(" in (ROOT / "learn/filters.py").read_text()
+        test = "def test_puts_the_unknown_last_and_decides_ties_by_slug("
+        assert test in (ROOT / "tests/learn/test_reading.py").read_text()
+
     def test_of_alerts_are_all_there(self) -> None:
         told = set(
             re.findall(r'_tell\(\s*"(\w+)"|kind="(\w+)"', (ROOT / "resilience/alerts/rules.py").read_text())
