@@ -15,6 +15,7 @@ DOCUMENTS = (
     "docs/poolers.md",
     "docs/releasing.md",
     "docs/settings.md",
+    "docs/stable.md",
     "docs/upgrading.md",
 )
 

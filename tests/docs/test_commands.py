@@ -75,6 +75,12 @@ def run(script: str, site: SiteServer, clone: Path) -> subprocess.CompletedProce
     )
 
 
+def headers_shown_after(block: str) -> list[str]:
+    """Return the lines of the answer that README shows behind a block."""
+    found = re.search(rf"{re.escape(block)}```\n[^`]*```http\n(.*?)```", text("README.md"), re.DOTALL)
+    return [] if found is None else found[1].splitlines()
+
+
 class TestBlocks:
     @pytest.mark.parametrize("block", SHELL)
     def test_do_what_they_are_shown_for(self, block: str, site: SiteServer, clone: Path) -> None:
@@ -89,6 +95,8 @@ class TestBlocks:
             assert list(clone.glob("*.json"))
         else:
             assert ran.returncode == 0, ran.stdout + ran.stderr
+        for line in headers_shown_after(block):
+            assert line in ran.stdout.splitlines()
 
     def test_are_found_at_all(self) -> None:
         assert len(SHELL) >= 12
@@ -105,20 +113,6 @@ class TestNames:
             name for each in DOCUMENTS for name in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text(each), re.M)
         }
         assert {"run", "demo", "test"} <= named <= targets
-
-    @pytest.mark.parametrize("document", DOCUMENTS)
-    def test_of_files_exist(self, document: str) -> None:
-        folder = (ROOT / document).parent
-        linked = re.findall(r"\]\((?!https?:)([^)#\s]+)", text(document))
-        assert [name for name in linked if not (folder / name).exists()] == []
-
-    def test_of_places_to_change_exist(self) -> None:
-        named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", text("CONTRIBUTING.md"))
-        assert "learn/filters.py" in named
-        assert [name for name in named if not name.startswith(".venv/") and not (ROOT / name).exists()] == []
-        assert "class CourseFilter(" in (ROOT / "learn/filters.py").read_text()
-        test = "def test_puts_the_unknown_last_and_decides_ties_by_slug("
-        assert test in (ROOT / "tests/learn/test_reading.py").read_text()
 
     def test_of_alerts_are_all_there(self) -> None:
         told = set(
