@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from html import escape
 
 from benchmarks.tables import Figure
+from resilience.drills.svg import element, hint, text
 
 OTHERS = 5  # The quiet series: those beside whom we are measured.
 
@@ -59,32 +59,27 @@ def dots(title: str, axis: str, panels: Sequence[Panel], legend: Mapping[int, st
     parts: list[str] = []
     for panel in panels:
         if panel.heading:
-            parts.append(f'<text x="{_EDGE}" y="{y + 16:.1f}" class="strong">{escape(panel.heading)}</text>')
+            parts.append(text(_EDGE, y + 16, panel.heading, class_="strong"))
             y += 26
         for row in panel.rows:
             height = _ROW + _APART * (len(row.figures) - 1)
             middle = y + height / 2
-            parts.append(f'<line x1="{left}" x2="{right}" y1="{middle}" y2="{middle}" class="grid"/>')
-            parts.append(
-                f'<text x="{left - 12}" y="{middle + 4}" text-anchor="end">{escape(row.label)}</text>'
-            )
+            parts.append(element("line", x1=left, x2=right, y1=middle, y2=middle, class_="grid"))
+            parts.append(text(left - 12, middle + 4, row.label, text_anchor="end"))
             for number, (series, figure) in enumerate(row.figures.items()):
                 parts.append(_dot(scale, series, figure, middle + _aside(number, row.figures), row.label))
             if len(row.figures) == 1:
                 (figure,) = row.figures.values()
-                parts.append(
-                    f'<text x="{scale(figure.high) + 11:.1f}" y="{middle + 4}" class="value">'
-                    f"{_number(figure.value)}</text>"
-                )
+                beside = scale(figure.high) + 11
+                parts.append(text(beside, middle + 4, _number(figure.value), class_="value"))
             y += height
         y += 8
     ticks = [
-        f'<line x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="{top}" y2="{y}" '
-        f'class="{"zero" if tick == 0 else "grid"}"/>'
-        f'<text x="{scale(tick):.1f}" y="{y + 18}" text-anchor="middle" class="quiet">{_number(tick)}</text>'
-        for tick in scale.ticks
+        element("line", x1=x, x2=x, y1=top, y2=y, class_="grid" if tick else "zero")
+        + text(x, y + 18, _number(tick), text_anchor="middle", class_="quiet")
+        for tick, x in ((tick, scale(tick)) for tick in scale.ticks)
     ]
-    axis_label = f'<text x="{(left + right) / 2:.1f}" y="{y + 40}" text-anchor="middle">{escape(axis)}</text>'
+    axis_label = text((left + right) / 2, y + 40, axis, text_anchor="middle")
     return _paper(title, y + 56, [*ticks, *parts, axis_label, *_keys(legend)])
 
 
@@ -99,18 +94,13 @@ def lines(
         [each for points in series.values() for each in points.values()], bottom, top, log=log[1]
     )
     parts = [
-        f'<line x1="{left - 20}" x2="{right + 20}" y1="{up(tick):.1f}" y2="{up(tick):.1f}" class="grid"/>'
-        f'<text x="{left - 30}" y="{up(tick) + 4:.1f}" text-anchor="end" class="quiet">{_number(tick)}</text>'
-        for tick in up.ticks
+        element("line", x1=left - 20, x2=right + 20, y1=y, y2=y, class_="grid")
+        + text(left - 30, y + 4, _number(tick), text_anchor="end", class_="quiet")
+        for tick, y in ((tick, up(tick)) for tick in up.ticks)
     ]
     for x in sorted(places):
-        parts.append(
-            f'<line x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{top}" y2="{bottom}" class="grid"/>'
-        )
-        parts.append(
-            f'<text x="{across(x):.1f}" y="{bottom + 18}" text-anchor="middle" class="quiet">'
-            f"{_number(x)}</text>"
-        )
+        parts.append(element("line", x1=across(x), x2=across(x), y1=top, y2=bottom, class_="grid"))
+        parts.append(text(across(x), bottom + 18, _number(x), text_anchor="middle", class_="quiet"))
     for number, (name, points) in enumerate(series.items()):
         aside = _aside(number, series)
         path = " ".join(f"{across(x) + aside:.1f},{up(each.value):.1f}" for x, each in sorted(points.items()))
@@ -119,11 +109,10 @@ def lines(
             place = across(x) + aside
             bar = f"M{place:.1f} {up(each.low):.1f}V{up(each.high):.1f}"
             parts.append(_mark(number, place, up(each.value), bar, f"{name}, {_number(x)}: {each.value:g}"))
-    middle = (top + bottom) / 2
+    upright = f"translate({_EDGE + 8} {(top + bottom) / 2}) rotate(-90)"
     parts += [
-        f'<text x="{(left + right) / 2}" y="{bottom + 42}" text-anchor="middle">{escape(axes[0])}</text>',
-        f'<text transform="translate({_EDGE + 8} {middle}) rotate(-90)" text-anchor="middle">'
-        f"{escape(axes[1])}</text>",
+        text((left + right) / 2, bottom + 42, axes[0], text_anchor="middle"),
+        text(0, 0, axes[1], transform=upright, text_anchor="middle"),
     ]
     return _paper(title, bottom + 58, [*parts, *_keys(dict(enumerate(series)))])
 
@@ -179,18 +168,15 @@ def _dot(scale: _Scale, series: int, figure: Figure, y: float, label: str) -> st
     return _mark(series, scale(figure.value), y, bar, f"{label}: {figure.value:g}")
 
 
-def _mark(series: int, x: float, y: float, bar: str, hint: str) -> str:
-    shape = _SHAPES[series](x, y)
-    return f'<g class="s{series}"><path d="{bar}" class="bar"/>{shape}<title>{escape(hint)}</title></g>'
+def _mark(series: int, x: float, y: float, bar: str, what: str) -> str:
+    inside = element("path", d=bar, class_="bar") + _SHAPES[series](x, y) + hint(what)
+    return element("g", inside, class_=f"s{series}")
 
 
 def _keys(legend: Mapping[int, str]) -> list[str]:
     marks, x = [], _EDGE + 6.0
     for series, name in legend.items():
-        marks.append(
-            f'<g class="s{series}">{_SHAPES[series](x, 52)}</g>'
-            f'<text x="{x + 12:.1f}" y="56">{escape(name)}</text>'
-        )
+        marks.append(element("g", _SHAPES[series](x, 52), class_=f"s{series}") + text(x + 12, 56, name))
         x += _text_width(name) + 40
     return marks
 
@@ -199,7 +185,7 @@ def _paper(title: str, height: float, marks: Iterable[str]) -> str:
     body = "\n".join(marks)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
-        f'height="{height:.0f}" role="img">\n<title>{escape(title)}</title>\n<style>\n'
+        f'height="{height:.0f}" role="img">\n{hint(title)}\n<style>\n'
         f"text {{ font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif }}\n"
         ".strong { font-weight: 600 } .title { font-size: 16px; font-weight: 600 } "
         ".quiet, .value { font-size: 12px }\n"
@@ -208,7 +194,7 @@ def _paper(title: str, height: float, marks: Iterable[str]) -> str:
         f"{_scheme(_LIGHT, _SERIES)}\n"
         f"@media (prefers-color-scheme: dark) {{\n{_scheme(_DARK, _SERIES_DARK)}\n}}\n</style>\n"
         f'<rect width="100%" height="100%" rx="8" class="paper"/>\n'
-        f'<text x="{_EDGE}" y="30" class="title">{escape(title)}</text>\n{body}\n</svg>\n'
+        f"{text(_EDGE, 30, title, class_='title')}\n{body}\n</svg>\n"
     )
 
 

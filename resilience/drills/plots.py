@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from html import escape
 
 from resilience.drills.run import Result
+from resilience.drills.svg import element, hint, text
 
 _WIDTH, _HEIGHT = 900, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 10, 46, 24
@@ -23,9 +23,7 @@ def latencies(result: Result) -> str:
     """Plot each answer's time, on a scale that the slowest fits into."""
     top = _round(max((answer.seconds for answer in result.answers), default=0.0) or 1.0)
     dots = [
-        f'<circle cx="{_x(result, each.at)}" cy="{_y(each.seconds / top)}" r="2.5" '
-        f'fill="{_colour(each.source)}" fill-opacity=".75"/>'
-        for each in result.answers
+        _dot(_x(result, each.at), _y(each.seconds / top), _colour(each.source)) for each in result.answers
     ]
     return _plot(result, _HEIGHT, [*_scale(top, "s"), *dots, *_legend(e.source for e in result.answers)])
 
@@ -41,11 +39,9 @@ def rates(result: Result) -> str:
         below = 0
         for source, count in sorted(found.items(), key=lambda item: _rank(item[0])):
             low, high = _y(below / top), _y((below + count) / top)
-            width = max(1.0, round(_x(result, min(second + 1, result.length)) - _x(result, second) - 1, 1))
-            bars.append(
-                f'<rect x="{_x(result, second)}" y="{high}" width="{width}" height="{round(low - high, 1)}" '
-                f'fill="{_colour(source)}"><title>{second} s: {escape(source)} {count}</title></rect>'
-            )
+            begin, end = _x(result, second), _x(result, min(second + 1, result.length)) - 1
+            what = f"{second} s: {source} {count}"
+            bars.append(_bar(begin, high, end - begin, low - high, _colour(source), what))
             below += count
     return _plot(result, _HEIGHT, [*_scale(top, ""), *bars, *_legend(e.source for e in result.answers)])
 
@@ -56,46 +52,45 @@ def states(result: Result) -> str:
     marks = []
     for row, name in enumerate(names):
         y = _TOP + row * _ROW
-        marks.append(f'<text x="{_LEFT - 6}" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        marks.append(text(_LEFT - 6, y + 14, name, text_anchor="end"))
         changes = [(at, state) for at, which, state in result.states if which == name]
         ends = [at for at, _ in changes[1:]] + [result.length]
         for (at, state), end in zip(changes, ends, strict=True):
-            width = max(1.0, round(_x(result, end) - _x(result, at), 1))
-            marks.append(
-                f'<rect x="{_x(result, at)}" y="{y}" width="{width}" height="{_ROW - 6}" '
-                f'fill="{_STATES.get(state, _FAILED)}"><title>{escape(state)} from {at:.1f} s to {end:.1f} s'
-                f"</title></rect>"
-            )
-    legend = _keys(_STATES)
-    return _plot(result, _TOP + len(names) * _ROW + _BOTTOM, [*marks, *legend])
+            begin, width = _x(result, at), _x(result, end) - _x(result, at)
+            what = f"{state} from {at:.1f} s to {end:.1f} s"
+            marks.append(_bar(begin, y, width, _ROW - 6, _STATES.get(state, _FAILED), what))
+    return _plot(result, _TOP + len(names) * _ROW + _BOTTOM, [*marks, *_keys(_STATES)])
 
 
 def _plot(result: Result, height: int, marks: Iterable[str]) -> str:
     begin, end = (_x(result, at) for at in result.fault)
     bottom = height - _BOTTOM
-    shade = (
-        f'<rect x="{begin}" y="{_TOP}" width="{round(end - begin, 1)}" height="{bottom - _TOP}" '
-        'fill="#d5341f" fill-opacity=".1"/>'
-        f'<text x="{(begin + end) / 2:.1f}" y="{_TOP - 8}" text-anchor="middle">'
-        f"{escape(result.plan.kind)}</text>"
-    )
+    kind = result.plan.kind
+    shade = element("g", _bar(begin, _TOP, end - begin, bottom - _TOP, _FAILED, ""), fill_opacity=0.1)
+    shade += text((begin + end) / 2, _TOP - 8, kind, text_anchor="middle")
     step = next(each for each in (1, 2, 5, 10, 20, 50, 100, 200, 500, 5_000) if result.length / each <= 12)
     times = [
-        f'<text x="{_x(result, at)}" y="{height - 8}" text-anchor="middle">{at} s</text>'
+        text(_x(result, at), height - 8, f"{at} s", text_anchor="middle")
         for at in range(0, int(result.length) + 1, step)
     ]
     body = "\n".join([shade, *marks, *times])
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">{body}</svg>'
+    return element("svg", body, viewBox=f"0 0 {_WIDTH} {height}", role="img")
+
+
+def _dot(x: float, y: float, colour: str) -> str:
+    return element("circle", cx=x, cy=y, r=2.5, fill=colour, fill_opacity=0.75)
+
+
+def _bar(x: float, y: float, width: float, height: float, colour: str, what: str) -> str:
+    return element("rect", hint(what), x=x, y=y, width=max(1.0, width), height=height, fill=colour)
 
 
 def _scale(top: float, unit: str) -> list[str]:
     marks = []
     for part in (0.0, 0.5, 1.0):
         y = _y(part)
-        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        marks.append(
-            f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{f"{part * top:.3g} {unit}".strip()}</text>'
-        )
+        marks.append(element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y))
+        marks.append(text(_LEFT - 6, y + 4, f"{part * top:.3g} {unit}".strip(), text_anchor="end"))
     return marks
 
 
@@ -107,8 +102,8 @@ def _keys(colours: dict[str, str]) -> list[str]:
     marks = []
     x = _LEFT
     for name, colour in colours.items():
-        marks.append(f'<rect x="{x}" y="6" width="10" height="10" rx="2" fill="{colour}"/>')
-        marks.append(f'<text x="{x + 15}" y="15">{escape(name)}</text>')
+        marks.append(element("rect", x=x, y=6, width=10, height=10, rx=2, fill=colour))
+        marks.append(text(x + 15, 15, name))
         x += 45 + 7 * len(name)
     return marks
 
@@ -125,11 +120,11 @@ def _rank(source: str) -> tuple[int, str]:
 
 
 def _x(result: Result, at: float) -> float:
-    return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * at / (result.length or 1.0), 1)
+    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * at / (result.length or 1.0)
 
 
 def _y(part: float) -> float:
-    return round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - part), 1)
+    return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - part)
 
 
 def _colour(source: str) -> str:

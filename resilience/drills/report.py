@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import django
+from django.template import Context, Engine
 
 from resilience import faults
 from resilience.drills import plots
@@ -21,33 +21,7 @@ from resilience.drills.load import Answer
 from resilience.drills.run import Result
 from resilience.drills.verdict import Objective
 
-_STYLE = """
-:root { color-scheme: light dark; --ground: light-dark(#f4f6f8, #10161c); --paper: light-dark(#fff, #18212a);
-  --line: light-dark(#d5dce2, #2f3b46); --ink: light-dark(#1c2733, #e6ebf0);
-  --quiet: light-dark(#55626f, #a3b0bc); --good: light-dark(#1d7a46, #5fce91);
-  --bad: light-dark(#b3261e, #ff8a80) }
-* { box-sizing: border-box }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); margin: 0 }
-main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem }
-header { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem 1rem }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.05rem; margin: 0 0 .6rem }
-p { margin: .4rem 0; overflow-wrap: anywhere } .quiet { color: var(--quiet) }
-.verdict { font-weight: 600; border: 1px solid currentColor; border-radius: 99px; padding: .1rem .8rem }
-.met { color: var(--good) } .missed { color: var(--bad); font-weight: 600 }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1rem }
-.facts { margin: 1rem 0 }
-.facts div, section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px }
-.facts div, section { padding: 1rem } .facts dt { color: var(--quiet); font-size: .85rem }
-.facts dd { margin: 0; font-size: 1.35rem; font-weight: 600 }
-section { margin: 1rem 0 } .wide { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-td, th { text-align: left; padding: .35rem 1rem .35rem 0; vertical-align: top }
-td, th { border-top: 1px solid var(--line) } .figures td { white-space: nowrap }
-tr:first-child > * { border-top: 0 } th { font-weight: 400; color: var(--quiet); font-size: .85rem }
-td:last-child { padding-right: 0 }
-.plot svg { display: block; width: 100%; min-width: 40rem; height: auto }
-svg text { font: 11px system-ui, sans-serif; fill: var(--quiet) } svg line { stroke: var(--line) }
-"""
+_TEMPLATES = str(Path(__file__).parent / "templates")
 
 
 def write(folder: Path, result: Result, objectives: Sequence[Objective]) -> tuple[Path, Path]:
@@ -86,53 +60,32 @@ def as_json(result: Result, objectives: Sequence[Objective]) -> dict[str, Any]:
 def as_html(result: Result, objectives: Sequence[Objective]) -> str:
     """Return the page."""
     plan = result.plan
-    passed = all(objective.met for objective in objectives)
-    names = escape(", ".join(plan.names))
-    parts = [
-        f"<header><h1>Drill: {names}</h1>{_verdict(passed, 'passed', 'not passed', 'verdict ')}</header>",
-        f'<p class="quiet">{escape(_about(result))}</p>',
-        '<dl class="facts">'
-        + "".join(
-            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(result)
-        )
-        + "</dl>",
-        _section(
-            "Objectives",
-            _table(
-                ["objective", "measured", ""],
-                [
-                    [escape(each.name), escape(each.measured), _verdict(each.met, "met", "missed")]
-                    for each in objectives
-                ],
-            ),
-        ),
-        _section(
+    tables = [
+        (
             "Answers",
-            _figures(
-                ["phase", "reads", "p50", "p99", "slowest", "sources"],
-                [
-                    [escape(name), *map(escape, shown(summary(answers)))]
-                    for name, answers in phases(result).items()
-                ],
-            ),
-        ),
+            ["phase", "reads", "p50", "p99", "slowest", "sources"],
+            [[name, *shown(summary(answers))] for name, answers in phases(result).items()],
+        )
     ]
     if plan.user:
-        rows = [[escape(name), *map(escape, cells)] for name, cells in sign_ins(result).items()]
-        parts.append(_section("Sign-ins", _figures(["phase", "sign-ins", "slowest", "answers"], rows)))
-    parts += [
-        _section("How long each answer took, by its source", _plot(plots.latencies(result))),
-        _section("Answers per second, by their source", _plot(plots.rates(result))),
-        _section("State of the breakers", _plot(plots.states(result))),
-        f'<p class="quiet">Read: {", ".join(f"<code>{escape(path)}</code>" for path in plan.paths)}</p>',
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Drill: {names}</title><style>{_STYLE}</style>\n<main>\n"
-        + "\n".join(parts)
-        + "\n</main></html>\n"
-    )
+        rows = [[name, *cells] for name, cells in sign_ins(result).items()]
+        tables.append(("Sign-ins", ["phase", "sign-ins", "slowest", "answers"], rows))
+    page = {
+        "names": ", ".join(plan.names),
+        "passed": all(objective.met for objective in objectives),
+        "about": _about(result),
+        "facts": _facts(result),
+        "objectives": objectives,
+        "tables": tables,
+        "plots": [
+            ("How long each answer took, by its source", plots.latencies(result)),
+            ("Answers per second, by their source", plots.rates(result)),
+            ("State of the breakers", plots.states(result)),
+        ],
+        "paths": plan.paths,
+    }
+    # Whatever loaders a project has, this page is found.
+    return Engine(dirs=[_TEMPLATES]).get_template("resilience/drill.html").render(Context(page))
 
 
 def _about(result: Result) -> str:
@@ -206,28 +159,6 @@ def shown(said: dict[str, Any]) -> list[str]:
         *(f"{1000 * said[name]:.0f} ms" for name in ("p50", "p99", "slowest")),
         ", ".join(f"{source}: {count}" for source, count in said["sources"].items()),
     ]
-
-
-def _section(title: str, body: str) -> str:
-    return f'<section><h2>{escape(title)}</h2><div class="wide">{body}</div></section>'
-
-
-def _plot(svg: str) -> str:
-    return f'<div class="plot">{svg}</div>'
-
-
-def _verdict(good: bool, yes: str, no: str, also: str = "") -> str:
-    return f'<span class="{also}{"met" if good else "missed"}">{yes if good else no}</span>'
-
-
-def _figures(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f'<div class="figures">{_table(head, rows)}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
-    return "<table>" + "\n".join(lines) + "</table>"
 
 
 def _iso(result: Result) -> str:
