@@ -162,6 +162,7 @@ class TestKill:
         assert started != killed
         os.kill(started, signal.SIGTERM)
         servers.redis.kill()
+        wait_until(lambda: not servers.redis.answers())  # The next one finds the port free.
 
     def test_of_the_database_waits_for_the_operator(
         self, servers: Servers, database: Path, tmp_path: Path
