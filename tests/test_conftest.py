@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
@@ -17,7 +19,7 @@ from django.db import connection
 
 from tests.conftest import Database
 from tests.servers import PostgresServer, RedisServer
-from tests.servers.process import free_port
+from tests.servers.process import descendants, free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -88,6 +90,22 @@ class TestAPort:
             assert client.getpeername() == ("127.0.0.1", port)
 
 
+class TestAServer:
+    def test_is_not_taken_for_another_that_is_still_at_its_port(self) -> None:
+        with RedisServer() as server:
+            server.stop()
+            with subprocess.Popen(server.command(), stdout=subprocess.DEVNULL) as before:
+                while not server.answers():
+                    time.sleep(0.02)
+                ending = threading.Timer(0.5, before.terminate)
+                ending.start()
+                server.start()
+                ending.join()
+            assert server.running
+            with redis.Redis.from_url(server.url) as client:
+                assert client.info("server")["process_id"] == server.pid
+
+
 class TestServersEndWithTheSuite:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     def test_whatever_ends_it(self, number: signal.Signals, tmp_path: Path) -> None:
@@ -145,12 +163,20 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def test_a_killed_postgresql_leaves_no_shared_memory() -> None:
+def test_a_killed_postgresql_leaves_neither_processes_nor_shared_memory() -> None:
+    """Each session holds the memory until it has ended, which takes some of them longer than the first."""
     with PostgresServer() as server:
-        segment = server.memory()
-        assert segment in _segments()
-        server.kill()
-        assert segment not in _segments()
+        for _ in range(4):
+            server.start()
+            with ExitStack() as sessions:
+                for _ in range(30):
+                    sessions.enter_context(closing(psycopg.connect(server.url)))
+                segment = server.memory()
+                assert segment in _segments()
+                processes = [server.pid, *descendants(server.pid)]
+                server.kill()
+                assert [each for each in processes if _lives(each)] == []
+                assert segment not in _segments()
 
 
 def _segments() -> list[str]:

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +52,17 @@ def free_port() -> int:
         return port
 
 
+def _is_served(port: int) -> bool:
+    """Say whether somebody listens at this loopback port; asking leaves no connection in its queue."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 class ServerProcess(ABC):
     """One server on one port, started by `start()` or as a context manager, as often as wanted."""
 
@@ -83,8 +95,13 @@ class ServerProcess(ABC):
         """Start it and return once it answers. Raises RuntimeError with the end of its log."""
         if self.running:
             return self
-        self._process = self._spawn(self.command())
         deadline = time.monotonic() + self.patience
+        # What still answers there would be taken for this one, which then ends because the port is in use.
+        while _is_served(self.port):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{type(self).__name__} finds another server at its port {self.port}")
+            time.sleep(0.02)
+        self._process = self._spawn(self.command())
         while not self.answers():
             if not self.running or time.monotonic() > deadline:
                 self.kill()
@@ -105,11 +122,12 @@ class ServerProcess(ABC):
         self._process = None
 
     def kill(self) -> None:
-        """SIGKILL it and all its children, as a power cut does."""
-        self._signal_all(signal.SIGKILL)
+        """SIGKILL it and all its children, as a power cut does; return once all of them have ended."""
+        killed = self._signal_all(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(self.patience)
         self._process = None
+        self._wait_for(killed)
 
     def freeze(self) -> None:
         """SIGSTOP it and all its children: its sockets stay open and nobody answers."""
@@ -183,14 +201,15 @@ class ServerProcess(ABC):
 
         return _SPAWNER.submit(spawn).result()
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def _signal_all(self, number: signal.Signals) -> list[int]:
+        """Signal it and all its children; return their ids."""
         if not self.running:
-            return
-        for pid in [self.pid, *descendants(self.pid)]:
-            try:
+            return []
+        everybody = [self.pid, *descendants(self.pid)]
+        for pid in everybody:
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        return everybody
 
 
 def as_user(name: str | None) -> dict[str, Any]:
