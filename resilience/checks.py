@@ -192,7 +192,7 @@ def check_system(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
-    """E070 to E072: what the static tier holds can be imported and dated, and has an alias to be read by."""
+    """E070 to E072: what the static copy holds can be imported and dated, and has an alias to be read by."""
     path = conf.get("FALLBACK")
     if path is None:
         return

@@ -119,7 +119,7 @@ SETTINGS: Mapping[str, Setting] = {
         "folder of the host store; without: the variable `RESILIENCE_DIR`, else in `/dev/shm` where there is "
         "one, else `var/resilience`",
     ),
-    "STATIC_DIR": Setting(None, "folder of the static tier's files; without: `var/static-tier`"),
+    "STATIC_DIR": Setting(None, "folder of the static copy; without: `var/static-tier`"),
     "EVENTS_DIR": Setting(
         None, "folder of the journal; without: the variable `RESILIENCE_EVENTS_DIR`, else `var/events`"
     ),
@@ -128,7 +128,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "FALLBACK": Setting(
         None,
-        "dotted path of what the static tier holds (`resilience.tiers.static_copy.Export`)",
+        "dotted path of what the static copy holds (`resilience.tiers.static_copy.Export`)",
     ),
     "DRILLS": Setting(False, "whether faults may be injected"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),

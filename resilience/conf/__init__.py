@@ -23,7 +23,7 @@ BESIDE: Mapping[str, str] = {
     "endpoint": "what it guards, as host:port/name: another is another breaker; Django knows the usual ones'",
     "classify": "dotted path of what says of an exception how it counts; without, each is a failure",
     "ping": "dotted path of what asks the dependency once; the steward does so all the time",
-    "probe": "the same, for what is dear to ask: only when the open time is over",
+    "probe": "the same, for what costs much to ask: only when the open time is over",
 }
 
 
@@ -61,19 +61,19 @@ class AlertConfig:
     """
 
     webhook_url: str = field(default="", repr=False)
-    """where alerts are posted, in Slack's form; whoever knows the address may post, so it is never logged"""
+    """where alerts are posted, in Slack's form; never logged, since anyone who knows it may post"""
     mail: bool = True
     """whether they go to `ADMINS` by e-mail, where there are any"""
     open_for: float = 300.0
-    """seconds after which a breaker that is still open is told of once more"""
+    """seconds after which a breaker that is still open is an alert once more"""
     flapping: int = 3
     """openings that are too many"""
     flapping_within: float = 300.0
-    """in so many seconds"""
+    """seconds in which these openings lie"""
     override_for: float = 3600.0
     """seconds after which an order has perhaps been forgotten"""
     quiet: float = 300.0
-    """seconds without it, after which what comes and goes is told anew"""
+    """seconds without it, after which the same thing is an alert again"""
     queue: int = 100
     """alerts that may wait for one channel; with a further one the oldest is dropped and counted"""
     retry_for: float = 300.0
@@ -120,7 +120,7 @@ def directory() -> Path:
 
 
 def static_dir(*, inside: bool = True) -> Path:
-    """Return the folder of the static tier's files; not `inside`: as the settings name it."""
+    """Return the folder of the static copy; not `inside`: as the settings name it."""
     named = Path(get("STATIC_DIR") or _var() / "static-tier")
     return own(named) if inside else named
 

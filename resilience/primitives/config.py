@@ -39,7 +39,7 @@ class BreakerConfig:
     minimum_volume: int = 5
     """calls in the window, below which no share of failures opens it"""
     failure_rate: float = 0.5
-    """share of the calls, up to 1, that opens it when so many have failed or were slow"""
+    """share of the calls in the window, up to 1: when as many have failed or were slow, it opens"""
     slow_after: float | None = None
     """seconds after which a call is slow, which is no success; `None`: no call is slow"""
     half_open_max_calls: int = 1
