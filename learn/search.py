@@ -96,7 +96,7 @@ class SearchIndex(Operation):
     reduces_to_sql = True
     reversible = True
 
-    # Triggers keep the index right whoever writes: save(), bulk_create(), loaddata or a shell.
+    # Triggers keep the index right, whatever writes: save(), bulk_create(), loaddata or a shell.
     _SQLITE: ClassVar[tuple[str, ...]] = (
         "CREATE VIRTUAL TABLE {fts} USING fts5(search_text, content='{table}', content_rowid='{key}', "
         "tokenize='trigram case_sensitive 1', columnsize=0)",
@@ -134,7 +134,7 @@ class SearchIndex(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Build the index anew."""
+        """Build the index again from the rows."""
         vendor = schema_editor.connection.vendor
         if vendor == "sqlite":
             self._run(self._SQLITE_DROP + self._SQLITE, app_label, schema_editor, to_state)

@@ -102,11 +102,11 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Find nothing: a breaker has no row, so its own pages lead back to the index."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Show the list to whoever may steer."""
+        """Show the list to people who may steer."""
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Let those look who may act."""
+        """Let people look who may act."""
         return request.user.has_perm(PERMISSION)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

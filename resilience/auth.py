@@ -34,7 +34,7 @@ _DOWN = (OperationalError, InterfaceError, InternalError, DeadlineExceededError,
 
 
 class NotAcceptedError(Exception):
-    """What was presented to prove an identity is wrong: an answer of whoever was asked, no failure."""
+    """What was presented to prove an identity is wrong: an answer of the service, no failure."""
 
 
 class SignInUnavailableError(RejectedError):

@@ -270,7 +270,7 @@ def _fit(pools: dict[str, BulkheadConfig], threads: int) -> list[tuple[str, int,
         return []
     sizes = {name: [pool.running, pool.waiting] for name, pool in pools.items()}
     while sum(map(sum, sizes.values())) > room:
-        # The largest gives first, and waiting before running: who waits does no work.
+        # The largest pool gives first, and waiting before running: a call that waits does no work.
         largest = max(sizes.values(), key=lambda size: (sum(size), size[1]) if sum(size) > 1 else (0, 0))
         largest[1 if largest[1] and largest[1] * 3 >= largest[0] else 0] -= 1
         if largest[0] == 0:

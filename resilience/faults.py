@@ -13,7 +13,7 @@ from resilience.primitives import current_deadline
 from resilience.primitives.store import Fault
 
 KINDS = ("error", "latency", "hang", "flap")
-# Done to the server itself, by whoever says so here; the hooks let calls pass to it.
+# A drill does these to the server itself, and only notes them here; the hooks let calls pass to it.
 REAL = ("kill", "freeze")
 # A drill that someone forgot is over by then, in seconds.
 LONGEST = 3_600.0

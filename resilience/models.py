@@ -65,7 +65,7 @@ class Minute(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The first answer to a request, by whoever asked, for what, and under which key."""
+    """The first answer to a request, by who asked for what, and under which key."""
 
     id = models.CharField(primary_key=True, max_length=32)
     fingerprint = models.CharField(max_length=32)  # of the body that was sent

@@ -146,7 +146,7 @@ def states() -> dict[str, str]:
 
 
 def forget() -> None:
-    """Make everything anew: the settings have changed."""
+    """Forget everything that was made of the settings: they have changed."""
     use(Registry(clock=_registry.clock))
 
 

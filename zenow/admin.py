@@ -47,5 +47,5 @@ class AdminSite(admin.AdminSite):
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         response = super().logout(request, extra_context)
-        passes.take(response)
+        passes.remove(response)
         return response

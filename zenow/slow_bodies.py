@@ -58,7 +58,7 @@ class _Bounded(io.IOBase):
         self._is_late = False
 
     def read(self, size: int | None = None, /) -> bytes:
-        """Return up to so many bytes, all by default."""
+        """Return up to `size` bytes, all by default."""
         if self._is_late:
             raise TimeoutError("The body took too long.")
         if not self._bounds.places.acquire(timeout=_FOR_A_PLACE):

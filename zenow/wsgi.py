@@ -44,8 +44,8 @@ def reading_to_the_end(app: Wsgi) -> Wsgi:
     """Read what the application left of a short request body, before the answer goes out.
 
     granian closes a connection whose request was not read, and the reset can overtake the answer: a write
-    that was refused at once would look like a broken connection. Who sends more than `_SHORT` bytes to no
-    avail is cut off.
+    that was refused at once would look like a broken connection. A client that sends more than
+    `_SHORT` bytes to no avail is cut off.
     """
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

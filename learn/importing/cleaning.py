@@ -45,7 +45,7 @@ class _Refused(Exception):  # noqa: N818 (never leaves this module)
 
 
 def cleaned(row: Row, layout: Layout) -> Cleaned | Rejection:
-    """Check and convert each value of a row; blanks around a value go, save in running text."""
+    """Check and convert each value of a row; blanks around a value go, but not in running text."""
     cells = {**row.values, **layout.constants}
     try:
         _check_required(cells)

@@ -46,7 +46,7 @@ class _Entry(Generic[T]):
 
 
 class Outbox(Generic[T]):
-    """Hand each item to `deliver`, in order, beside whoever put it; one that fails is tried again.
+    """Hand each item to `deliver`, in order, in a thread of its own; one that fails is tried again.
 
     It is tried until `lasts` seconds after it was put, and the last time at their end: a pause that the
     channel asked for, or one of its own, is kept as far as that. What `deliver` raises is a failure;

@@ -184,7 +184,7 @@ class _Breaker:
         known, snapshot = self._known, self._snapshot
         threshold = self._seen.thresholds[snapshot.name]
         if snapshot.state is not State.CLOSED or snapshot.failures < math.ceil(threshold / 2):
-            # Told anew only after a while: on a busy site failures come and go within each window.
+            # An alert again only after a while: on a busy site failures come and go within each window.
             if self._now - known.get("warned", self._now) >= self._config.quiet:
                 del known["warned"]
             return None

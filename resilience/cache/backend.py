@@ -188,7 +188,7 @@ def _inner(location: str, params: dict[str, Any]) -> tuple[Callable[[], BaseCach
         )
     if backend.__module__.startswith("django_redis."):
         options = bounded_options(options)
-    # Keys are made here, so that whoever changes key_func, key_prefix or version on the cache is obeyed.
+    # Keys are made here, so that a change of key_func, key_prefix or version on the cache counts.
     made_here = {"KEY_FUNCTION": _as_it_is, "KEY_PREFIX": "", "VERSION": 1}
     return partial(backend, location, {**params, **made_here, "OPTIONS": options}), breaker
 

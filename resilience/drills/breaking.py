@@ -20,7 +20,7 @@ from resilience.net.pings import ask_all
 RESTART_WITHIN = 300.0
 """Seconds that a killed server may take to be started again."""
 
-# A fault lies for so long, unless the drill says anew that it is to: it was killed, or stopped.
+# A fault lasts for this time, in seconds, unless the drill renews it: a drill may be killed, or stopped.
 _LEASE = 5.0
 # How often it says so, in seconds.
 _RENEW = 1.0
@@ -93,12 +93,12 @@ class _Notice:
                 self.begun.append(name)
 
     def prolong(self, seconds: float) -> None:
-        """Let it go on for so long from now."""
+        """Let it go on for `seconds` from now."""
         self._ends = time.monotonic() + seconds
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Write it anew all the time during the block; then no more."""
+        """Renew it all the time during the block; then no more."""
         over = threading.Event()
 
         def renew() -> None:

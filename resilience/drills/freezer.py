@@ -1,9 +1,9 @@
 """Stop a server for a drill, and let it go on whatever becomes of the drill.
 
-Whoever stops a server may be killed before letting it go on. So this file is also a program of its own
+A process that stops a server may be killed before it lets it go on. So this file is also a program of its own
 (`python -I freezer.py PID PIDFD SECONDS`), which outlives the drill by as long as that takes: it lets the
 server go on when its standard input ends, as it does with the drill, when it is told to end, and in any case
-after so many seconds. It imports nothing of ours: it starts at once, and nothing else can stop it halfway.
+after SECONDS. It imports nothing of ours: it starts at once, and nothing else can stop it halfway.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Tree:
         return any(pid in self._known for pid in found)
 
     def stop(self) -> int:
-        """Stop all, whoever starts others first, and return how many.
+        """Stop all, those that start others first, and return how many.
 
         Raises ProcessLookupError when the first one has ended.
         """
@@ -49,7 +49,7 @@ class Tree:
         return len(self._known)
 
     def go_on(self) -> None:
-        """Let all go on; the first one last, so that until then no number below it is used anew."""
+        """Let all go on; the first one last, so that until then no number below it is used again."""
         _send([*self._below(), self._known[self._pid]], signal.SIGCONT)
 
     def kill(self) -> None:

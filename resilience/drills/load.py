@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-# Who waits longer than this has no answer, in seconds.
+# A request that waits longer than this has no answer, in seconds.
 PATIENCE = 15.0
 # Bytes of one answer that are read at most.
 _LONGEST = 16 * 1_048_576

@@ -83,7 +83,7 @@ def planned(options: dict[str, Any]) -> Plan:
 
 
 def _check_together(options: dict[str, Any]) -> None:
-    """Refuse options that need each other, or bear each other ill."""
+    """Refuse options that need each other, or contradict each other."""
     is_real = options["fault"] in faults.REAL
     if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
         raise CommandError(
@@ -121,7 +121,7 @@ def _check_readable(url: str, path: str) -> None:
     elif status != 200:
         why = f"it answers {status}"
     elif "x-system-degraded" not in headers:
-        why = "whoever answers there is no server of this kind, and is not what would be broken"
+        why = "what answers there is no server of this kind, and not what would be broken"
     if why:
         raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
 

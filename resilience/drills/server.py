@@ -91,7 +91,7 @@ class LocalServer:
             keeper.wait()
         if keeper.stdout is not None:
             keeper.stdout.close()
-        # Whatever became of it. To who runs already, this says nothing.
+        # In every case: SIGCONT is harmless to a process that runs.
         tree = Tree(self.pid, self.pidfd)
         tree.look()
         tree.go_on()

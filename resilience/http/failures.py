@@ -21,9 +21,9 @@ class CutShortError(PartnerError, requests.Timeout):
     """The request's own deadline ended the wait, before the partner had the time that it may have.
 
     Note [A wait that we cut short]
-    A server is not to blame when the one who waits has no time left, yet a frozen one must be noticed even
-    where all requests are in a hurry. So such a wait is a slow call when the server had at least half of its
-    full time, and says nothing about it when it had less. It is never a failure.
+    A server is not to blame when the request that waits has no time left. Yet a frozen server must be
+    noticed, even where all requests are in a hurry. So such a wait is a slow call when the server had at
+    least half of its full time, and says nothing about it when it had less. It is never a failure.
     """
 
 

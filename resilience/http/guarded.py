@@ -25,11 +25,11 @@ def session(name: str) -> "GuardedSession":
 
 
 class GuardedSession:
-    """Send requests through the guard `name`, as `requests` would, save that
+    """Send requests through the guard `name`, as `requests` would, with four differences.
 
-    connecting (`connect` seconds over all addresses), sending, headers and body have one deadline together
-    (`total` seconds, or the request's); an answer has at most `most_bytes`; nothing is redirected, repeated
-    or remembered (cookies, connections); and the environment (proxies, `.netrc`) has no say.
+    Connecting (`connect` seconds over all addresses), sending, headers and body have one deadline together:
+    `total` seconds, or the request's. An answer has at most `most_bytes`. Nothing is redirected, repeated or
+    remembered (cookies, connections). The environment (proxies, `.netrc`) is not read.
 
     Raises `requests.RequestException` for what went wrong with the partner, `RejectedError` when its guard
     let no call through, and `DeadlineExceededError` when the time of the request was up.

@@ -18,7 +18,7 @@ from typing import Any
 from resilience import conf
 
 CURRENT = "events.jsonl"
-# A file of this size is set aside once it is copied; so many bytes of such files are kept.
+# A file of this size is set aside once it is copied. Files set aside are kept, up to as many bytes.
 ROTATED_AT = 1_048_576
 KEPT = 16 * 1_048_576
 LONGEST = 65_536
@@ -36,10 +36,10 @@ class Journal:
     """The journal in one folder. Any number of processes may write, read and rotate at the same time.
 
     Note [No line is lost to a rename]
-    Nobody locks. Who sets a file aside renames it first and reads it to its end afterwards; who has written
-    looks whether the name still names the file written to, and if not writes again, into the new one.
-    So a line is read in the old file or stands in the new one, perhaps in both: it has an id, and readers
-    count it once.
+    There is no lock. A process that sets a file aside renames it first, and reads it to its end afterwards.
+    A process that has written looks whether the name still names the file that it wrote to; if not, it writes
+    again, into the new file. So each line is read in the old file or stands in the new one. It may stand in
+    both: it has an id, and readers count it once.
     """
 
     def __init__(self, directory: Path, limit: int) -> None:

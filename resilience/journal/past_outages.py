@@ -38,7 +38,7 @@ def outages(
     """Return the outages that reach into the span, oldest first.
 
     `changes`: events of the kinds `CHANGES`, oldest first, from the opening on of what was open when the span
-    began. An end that nobody wrote down, because the host went away or its store was built anew, is that of
+    began. An end that nobody wrote down, because the host went away or its store was built again, is that of
     the last change: `lasts` says of a host, a breaker and when it last changed whether it is open still.
     `uptimes` are the monotonic seconds of now, of the hosts of which they are known.
 

@@ -179,7 +179,7 @@ def _wrong(folder: Folder) -> str:
 def without() -> dict[str, str]:
     """Return, by folder, what the host does without it at the moment: "" where it is well.
 
-    What was not tried yet is not in it, save the store, which each server process knows of.
+    A folder that was not tried yet is left out; of the store each server process knows by itself.
     """
     store = registry.store()
     known = store.folders.read()

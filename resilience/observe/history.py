@@ -17,7 +17,7 @@ from resilience.request.answer_counts import FALLBACKS, SOURCES, UNANSWERED
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
 
-# A host from which no change of an open breaker was heard for so long, in seconds, is taken to be gone.
+# A host is taken to be gone when an open breaker of it has not changed for this time, in seconds.
 _SILENT = 3_600.0
 # Outages listed one by one, newest first; they are all counted.
 _LISTED = 100

@@ -1,1 +1,1 @@
-"""Who may steer the breakers, and the doors by which they do: API, board, commands."""
+"""Who may steer the breakers, and the doors by which they do: HTTP, board, commands."""

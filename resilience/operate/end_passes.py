@@ -1,4 +1,4 @@
-"""Who leaves, or may no longer steer: their passes to the board end. See Note [When a pass ends]."""
+"""End passes to the board: of people who sign out, or may no longer steer. See Note [When a pass ends]."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def _group_deleted(sender: Any, *, using: str, **_: Any) -> None:
 
 
 def _removed(sender: Any, *, action: str, using: str, **_: Any) -> None:
-    """End all passes: whose permission went with a group is dear to find out, and a look gives a new one."""
+    """End all passes: finding out who lost a permission with a group costs much.
+
+    People who may still steer get a new pass when they next look.
+    """
     if action in ("post_remove", "post_clear"):
         _end(passes.EVERYBODY, using)
 

@@ -29,10 +29,10 @@ _SALT = "resilience.board.pass.2"
 logger = logging.getLogger("resilience.board")
 
 # Note [When a pass ends]
-# A pass is a signed cookie, so that it holds with every server dead; by itself it would hold for its hour
-# whoever has a copy. So what ends it is written beside the journal, one small file for each holder, which
+# A pass is a signed cookie, so that it holds with every server dead. By itself it would hold for its hour,
+# for anyone with a copy. So what ends it is written beside the journal, one small file for each holder, which
 # every worker looks up: at sign-out, at the board's "Leave", and when an account is changed or loses its
-# permission (`departures`). A pass counts if the database was asked for it after that. What another host
+# permission (`end_passes`). A pass counts if the database was asked for it after that. What another host
 # did, or a statement past the ORM, is not seen here: such a pass holds until its hour is over, while the
 # database is away.
 
@@ -76,12 +76,12 @@ def give(response: HttpResponseBase, given: Pass, *, at: float) -> None:
 
 
 def by_token() -> Pass:
-    """Return a pass for whoever has typed the OPS_TOKEN: one of several, each with its own end."""
+    """Return a pass for somebody who has typed the OPS_TOKEN: one of several, each with its own end."""
     return Pass("OPS_TOKEN", "token", secrets.token_urlsafe(12))
 
 
 def give_to_staff(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Put a pass on the response of a sign-in, for whoever may steer breakers."""
+    """Put a pass on the response of a sign-in, for people who may steer breakers."""
     now = time.time()
     user = getattr(request, "user", None)
     if user is None or not (user.is_authenticated and user.is_active and user.is_staff):
@@ -90,8 +90,8 @@ def give_to_staff(request: HttpRequest, response: HttpResponseBase) -> None:
         give(response, Pass(user.get_username(), "staff", str(user.pk)), at=now)
 
 
-def take(response: HttpResponseBase) -> None:
-    """Take the pass away: who signs out, or lost the permission, has none."""
+def remove(response: HttpResponseBase) -> None:
+    """Remove the pass from a browser, at a sign-out or when the permission was lost."""
     response.delete_cookie(COOKIE, path=reverse("resilience-board:board"), samesite="Strict")
 
 

@@ -1,4 +1,4 @@
-"""Who asks the API: a bearer token, read without a server; for a write the account itself is asked for."""
+"""Who asks: a bearer token, read without a server; for a write the account itself is read."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ class RefreshFamily(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="refresh_families"
     )
-    # The half of the token that finds the row. Shown nowhere: who knows it has held a token of the family.
+    # The half of the token that finds the row. Shown nowhere: only holders of a token know it.
     selector = models.CharField(max_length=32, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
     previous_hash = models.CharField(max_length=64, blank=True, default="", editable=False)

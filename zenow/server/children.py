@@ -25,7 +25,7 @@ class Worker:
         self.silence = Silence(pid)
         """how long it has answered nothing at all"""
         self.deafness = Silence(pid)
-        """how long it has answered nobody who connects anew"""
+        """for how long it has answered nobody who has just connected"""
         self.age = 0.0
         """seconds for which it has been watched"""
         self.passed_by = False

@@ -88,7 +88,7 @@ class Member:
     """
 
     def __init__(self, handover: Handover, worker: int, *, linger: float, drain: Callable[[], None]) -> None:
-        """Linger for so many seconds once retired; call `drain` when the server is being drained."""
+        """Live on for `linger` seconds once retired; call `drain` when the server is being drained."""
         self._handover = handover
         self._worker = worker
         self._linger = linger
@@ -153,7 +153,7 @@ def stop_accepting(listeners: Iterable[int]) -> None:
     # granian closes a connection that it has accepted and whose request it has not yet read: that client gets
     # no answer. So a worker stops accepting well before it ends. granian has no call for it, and a listening
     # socket cannot be shut down for one process alone; but what `accept` is called on can be replaced. The
-    # queue, with whoever waits in it, stays with the other processes.
+    # queue, with the clients that wait in it, stays with the other processes.
     nobody = socket.socket(socket.AF_UNIX)
     nobody.bind("")  # an abstract name that the kernel chooses
     nobody.listen()

@@ -1,4 +1,4 @@
-"""The sockets on which the site listens: one for each worker, opened once, whoever accepts from them.
+"""The sockets on which the site listens: one for each worker, opened once for all servers.
 
 From one socket for all, the worker that wakes first takes every connection that waits, and clients who keep
 theirs gather there. Of several on one port the kernel chooses one for each connection. What waits for a

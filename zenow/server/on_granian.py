@@ -1,7 +1,7 @@
 """One server: granian with its workers, on the sockets of a supervisor that outlives it.
 
-granian's own listeners end with their workers, and who waits in the queue of one that ends is turned away.
-Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same.
+granian's own listeners end with their workers, and clients that wait in the queue of one are turned away.
+Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same queue.
 """
 
 import _thread

@@ -23,7 +23,7 @@ class Signs:
 
     @classmethod
     def create(cls, workers: int) -> Self | None:
-        """Return memory for so many workers; None where the system has none to inherit (not Linux)."""
+        """Return memory for this number of workers; None where the system has none to inherit (not Linux)."""
         if sys.platform != "linux":
             return None
         descriptor = os.memfd_create("zenow-signs")

@@ -66,7 +66,7 @@ class Supervisor:
         self._obey(signal.SIGHUP, self._replace)
         self._obey(signal.SIGTERM, self._drain)
         self._obey(signal.SIGINT, self._end)
-        self._obey(signal.SIGCHLD, lambda: None)  # to look who has ended
+        self._obey(signal.SIGCHLD, lambda: None)  # to look which child has ended
         self._serving = self._start()
         while self._running:
             self._obey_next()
@@ -249,7 +249,7 @@ class Supervisor:
             self._status = server.status() or 1
             logger.error("server %d ended by itself", server.pid)
             self._serving = None
-            # One that is on its way takes over, and finds in the queue who has come meanwhile.
+            # One that is on its way takes over, and finds in the queue the clients that came meanwhile.
             if self._successor is None:
                 self._end()
 

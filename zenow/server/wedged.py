@@ -20,13 +20,13 @@ EVERY = 0.25
 # A look that comes later than this counts as this: whatever stopped the supervisor (a paused machine, a
 # frozen container, a busy processor) has probably stopped the workers as well.
 LONGEST = 0.5
-# Silent for so long, new connections pass it by; for so long, it is ended.
+# Seconds of silence after which new connections pass a worker by, and after which it is ended.
 PASSED_BY_AFTER = 2.0
 ENDED_AFTER = 4.5
 # granian ends the whole server when a worker dies within 5.5 s of its start for the second time.
 NEVER_ENDED_BEFORE = 6.0
 
-# A question that is not answered is put again after so many looks, in case it was lost on its way.
+# After this number of looks an unanswered question is put again, in case it was lost on its way.
 _PATIENCE = 4
 
 
@@ -61,7 +61,7 @@ class Question:
             if not self._sent:
                 self._sent = self._asked.send(self._request) > 0
         except BlockingIOError:
-            pass  # Not connected yet: who asks more than its queue can hold has asked as well.
+            pass  # Not connected yet: a full queue counts as a question that was asked.
         except OSError:
             self.drop()
             return False
@@ -103,9 +103,9 @@ class Silence:
         self._last: processor.Use | None = None
 
     def look(self, signs: Mapping[str, int], judged_by: str, passed: float) -> None:
-        """Note the count of each kind of sign, so many seconds after the last look; one kind is judged.
+        """Note the count of each kind of sign, `passed` seconds after the last look; one kind is judged.
 
-        Which one may change from look to look. That is no sign: whoever was silent goes on being so.
+        Which one may change from look to look. That is no sign: a silent worker goes on being silent.
         """
         before, self._signs = self._signs.get(judged_by), signs
         if signs[judged_by] != before:

@@ -41,7 +41,7 @@ class RatingsStub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def server_close(self) -> None:
-        self.ended.set()  # whoever is slow or silent stops waiting
+        self.ended.set()  # threads that are slow or silent stop waiting
         super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             super().run_from_argv(argv)
         except SystemExit as end:
             status = end.code
-        with suppress(OSError):  # whoever read the output may have gone
+        with suppress(OSError):  # the reader of the output may have gone
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 0 if status is None else 1)

@@ -13,7 +13,7 @@ from resilience.primitives.store import Fault
 
 _EVENTS = 60
 _MINUTES = 60
-# The journal is read at most so often, in seconds, however many look at the board.
+# Seconds between two readings of the journal, however many people look at the board.
 _READ_EVERY = 5.0
 
 # What a fault does to the calls of a dependency, or to its server.

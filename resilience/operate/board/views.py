@@ -71,7 +71,7 @@ def board_state(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("token")
 @require_POST
 def enter(request: HttpRequest) -> HttpResponse:
-    """Let in whoever types the OPS_TOKEN, at most five times a minute from one address."""
+    """Let anyone in who types the OPS_TOKEN; five attempts a minute from one address."""
     store = registry.store()
     decision = Limits(store).hit(f"board {place_of(request)}", _ATTEMPTS, 60.0)
     if not decision.counted:
@@ -157,7 +157,7 @@ def _entry(request: HttpRequest, error: str = "", status: int = 403) -> HttpResp
 def _end_pass(request: HttpRequest, response: HttpResponse) -> None:
     if (given := passes.presented(request)) is not None:
         passes.end(given.key, given.by)
-    passes.take(response)
+    passes.remove(response)
 
 
 def _page(request: HttpRequest, template: str, said: dict[str, Any], status: int) -> HttpResponse:

@@ -129,7 +129,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=REFUSED) from error
 
     def _sign_ins(self, plan: Plan) -> SignIns | None:
-        """Sign in whoever is to do so meanwhile, if anybody is; refuse a drill in which they could not."""
+        """Sign in the user that the drill names, if any; refuse a drill in which that fails."""
         if not plan.user:
             return None
         password = os.environ.get("DRILL_PASSWORD", "")
