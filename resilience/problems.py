@@ -3,15 +3,13 @@
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import APIException, NotFound, ValidationError
-from rest_framework.exceptions import PermissionDenied as APIPermissionDenied
 
 from resilience.primitives.errors import BreakerOpenError, BulkheadFullError, RejectedError
 
@@ -35,7 +33,23 @@ _DETAILS = {
 }
 
 
-class ParameterError(APIException):
+class ProblemError(Exception):
+    """Ends a request with `status`; `detail` is one sentence, `errors` has one member for each thing wrong.
+
+    Raised in a view of Django REST framework whose exception handler is the one below, or where
+    `answer_to` is asked.
+    """
+
+    status = 400
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+
+
+class ParameterError(ProblemError):
     """A query parameter is unknown, wrong, or names something that does not exist.
 
     `parameter` is its name, `detail` one sentence, `allowed` what would have been accepted: a list where
@@ -45,11 +59,11 @@ class ParameterError(APIException):
     def __init__(
         self, parameter: str, detail: str, *, allowed: Sequence[str] | str | None = None, status: int = 400
     ) -> None:
-        super().__init__(detail)
-        self.status_code = status
-        self.errors: list[dict[str, Any]] = [{"parameter": parameter, "detail": detail}]
+        error: dict[str, Any] = {"parameter": parameter, "detail": detail}
         if allowed is not None:
-            self.errors[0]["allowed"] = allowed if isinstance(allowed, str) else list(allowed)
+            error["allowed"] = allowed if isinstance(allowed, str) else list(allowed)
+        super().__init__(f"{parameter}: {detail}", [error])
+        self.status = status
 
     @classmethod
     def joined(cls, wrong: Sequence["ParameterError"]) -> "ParameterError":
@@ -59,29 +73,27 @@ class ParameterError(APIException):
         return first
 
 
-class ConflictError(APIException):
+class ConflictError(ProblemError):
     """What is stored does not allow this write."""
 
-    status_code = 409
+    status = 409
 
 
-class TooLargeError(APIException):
+class TooLargeError(ProblemError):
     """The body has more bytes than the site accepts."""
 
-    status_code = 413
+    status = 413
 
 
-class UnsupportedCodingError(APIException):
+class UnsupportedCodingError(ProblemError):
     """The body is compressed (`Content-Encoding`), which no parser here undoes."""
 
-    status_code = 415
-    headers = {"Accept-Encoding": "identity"}
+    status = 415
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
 
 
-class BrokenOffError(BadRequest, APIException):
+class BrokenOffError(ProblemError, BadRequest):
     """The body ended before its end; 400 also where a plain view reads it."""
-
-    status_code = 400
 
 
 def problem(
@@ -103,29 +115,47 @@ def come_back(response: HttpResponseBase, seconds: float) -> None:
     response["Retry-After"] = str(least + int(_draw() * (spread + 1)))
 
 
+def wrong_members(messages: Any) -> ProblemError:
+    """Return the error of a body: `messages` are by member, nested as the body is, as DRF's are."""
+    return ProblemError("The body is not accepted; `errors` says where.", list(_members(messages, "#")))
+
+
+def answer_to(error: Exception) -> HttpResponse | None:
+    """Return the problem that an error comes to; None for what is a bug of ours (it becomes a 500)."""
+    if isinstance(error, RejectedError):
+        inner = isinstance(error, BreakerOpenError | BulkheadFullError)  # whose reason is for operators
+        detail = UNAVAILABLE if inner else f"{error.reason[:1].upper()}{error.reason[1:]}."
+        response = problem(error.http_status, detail=detail)
+        come_back(response, error.retry_after)
+        return response
+    if not isinstance(error, ProblemError):
+        return None
+    members: dict[str, Any] = {"errors": error.errors} if error.errors else {}
+    response = problem(error.status, detail=error.detail, **members)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Answer an exception of an API view as a problem; None for what is a bug of ours (it becomes a 500)."""
-    if isinstance(exc, RejectedError):
-        inner = isinstance(exc, BreakerOpenError | BulkheadFullError)  # whose reason is for operators
-        response = problem(
-            exc.http_status, detail=UNAVAILABLE if inner else f"{exc.reason[:1].upper()}{exc.reason[1:]}."
-        )
-        come_back(response, exc.retry_after)
-        _set_rollback()
+    # Here, because a project without Django REST framework has no use for this function alone.
+    from rest_framework import exceptions
+    from rest_framework.views import set_rollback
+
+    if (response := answer_to(exc)) is not None:
+        set_rollback()
         return response
     if isinstance(exc, Http404):
-        exc = NotFound(*exc.args)
+        exc = exceptions.NotFound(*exc.args)
     elif isinstance(exc, PermissionDenied):
-        exc = APIPermissionDenied(*exc.args)
-    if not isinstance(exc, APIException):
+        exc = exceptions.PermissionDenied(*exc.args)
+    if not isinstance(exc, exceptions.APIException):
         return None
-    _set_rollback()
-    if isinstance(exc, ValidationError):
-        errors = list(_members(exc.detail, "#"))
-        detail = "The body is not accepted; `errors` says where."
-        response = problem(exc.status_code, detail=detail, errors=errors)
-    elif isinstance(exc, ParameterError):
-        response = problem(exc.status_code, detail=_sentence(exc), errors=exc.errors)
+    set_rollback()
+    if isinstance(exc, exceptions.ValidationError):
+        wrong = wrong_members(exc.detail)
+        response = problem(exc.status_code, detail=wrong.detail, errors=wrong.errors)
     else:
         response = problem(exc.status_code, detail=str(exc.detail))
     for name, value in getattr(exc, "headers", {}).items():
@@ -158,18 +188,6 @@ class ProblemMiddleware:
             if "Content-Length" in response:
                 response["Content-Length"] = str(len(response.content))
         return response
-
-
-def _set_rollback() -> None:
-    # Here, because DRF's views read the settings that name the renderers and parsers that import this module.
-    from rest_framework.views import set_rollback
-
-    set_rollback()
-
-
-def _sentence(exc: ParameterError) -> str:
-    first = exc.errors[0]
-    return f"{first['parameter']}: {first['detail']}"
 
 
 def _phrase(status: int) -> str:

@@ -15,7 +15,6 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from resilience.models import IdempotencyKey
-from resilience.problems import ConflictError
 
 KEPT_FOR = timedelta(hours=24)
 LENGTH = 255
@@ -32,6 +31,12 @@ class KeyReusedError(APIException):
     """The key was used for another body."""
 
     status_code = 422
+
+
+class KeyBusyError(APIException):
+    """A request with this key is under way."""
+
+    status_code = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def claim_of(request: Request, key: str) -> Claim:
 def first_answer(claim: Claim, using: str) -> HttpResponse | None:
     """Return the answer that the key had, in the transaction at hand; from here on nobody else may use it.
 
-    Raises `ConflictError` (409) while another transaction holds the key: PostgreSQL is asked without waiting.
+    Raises `KeyBusyError` (409) while another transaction holds the key: PostgreSQL is asked without waiting.
     SQLite lets one writer in at a time, so the second waits for the first, and finds its answer. Raises
     `KeyReusedError` (422) for a key of another body.
     """
@@ -64,7 +69,7 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             if not cursor.fetchone()[0]:
-                raise ConflictError(
+                raise KeyBusyError(
                     "A request with this Idempotency-Key is being answered. Try again shortly."
                 )
     kept = IdempotencyKey.objects.using(using).filter(pk=claim.name).first()

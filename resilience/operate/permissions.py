@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
-from rest_framework.exceptions import NotAuthenticated, PermissionDenied
-from rest_framework.request import Request, clone_request
 
 from resilience import registry
 from resilience.db.outages import is_outage, retry_after
@@ -21,11 +20,28 @@ from resilience.operate import passes
 from resilience.operate.orders import PERMISSION
 from resilience.operate.passes import Pass
 from resilience.primitives import RejectedError
+from resilience.problems import ProblemError
 
 # What a proxy adds. Whoever came through one is not the person at this machine, whatever the last hop says.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP")
 # What a browser adds to what a page asks for: another site's page could ask for this.
 _FROM_A_PAGE = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
+
+
+class NobodyError(ProblemError):
+    """401: there are no credentials, or none that hold. 403 where the site's scheme has no challenge."""
+
+    def __init__(self, detail: str, request: HttpRequest) -> None:
+        super().__init__(detail)
+        asked_for = _challenge(request)
+        self.status = 401 if asked_for else 403
+        self.headers = {"WWW-Authenticate": asked_for} if asked_for else {}
+
+
+class NotAllowedError(ProblemError):
+    """403: the account may not."""
+
+    status = 403
 
 
 class AccountUnavailableError(RejectedError):
@@ -50,7 +66,7 @@ class Steerer:
         return f"{self.who} (by pass)" if self.by == "pass" else self.who
 
 
-def may_steer(request: HttpRequest | Request) -> Steerer:
+def may_steer(request: HttpRequest, *, board: bool = False) -> Steerer:
     """Return who steers by this request. The first case that applies decides:
 
     token   the OPS_TOKEN, as `Authorization: Bearer` or typed at the board: automation; needs no server
@@ -59,53 +75,55 @@ def may_steer(request: HttpRequest | Request) -> Steerer:
             the database has it now, also for a request that only looks
     local   nobody in particular, at this machine, while DEBUG is on
 
-    Raises `NotAuthenticated` or `AuthenticationFailed` (401) without credentials that hold,
-    `PermissionDenied` (403) for an account that may not, and `AccountUnavailableError` (503) while accounts
-    cannot be looked up.
+    At the `board` accounts come by session, with a form's token against forgery, which the view checks.
+    Elsewhere they come by the site's authentication of Django REST framework; without that, no account does.
+
+    Raises `NobodyError` (401) without credentials that hold, `NotAllowedError` (403) for an account that may
+    not, and `AccountUnavailableError` (503) while accounts cannot be looked up.
     """
     for case in _CASES:
-        if (found := case(request)) is not None:
+        if (found := case(request, board)) is not None:
             return found
-    raise NotAuthenticated("Send an access token of staff who may steer breakers, or the OPS_TOKEN.")
+    raise NobodyError("Send an access token of staff who may steer breakers, or the OPS_TOKEN.", request)
 
 
 @sensitive_variables()
-def has_ops_token(request: HttpRequest | Request) -> bool:
+def has_ops_token(request: HttpRequest) -> bool:
     """Say whether the request carries the OPS_TOKEN; compared in constant time."""
     scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     expected = getattr(settings, "OPS_TOKEN", "")
     return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(given.strip(), expected)
 
 
-def _token(request: HttpRequest | Request) -> Steerer | None:
-    given = _presented(request)
+def _token(request: HttpRequest, board: bool) -> Steerer | None:
+    given = _presented(request, board)
     typed = given is not None and given.by == "token"
     return Steerer("OPS_TOKEN", "token") if typed or has_ops_token(request) else None
 
 
-def _pass(request: HttpRequest | Request) -> Steerer | None:
-    given = _presented(request)
+def _pass(request: HttpRequest, board: bool) -> Steerer | None:
+    given = _presented(request, board)
     if given is None or not registry.breaker("database").refuses():
         return None
     return Steerer(given.who, "pass")
 
 
-def _presented(request: HttpRequest | Request) -> Pass | None:
+def _presented(request: HttpRequest, board: bool) -> Pass | None:
     """Return the pass; the API takes no cookies, which browsers send for pages of others."""
-    return None if isinstance(request, Request) else passes.presented(request)
+    return passes.presented(request) if board else None
 
 
-def _staff(request: HttpRequest | Request) -> Steerer | None:
+def _staff(request: HttpRequest, board: bool) -> Steerer | None:
     asked = time.time()
     try:
-        user = _account(request)
+        user = _account(request, board)
         if user is None or not user.is_authenticated:
             return None
         allowed = user.is_active and user.is_staff and user.has_perm(PERMISSION)
     except Exception as error:
         if not is_outage(error):
             raise
-        if (given := _presented(request)) is not None:
+        if (given := _presented(request, board)) is not None:
             return Steerer(given.who, "pass")
         raise AccountUnavailableError(
             "auth",
@@ -114,20 +132,32 @@ def _staff(request: HttpRequest | Request) -> Steerer | None:
             "need no account",
         ) from error
     if not allowed:
-        raise PermissionDenied("Only staff with the permission to steer circuit breakers may do this.")
+        raise NotAllowedError("Only staff with the permission to steer circuit breakers may do this.")
     return Steerer(user.get_username(), "staff", str(user.pk), asked)
 
 
-def _account(request: HttpRequest | Request) -> Any:
-    """Return the user as for a write: some schemes trust the token alone for what only reads."""
-    return (
-        clone_request(request, "POST").user
-        if isinstance(request, Request)
-        else getattr(request, "user", None)
-    )
+def _account(request: HttpRequest, board: bool) -> Any:
+    if board:
+        return getattr(request, "user", None)
+    if not apps.is_installed("rest_framework"):
+        return None
+    from resilience.answers import accounts
+
+    try:
+        return accounts.account(request)
+    except accounts.RefusedError as error:
+        raise NobodyError(error.detail, request) if error.status == 401 else error from error
 
 
-def _local(request: HttpRequest | Request) -> Steerer | None:
+def _challenge(request: HttpRequest) -> str:
+    if not apps.is_installed("rest_framework"):
+        return 'Bearer realm="operators"'
+    from resilience.answers import accounts
+
+    return accounts.challenge(request)
+
+
+def _local(request: HttpRequest, board: bool) -> Steerer | None:
     if not settings.DEBUG or not _is_loopback(request.META.get("REMOTE_ADDR", "")):
         return None
     headers = request.META.keys()
@@ -136,7 +166,7 @@ def _local(request: HttpRequest | Request) -> Steerer | None:
     if any(name.startswith("HTTP_X_FORWARDED") for name in headers):
         return None
     # Raises DisallowedHost: a name of somebody else's that was made to mean this machine.
-    (request._request if isinstance(request, Request) else request).get_host()
+    request.get_host()
     return Steerer("local", "local")
 
 
@@ -149,7 +179,7 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-_CASES: tuple[Callable[[HttpRequest | Request], Steerer | None], ...] = (
+_CASES: tuple[Callable[[HttpRequest, bool], Steerer | None], ...] = (
     _token,
     _pass,
     _staff,

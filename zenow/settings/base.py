@@ -197,6 +197,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["zenow.openapi.without_trailing_slash"],
     "POSTPROCESSING_HOOKS": [
+        "resilience.operate.openapi.with_operators",
         "drf_spectacular.hooks.postprocess_schema_enums",
         "zenow.openapi.with_tiers",
         "zenow.openapi.with_what_all_share",

@@ -16,7 +16,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from rest_framework.exceptions import APIException
 
 from resilience import registry
 from resilience.journal import events
@@ -26,7 +25,7 @@ from resilience.operate.orders import ENDS, WORDS, Order, OrderError, StoreBusyE
 from resilience.operate.passes import Pass
 from resilience.operate.permissions import Steerer, may_steer
 from resilience.primitives import Limits, RejectedError
-from resilience.problems import come_back
+from resilience.problems import ProblemError, come_back
 from resilience.request.client_address import place_of
 from resilience.request.scope import pool
 
@@ -106,8 +105,8 @@ def leave(request: HttpRequest) -> HttpResponse:
 
 def _holder(request: HttpRequest) -> Steerer | None:
     try:
-        return may_steer(request)
-    except (APIException, RejectedError):
+        return may_steer(request, board=True)
+    except (ProblemError, RejectedError):
         return None
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from resilience import registry
 from resilience.journal.files import journal
+from resilience.operate import reset
 from resilience.primitives import State
 from resilience.testing import server_role
 
@@ -96,6 +97,67 @@ class TestReset:
         assert (response.status_code, response.json()["errors"][0]["parameter"]) == (400, "breakers")
         assert states()["database"] is State.OPEN
 
+    @pytest.mark.parametrize(
+        ("body", "wrong"),
+        [
+            ("null", {"#": "Invalid data. Expected a dictionary, but got nothing."}),
+            ('{"breakers": null}', {"#/breakers": "This field may not be null."}),
+            ('{"breakers": "cache"}', {"#/breakers": 'Expected a list of items but got type "str".'}),
+            (
+                json.dumps({"breakers": ["cache", True, " ", "x" * 65, "\0"]}),
+                {
+                    "#/breakers/1": "Not a valid string.",
+                    "#/breakers/2": "This field may not be blank.",
+                    "#/breakers/3": "Ensure this field has no more than 64 characters.",
+                    "#/breakers/4": "Null characters are not allowed.",
+                },
+            ),
+            (
+                json.dumps({"breakers": ["cache"] * 65}),
+                {"#/breakers": "Ensure this field has no more than 64 elements."},
+            ),
+            (
+                json.dumps({"reason": "x" * 201, "a/b": 1}),
+                {
+                    "#/reason": "Ensure this field has no more than 200 characters.",
+                    "#/a~1b": "There is no such member. There are: breakers, reason.",
+                },
+            ),
+        ],
+    )
+    def test_points_at_each_member_that_is_wrong(
+        self, operator: Client, body: str, wrong: dict[str, str]
+    ) -> None:
+        response = operator.post(RESET, body, content_type="application/json")
+        assert response.status_code == 400
+        assert {error["pointer"]: error["detail"] for error in response.json()["errors"]} == wrong
+        assert states()["cache"] is State.OPEN
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "coding", "status"),
+        [
+            ("<all/>", "text/xml", "identity", 415),
+            ("{}", "application/json", "gzip", 415),
+            ("x" * 1_100_000, "application/json", "identity", 413),
+            ("x" * 1_100_000, "application/x-www-form-urlencoded", "identity", 413),
+            ('{"reason": NaN}', "application/json", "identity", 400),
+            ('{"reason": "\\ud800"}', "application/json", "identity", 400),
+        ],
+    )
+    def test_takes_no_body_of_another_kind(
+        self, operator: Client, body: str, kind: str, coding: str, status: int
+    ) -> None:
+        response = operator.post(RESET, body, kind, headers={"content-encoding": coding})
+        assert (response.status_code, response["Content-Type"]) == (status, "application/problem+json")
+        assert states()["cache"] is State.OPEN
+
+    def test_takes_no_body_of_no_kind(self, operator: Client) -> None:
+        response = operator.generic("POST", RESET, "x", "", headers={"content-type": ""})
+        assert response.status_code == 415
+
+    def test_without_a_body_takes_any_type(self, operator: Client) -> None:
+        assert operator.generic("POST", RESET, "", "text/xml").status_code == 200
+
     def test_is_no_link(self, operator: Client) -> None:
         assert operator.get(RESET).status_code == 405
 
@@ -109,9 +171,62 @@ class TestList:
         assert found["auth"]["override"] is None
 
 
+class TestEachAddress:
+    @pytest.mark.parametrize(
+        ("address", "allowed"),
+        [
+            ("/api/health", "GET, HEAD, OPTIONS"),
+            (LIST, "GET, HEAD, OPTIONS"),
+            ("/api/admin/history", "GET, HEAD, OPTIONS"),
+            (RESET, "POST, OPTIONS"),
+        ],
+    )
+    def test_names_its_methods_and_refuses_others(self, operator: Client, address: str, allowed: str) -> None:
+        for method in ("PUT", "DELETE", "OPTIONS"):
+            response = operator.generic(method, address)
+            assert (response.status_code, response["Allow"]) == (405, allowed)
+            assert response.json()["detail"] == f'Method "{method}" not allowed.'
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+    def test_tells_nobody_else_more_than_that(self, client: Client, method: str) -> None:
+        for address in (LIST, RESET, "/api/admin/history"):
+            assert client.generic(method, address).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("accept", "status"),
+        [("application/json; indent=4", 200), ("text/html, */*;q=0.1", 200), ("text/html", 406), ("", 406)],
+    )
+    def test_answers_in_json_alone(self, operator: Client, accept: str, status: int) -> None:
+        for address in ("/api/health", LIST):
+            response = operator.get(address, headers={"accept": accept})
+            assert (response.status_code, response["Cache-Control"]) == (status, "no-store")
+
+    def test_answers_a_head_as_a_get_without_its_body(self, operator: Client) -> None:
+        response = operator.head(LIST)
+        assert (response.status_code, response.content) == (200, b"")
+
+
 class TestSchema:
-    def test_has_all_three_addresses(self, client: Client) -> None:
-        schema = json.loads(client.get("/api/schema", headers={"accept": "application/json"}).content)
-        assert {"/api/health", LIST, RESET} <= set(schema["paths"])
-        body = schema["paths"][RESET]["post"]["requestBody"]
-        assert "required" not in body or not body["required"]
+    @pytest.fixture
+    def schema(self, client: Client) -> dict[str, Any]:
+        found: dict[str, Any] = client.get("/api/schema", headers={"accept": "application/json"}).json()
+        return found
+
+    def test_has_all_addresses_with_who_may_ask(self, schema: dict[str, Any]) -> None:
+        steered = {LIST: "get", "/api/admin/history": "get", RESET: "post"}
+        for address, method in steered.items():
+            assert schema["paths"][address][method]["security"] == [{"bearer": []}, {}]
+        assert "security" not in schema["paths"]["/api/health"]["get"]
+        assert "requestBody" not in schema["paths"][LIST]["get"]
+        assert "required" not in schema["paths"][RESET]["post"]["requestBody"]
+
+    def test_says_what_health_holds(self, schema: dict[str, Any], client: Client) -> None:
+        says = schema["components"]["schemas"]["Health"]
+        assert set(says["properties"]) == set(says["required"]) == set(client.get("/api/health").json())
+        assert says["properties"]["status"] == {"$ref": "#/components/schemas/StatusEnum"}
+        assert schema["components"]["schemas"]["StatusEnum"]["enum"] == ["healthy", "degraded"]
+
+    def test_says_what_a_reset_takes(self, schema: dict[str, Any]) -> None:
+        content = schema["paths"][RESET]["post"]["requestBody"]["content"]
+        assert set(content) == {"application/json", *reset.FORMS}
+        assert set(schema["components"]["schemas"]["ResetRequest"]["properties"]) == set(reset.MEMBERS)

@@ -1,0 +1,131 @@
+"""What the schema says of the operators' views: drf-spectacular finds only views of Django REST framework.
+
+A site names `resilience.operate.openapi.with_operators` in `SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]`,
+before `drf_spectacular.hooks.postprocess_schema_enums`, which gives the enumerations their names.
+"""
+
+from __future__ import annotations
+
+from inspect import getdoc
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from resilience.observe import health, history
+from resilience.operate import views
+from resilience.operate.reset import FORMS, NAME, NAMES, REASON
+
+
+def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:
+    """Return the schema with the operators' views, at the addresses where the site has them."""
+    from drf_spectacular.plumbing import ResolvedComponent  # which calls this: nobody else loads it
+
+    component: Any = ResolvedComponent  # untyped
+    schemes = result["components"].get("securitySchemes", {})
+    by_whom: list[dict[str, list[str]]] = [{}]
+    by_whom[:0] = [{scheme: []} for scheme in schemes]
+    for view, method, said in (
+        (views.health_view, "get", _health()),
+        (views.breakers_view, "get", _breakers() | {"security": by_whom}),
+        (views.history_view, "get", _history() | {"security": by_whom}),
+        (views.reset_view, "post", _reset() | {"security": by_whom}),
+    ):
+        try:
+            result["paths"][reverse(view)] = {method: {"description": getdoc(view), **said}}
+        except NoReverseMatch:
+            continue  # This site does without it.
+    result["paths"] = dict(sorted(result["paths"].items()))
+    for name, schema in _schemas().items():
+        # Other hooks build the components again, of what the generator knows.
+        generator.registry.register(component(name, component.SCHEMA, schema, object=name))
+        result["components"].setdefault("schemas", {})[name] = schema
+    return result
+
+
+def _health() -> dict[str, Any]:
+    return {
+        "operationId": "health",
+        "summary": "How the host is",
+        "tags": ["health"],
+        "responses": {"200": _json({"$ref": "#/components/schemas/Health"})},
+    }
+
+
+def _breakers() -> dict[str, Any]:
+    return {
+        "operationId": "circuit_breakers",
+        "summary": "List the circuit breakers",
+        "tags": ["admin"],
+        "responses": {"200": _json(_anything())},
+    }
+
+
+def _history() -> dict[str, Any]:
+    spans = {"type": "string", "enum": sorted(history.SPANS), "default": "day"}
+    return {
+        "operationId": "history",
+        "summary": "What happened in an hour, a day or 30 days",
+        "parameters": [{"in": "query", "name": "span", "schema": spans}],
+        "tags": ["admin"],
+        "responses": {"200": _json(_anything())},
+    }
+
+
+def _reset() -> dict[str, Any]:
+    body = {"schema": {"$ref": "#/components/schemas/ResetRequest"}}
+    return {
+        "operationId": "reset_circuit_breakers",
+        "summary": "Reset circuit breakers",
+        "tags": ["admin"],
+        "requestBody": {"content": dict.fromkeys(("application/json", *FORMS), body)},
+        "responses": {
+            "200": _json(_anything()),
+            "503": {"description": "The store is busy; ask again."},
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    """Return the schemas, made each time: hooks that come later write into them."""
+    health_says = {
+        "status": {"enum": [health.HEALTHY, health.DEGRADED], "type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "services": _by_name(_anything()),
+        "fallbackData": _by_name({"type": "boolean"}),
+        "message": {"type": "string"},
+        "store": {"enum": ["host", "local"], "type": "string"},
+        "steward": {"type": "boolean"},
+        "staticTier": _anything() | {"nullable": True},
+        "pools": _by_name(_anything()),
+        "drills": _by_name(_anything()),
+        "folders": _by_name({"type": "string"}),
+        "notices": {"type": "array", "items": {"type": "string"}},
+    }
+    names = {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": NAME},
+        "description": "Their names; all of them without.",
+        "maxItems": NAMES,
+    }
+    reason = {"type": "string", "description": "Why, for those who look later.", "maxLength": REASON}
+    return {
+        "Health": {"type": "object", "properties": health_says, "required": sorted(health_says)},
+        "ResetRequest": {
+            "type": "object",
+            "description": "The body of a reset. With a misspelt member that was passed over, all would be "
+            "reset.",
+            "properties": {"breakers": names, "reason": reason},
+        },
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}, "description": ""}
+
+
+def _by_name(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": schema}
+
+
+def _anything() -> dict[str, Any]:
+    return _by_name({})

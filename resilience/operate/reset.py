@@ -1,0 +1,102 @@
+"""The body of a reset: JSON or a form, read strictly, since an empty one means all breakers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, QueryDict
+
+from resilience.operate.orders import Order
+from resilience.problems import ProblemError, TooLargeError, UnsupportedCodingError, wrong_members
+
+MEMBERS = ("breakers", "reason")
+NAMES, NAME, REASON = 64, 64, 200
+"""At most: how many names, and how many letters of a name and of the reason."""
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+# Of what a client made up, no more than this is said back: members, and letters of each name.
+_MOST, _LONGEST = 20, 60
+
+
+class UnsupportedTypeError(ProblemError):
+    """415: the body is neither JSON nor a form."""
+
+    status = 415
+
+
+def order_from(request: HttpRequest) -> Order:
+    """Return the order that the body asks for; an empty one of whatever type means all breakers.
+
+    Raises `ProblemError`, with a pointer to each member that is wrong.
+    """
+    said = _said(request)
+    if not isinstance(said, Mapping):
+        found = "nothing" if said is None else type(said).__name__
+        raise wrong_members({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {found}."]})
+    names = said.getlist("breakers") if isinstance(said, QueryDict) else said.get("breakers", [])
+    reason = said.get("reason", "")
+    wrong: dict[str, Any] = {
+        "breakers": _wrong_with_names(names),
+        "reason": list(_wrong_with(reason, REASON)),
+    }
+    for name in [name for name in said if name not in MEMBERS][:_MOST]:
+        wrong[name[:_LONGEST]] = [f"There is no such member. There are: {', '.join(MEMBERS)}."]
+    if any(wrong.values()):
+        raise wrong_members(wrong)
+    return Order("reset", [str(name).strip() for name in names], str(reason).strip())
+
+
+def _said(request: HttpRequest) -> Any:
+    try:
+        return _read(request)
+    except RequestDataTooBig as error:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raise TooLargeError(f"The body has more than {limit:,} bytes.") from error
+
+
+def _read(request: HttpRequest) -> Any:
+    if request.content_type in FORMS:
+        return request.POST
+    if not request.body:
+        return {}
+    if request.content_type != "application/json":
+        kind = request.headers.get("Content-Type", "")
+        raise UnsupportedTypeError(f'Unsupported media type "{kind}" in request.')
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedCodingError(f"The body is taken as it is, and not as {coding[:40]!r}.")
+    try:
+        said = json.loads(request.body.decode())
+        json.dumps(said, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no lone surrogate
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(f"The body is no JSON: {error}.") from error
+    return said
+
+
+def _wrong_with_names(names: Any) -> list[str] | dict[int, list[str]]:
+    if names is None:
+        return ["This field may not be null."]
+    if not isinstance(names, list):
+        return [f'Expected a list of items but got type "{type(names).__name__}".']
+    found = {index: wrong for index, name in enumerate(names) if (wrong := list(_wrong_with(name, NAME, 1)))}
+    if not found and len(names) > NAMES:
+        return [f"Ensure this field has no more than {NAMES} elements."]
+    return found
+
+
+def _wrong_with(text: Any, most: int, least: int = 0) -> Iterator[str]:
+    if text is None:
+        yield "This field may not be null."
+    elif isinstance(text, bool) or not isinstance(text, str | int | float):
+        yield "Not a valid string."
+    elif len(bare := str(text).strip()) < least:
+        yield "This field may not be blank."
+    else:
+        if len(bare) > most:
+            yield f"Ensure this field has no more than {most} characters."
+        if "\0" in bare:
+            yield "Null characters are not allowed."
