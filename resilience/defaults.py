@@ -29,7 +29,7 @@ BREAKERS: dict[str, dict[str, Any]] = {
         "slow_after": 1.0,
         "permit_timeout": 2.0,
         "classify": "resilience.db.failures.classify",
-        "ping": "resilience.db.probe.probe",
+        "ping": "resilience.db.probe.ping",
     },
     "cache": {
         "failure_threshold": 5,

@@ -1,6 +1,9 @@
-"""One question to a database, past its guard: what the steward asks to learn whether it is there."""
+"""Ask a database once, past its guard: the steward's pings, and its probes."""
 
 from __future__ import annotations
+
+import warnings
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -8,7 +11,7 @@ from resilience.conf import databases
 from resilience.db import faults
 
 
-def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
+def ping(alias: str = DEFAULT_DB_ALIAS) -> None:
     """Connect to `alias` within the current deadline, and ask for nothing. Raises what the driver raises.
 
     On a connection of its own: a kept one says nothing of the server's willingness to take another.
@@ -22,3 +25,12 @@ def probe(alias: str = DEFAULT_DB_ALIAS) -> None:
         connection.cursor().execute("SELECT 1")
     finally:
         connection.close()
+
+
+def __getattr__(name: str) -> Any:
+    """Find `ping` by its old name, for one release."""
+    if name != "probe":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = "resilience.db.probe.probe is now resilience.db.probe.ping"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return ping

@@ -1,12 +1,10 @@
 """The house: what may import what, how long a file may be, what stays empty."""
 
 import ast
-import importlib
 import pkgutil
 import re
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -56,17 +54,6 @@ class TestRooms:
             for name in re.split(r",? ", line)
         }
         assert rooms() - {"auth"} == named
-
-    @pytest.mark.parametrize("place", [*OLD_PLACES, "board.urls", "observe.alerts", "tiers.static.keeping"])
-    def test_that_moved_are_found_at_their_old_places_with_a_warning(self, place: str) -> None:
-        name = f"resilience.{place}"
-        sys.modules.pop(name, None)
-        with warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
-            importlib.import_module(name)
-        assert [
-            str(warning.message) for warning in seen if f"{name} is now resilience." in str(warning.message)
-        ]
 
 
 def rooms() -> set[str]:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from resilience import conf
 from resilience.db.failures import classify
-from resilience.db.probe import probe
+from resilience.db.probe import ping
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, Outcome, deadline_scope
 from tests.faultproxy import FaultProxy
@@ -31,14 +31,14 @@ def primary(guarded: GuardedWrapper) -> Iterator[GuardedWrapper]:
 
 class TestProbe:
     def test_is_what_the_settings_name(self) -> None:
-        assert conf.probes("ping")["database"] is probe
+        assert conf.probes("ping")["database"] is ping
 
     def test_passes_an_open_breaker_and_counts_nothing(
         self, primary: GuardedWrapper, breaker: CircuitBreaker, calls: Calls, proxy: FaultProxy
     ) -> None:
         breaker.isolate(who="test", why="test")
         with deadline_scope(0.5):
-            probe()
+            ping()
         assert proxy.connections == 1
         assert calls == []
         assert primary.connection is None
@@ -48,17 +48,17 @@ class TestProbe:
     ) -> None:
         raised = pytest.raises(psycopg.errors.ConnectionTimeout)
         with frozen(server), deadline_scope(0.5), takes(0.5, 0.8), raised as caught:
-            probe()
+            ping()
         assert classify(caught.value) is Outcome.FAILURE
 
     def test_of_a_dead_server_is_a_failure_at_once(self, primary: GuardedWrapper, proxy: FaultProxy) -> None:
         proxy.set("refuse")
         raised = pytest.raises(psycopg.OperationalError)
         with deadline_scope(0.5), takes(0.0, 0.2), raised as caught:
-            probe()
+            ping()
         assert classify(caught.value) is Outcome.FAILURE
 
     def test_asks_a_sqlite_file(self, breaker: CircuitBreaker, tmp_path: Path) -> None:
         with alias("default", database_settings(f"sqlite:///{tmp_path / 'db'}")), deadline_scope(0.5):
-            probe()
+            ping()
         assert (tmp_path / "db").exists()

@@ -19,7 +19,7 @@ import pytest
 from django.db import transaction
 
 from resilience.db.postgresql import limits
-from resilience.db.probe import probe
+from resilience.db.probe import ping
 from resilience.db.set_local import SetLocalConnection
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome, deadline_scope
@@ -238,7 +238,7 @@ class TestCommand:
         self, relay: StartupRelay, relayed: GuardedWrapper, as_command: None, server: PostgresServer
     ) -> None:
         relay.mode = "refuse"
-        probe("relayed")
+        ping("relayed")
         assert with_options(relay)[:2] == [True, False]
         with psycopg.connect(server.url) as watcher:
             held = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
