@@ -1,1 +1,1 @@
-"""What happened: first in files of the host, then in the database, then read."""
+"""What happened: written into files of the host, copied into the database, read from either."""

@@ -1,4 +1,4 @@
-"""Events: what happened, when, by whom and why, written into the host's journal at once."""
+"""Events say what happened, when, by whom and why. Each is written into the host's journal at once."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from resilience.primitives.store.mapped import boot_id
 
 logger = logging.getLogger("resilience.events")
 
-# What one event may hold.
+# The most fields of one event, and the most characters of a name and of a text in it.
 _FIELDS = 16
 _NAME, _TEXT = 64, 200
 
 _KIND = re.compile(r"[^a-z_]")
 _SECRET = re.compile("password|passwd|secret|token|cookie|authorization|api_?key", re.IGNORECASE)
 
-# Whether the last event of this process could not be written: said when that changes, not at each.
+# Whether the last event of this process could not be written. The log gets a line only when this changes.
 _dropping = False
 
 
 def record(
     kind: str, *, breaker: str = "", who: str = "", why: str = "", at: float | None = None, **fields: object
 ) -> bool:
-    """Write an event into the journal; never raise, and return False when it was dropped, which is counted.
+    """Write an event into the journal. Never raises: returns False, and counts it, if the event was dropped.
 
-    `kind` is a word or two, as `transition` or `export_done`; `at` is wall seconds, by default now. Texts are
-    cut to 200 characters, credentials in addresses and fields named like secrets are hidden.
+    `kind` is a word or two, such as `transition` or `export_done`. `at` is wall seconds, now by default.
+    Texts are cut to 200 characters. Credentials in addresses are left out, and the values of fields that are
+    named like a secret are hidden.
     """
     kind = _KIND.sub("_", kind)[:32]
     entry = {
@@ -52,7 +53,7 @@ def record(
 
 
 def heard(transition: Transition) -> None:
-    """Write down a change of a breaker: its kind is `transition`, or the order that an operator gave."""
+    """Record a breaker's change; the event's kind is the operator's order, or `transition` without one."""
     record(
         transition.order or "transition",
         breaker=transition.name,
@@ -71,7 +72,7 @@ def heard(transition: Transition) -> None:
 
 
 def table_lock(*, breaker: str, table: str, locked: bool, seconds: float, **_: object) -> None:
-    """Write down that reads of a table stopped or resumed waiting for its lock."""
+    """Record that a table is locked by another client, or that it can be read again after `seconds`."""
     record(
         "table_locked" if locked else "table_free",
         breaker=breaker,
@@ -84,7 +85,10 @@ def table_lock(*, breaker: str, table: str, locked: bool, seconds: float, **_: o
 
 
 def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
-    """Write an entry that is bounded already, with id, time and host; count it by its kind, or as dropped."""
+    """Write an entry whose texts are cut already, and add id, time and host; count it by kind or as dropped.
+
+    Returns False if it was dropped. `at` is wall seconds, now by default.
+    """
     global _dropping
     stamped = {
         "id": str(uuid.uuid4()),
@@ -94,7 +98,7 @@ def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
     }
     try:
         journal().append(stamped)
-    except Exception as error:  # An event must never harm what it tells of.
+    except Exception as error:  # of any kind: an event that cannot be written must not harm the caller
         _count("dropped", "events")
         if not _dropping:
             logger.error("events are dropped, and counted: %s", error)  # noqa: TRY400 - a full disk is no bug
@@ -109,12 +113,12 @@ def write(entry: Mapping[str, Any], *, at: float | None = None) -> bool:
 
 @cache
 def _boot() -> str:
-    """Return what tells this boot of the host from others: within one, `uptime` says how long it took."""
+    """Return a name of this boot of the host. The `uptime` of two events can be compared within one boot."""
     return hashlib.blake2b(boot_id(), digest_size=4).hexdigest()
 
 
 def hostname() -> str:
-    """Return this host's name, as events carry it."""
+    """Return this host's name as it stands in events."""
     return socket.gethostname()[:_NAME]
 
 
@@ -138,6 +142,9 @@ def _value(name: str, value: object) -> bool | int | float | str | None:
 
 
 def _text(value: str, most: int) -> str:
-    """Bound a text, and leave out what a database cannot hold: NUL and lone surrogates."""
+    """Cut a text to `most` characters.
+
+    Credentials are left out, and what databases refuse: NUL and lone surrogates.
+    """
     hidden = without_userinfo(str(value)[: most * 4])
     return hidden.replace("\0", "").encode(errors="replace").decode()[:most]

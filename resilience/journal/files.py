@@ -1,7 +1,8 @@
-"""The host's journal: lines of JSON in a local folder, written at once whatever else is down.
+"""The host's journal: lines of JSON in a local folder, so that events can be written whatever else is down.
 
-`events.jsonl` is written to. When it has grown and its lines are in the database it is set aside as
-`pending-….jsonl`, and as `kept-….jsonl` once the last of them is; the oldest of those go first.
+Events are written to `events.jsonl`. When it has reached `ROTATED_AT` bytes and is copied into the database,
+it is renamed `pending-….jsonl`. When its last lines are copied too, it is renamed `kept-….jsonl`. The oldest
+kept files are deleted first.
 """
 
 from __future__ import annotations
@@ -18,28 +19,29 @@ from typing import Any
 from resilience import conf
 
 CURRENT = "events.jsonl"
-# A file of this size is set aside once it is copied. Files set aside are kept, up to as many bytes.
 ROTATED_AT = 1_048_576
+"""Bytes of a file at which it is set aside, once it is copied."""
 KEPT = 16 * 1_048_576
+"""Bytes of all kept files together."""
 LONGEST = 65_536
 """Bytes of a line."""
 
-# How often a line is written again because the file was set aside under the writer's hands.
+# How many times a line is written again because the file was set aside during the write.
 _ATTEMPTS = 100
 
 
 class JournalFullError(OSError):
-    """The journal has its full size, and its lines cannot be copied into the database."""
+    """The journal has reached its limit, because its lines cannot be copied into the database."""
 
 
 class Journal:
     """The journal in one folder. Any number of processes may write, read and rotate at the same time.
 
     Note [No line is lost to a rename]
-    There is no lock. A process that sets a file aside renames it first, and reads it to its end afterwards.
-    A process that has written looks whether the name still names the file that it wrote to; if not, it writes
-    again, into the new file. So each line is read in the old file or stands in the new one. It may stand in
-    both: it has an id, and readers count it once.
+    There is no lock. The process that sets a file aside first renames it, and then reads it to its end. A
+    process that has written a line checks whether the name still leads to the file it wrote to. If not, it
+    writes the line again, into the new file. So each line is in the old file when that is read, or in the
+    new one, or in both. Readers count it once, by its id.
     """
 
     def __init__(self, directory: Path, limit: int) -> None:
@@ -48,8 +50,11 @@ class Journal:
         self._limit = limit
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Write one line. Raise `OSError` when it cannot be written, or is too much."""
-        # The leading newline ends what a full disk may have left of the line before.
+        """Write one line. Raises `OSError` if it cannot be written or has more than `LONGEST` bytes.
+
+        Raises `JournalFullError` if the journal has reached its limit.
+        """
+        # The leading newline ends the line before, of which a full disk may have taken only a part.
         line = b"\n" + json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         if len(line) > LONGEST:
             raise OSError(errno.EMSGSIZE, f"a line of {len(line)} bytes; {LONGEST} are the most")
@@ -68,20 +73,20 @@ class Journal:
         raise OSError(errno.EAGAIN, "the journal was set aside again and again")
 
     def rotate(self) -> None:
-        """Set the file that is written to aside; it is `pending` then."""
+        """Set the current file aside: it becomes a pending one."""
         aside = self.directory / f"pending-{time.time_ns():020}-{os.getpid()}.jsonl"
         try:
             self.current.rename(aside)
         except FileNotFoundError:
-            return  # Another one has just done so, or nothing was ever written.
+            return  # another process has just done this, or nothing was ever written
 
     def pending(self) -> list[Path]:
-        """Return the files that were set aside and are not known to be in the database, oldest first."""
+        """Return the files that were set aside and may hold lines not yet copied, oldest first."""
         return sorted(self.directory.glob("pending-*.jsonl"))
 
     def keep(self, path: Path) -> None:
-        """Note that all of a pending file is in the database; drop the oldest of such files beyond `KEPT`."""
-        # A steward that was stopped may find that another has done all this.
+        """Make a kept file of a pending one whose lines are copied; delete the oldest beyond `KEPT` bytes."""
+        # If this steward was stopped for a while, another one may have renamed or deleted the files.
         with suppress(FileNotFoundError):
             path.replace(path.with_name(path.name.replace("pending", "kept", 1)))
         room = KEPT
@@ -101,7 +106,7 @@ class Journal:
                     continue
                 written = path.read_bytes()
             except FileNotFoundError:
-                continue  # Renamed since; what it says stands in the database, or is read next time.
+                continue  # renamed meanwhile: its lines are in the database, or are read next time
             for entry in parsed(written):
                 if entry["at"] >= since and entry["id"] not in seen:
                     seen.add(entry["id"])
@@ -115,7 +120,7 @@ class Journal:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = os.geteuid()
         if owner != os.geteuid():
-            # A file of root's would keep the servers from writing.
+            # A file that root made here could not be written by the servers.
             raise PermissionError(errno.EPERM, f"{self.directory} belongs to user {owner}, not to this one")
         return os.open(self.current, flags, 0o600)
 
@@ -129,12 +134,12 @@ class Journal:
 
 
 def journal() -> Journal:
-    """Return the journal that the settings name."""
+    """Return the journal in the folder that the settings name."""
     return Journal(conf.events_dir(), int(conf.get("EVENTS_LIMIT")))
 
 
 def parsed(lines: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the entries; what a crash or a full disk left of a line is none."""
+    """Yield the entries; skip a line of which a crash or a full disk has left only a part."""
     for line in lines.split(b"\n"):
         if not line:
             continue

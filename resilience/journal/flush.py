@@ -1,4 +1,4 @@
-"""Copy the journal into the database while that is up; nothing twice, nothing lost."""
+"""Copy the journal into the database while that is up. No line is lost, and none is stored twice."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from resilience.models import Event, Minute
 
 logger = logging.getLogger("resilience.events")
 
-# How long rows are kept, in days, and how many of them one statement deletes.
+# Days for which rows are kept, and the most rows that one statement deletes.
 EVENT_DAYS = 90
 MINUTE_DAYS = 35
 _BATCH = 1_000
-# Rows of one INSERT: within the variables that SQLite takes.
+# The most rows of one INSERT: SQLite limits the variables of a statement.
 _ROWS = 500
 
 
 class Copier:
-    """Copies what is new in the journal. What it remembers spares work and decides nothing.
+    """Copies the new lines of the journal. It remembers how far it came only to save work.
 
     Note [What is copied twice is stored once]
-    A line leaves the journal only after the transaction that stored it: its file is renamed then. A steward
-    that is killed in between, or stopped and continued, or a second one beside it, copies the same lines
-    again; their ids are there already and nothing is stored.
+    A file of the journal is renamed only after its lines are stored. So lines may be copied again: by a
+    steward that was killed before the rename, by one that was stopped and continued, or by two at the same
+    time. Their ids are in the database already, so nothing is stored twice.
     """
 
     def __init__(self) -> None:
-        # Kept open, so that no other file can have its inode while we remember how far it was copied.
+        # The file is kept open so that no other file gets its inode while `_copied` belongs to it.
         self._file: int | None = None
-        self._copied = 0
+        self._copied = 0  # bytes
 
     def run(self, book: Journal) -> None:
-        """Copy all that is new. Raises what the database raises; nothing is lost by that."""
+        """Copy all new lines. Raises the database's errors; the lines then stay in the journal."""
         for path in book.pending():
             if self._copy(path):
                 book.keep(path)
@@ -52,7 +52,7 @@ class Copier:
             book.rotate()
 
     def _copy(self, path: Path) -> bool:
-        """Copy a file from where its copying ended; False if there is no such file any more."""
+        """Copy the part of a file that is not yet copied; return False if the file is gone."""
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -65,26 +65,26 @@ class Copier:
         while chunk := os.pread(self._file, LONGEST, self._copied):
             end = chunk.rfind(b"\n") + 1
             if not end and len(chunk) < LONGEST:
-                break  # A line that is being written.
+                break  # the last line is still being written
             end = end or len(chunk)
             store(parsed(chunk[:end]), path)
             self._copied += end
         return True
 
     def close(self) -> None:
-        """Forget everything."""
+        """Close the file, and forget how far it was copied."""
         if self._file is not None:
             os.close(self._file)
         self._file, self._copied = None, 0
 
 
 _copier = Copier()
-# Guards _copier: a chore of an earlier term may still be at work.
+# Guards _copier: a chore that an earlier term started may still be running.
 _lock = threading.Lock()
 
 
 def run(_epoch: int) -> None:
-    """Copy what is new, unless the database is known to be away."""
+    """Copy the new lines, unless the database's breaker refuses or another run is copying."""
     if registry.breaker("database").refuses() or not _lock.acquire(blocking=False):
         return
     try:
@@ -94,14 +94,14 @@ def run(_epoch: int) -> None:
 
 
 def prune(_epoch: int) -> None:
-    """Delete what is older than it is kept, a batch at a time."""
+    """Delete events older than `EVENT_DAYS` and counters older than `MINUTE_DAYS`, in batches."""
     now = timezone.now()
     _delete(Event.objects.filter(at__lt=now - timedelta(days=EVENT_DAYS)))
     _delete(Minute.objects.filter(at__lt=now - timedelta(days=MINUTE_DAYS)))
 
 
 def store(entries: Iterable[dict[str, Any]], source: Path) -> None:
-    """Store entries in one transaction; those that are there already stay as they are."""
+    """Store entries in one transaction; an entry that is already stored stays as it is."""
     happened: list[Event] = []
     counted: list[Minute] = []
     for entry in entries:
@@ -115,7 +115,7 @@ def store(entries: Iterable[dict[str, Any]], source: Path) -> None:
     try:
         _insert(happened, counted)
     except (DataError, IntegrityError):
-        # One that the database will never take must not keep the others waiting.
+        # Insert one by one, so that a row which the database never accepts does not hold up the others.
         for row in (*happened, *counted):
             try:
                 _insert([row] if isinstance(row, Event) else [], [row] if isinstance(row, Minute) else [])

@@ -1,4 +1,4 @@
-"""The minute's counters: what the store has counted, written into the journal by the steward."""
+"""Each minute the steward writes the store's counters into the journal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from resilience.primitives import Store
 from resilience.primitives.store.layout import SECRET, SECRET_BYTES, WORD
 
 KIND = "minute"
-# What the history is made of; what else is counted (chores, drills) would only fill the table.
+# The counters that the history shows. The others (chores, drills) would only fill the table.
 KEPT = ("responses", "calls", "rejected", "transitions", "dropped")
-# So many counters stand in one line.
+# The most counters in one line of the journal.
 _PER_LINE = 400
 
 
 def run(_epoch: int) -> None:
-    """Write down each counter that has grown since it was last written down, as [name, before, total].
+    """Write each counter that has grown since it was last written, as [name, before, total].
 
-    Totals and not differences alone: two stewards that write down the same minute, one of which was stopped
-    in the middle, count nothing twice (`Minute` says how a span is summed).
+    Two stewards may write the same minute, if one of them was stopped in the middle. Differences alone would
+    then be counted twice; totals are not (`Minute` says how a span is summed).
     """
     store = registry.store()
     identity = store_identity(store)
     known = recall("totals")
-    # A store that was built since has counted from nothing.
+    # A store that was built since then began to count at 0.
     before: dict[str, Any] = known.get("totals", {}) if known.get("store") == identity else {}
     totals = counted(store)
     grown = [
@@ -36,12 +36,12 @@ def run(_epoch: int) -> None:
     ]
     for at in range(0, len(grown), _PER_LINE):
         if not events.write({"kind": KIND, "store": identity, "counters": grown[at : at + _PER_LINE]}):
-            return  # The journal takes no more; the next line will reach back to the last one written.
+            return  # dropped: the next run writes the growth since the last line that was written
     remember("totals", {"store": identity, "totals": totals, "at": time.time()})
 
 
 def counted(store: Store) -> dict[str, int]:
-    """Return the counters of the host that are kept, by name, those too that the breakers keep themselves."""
+    """Return the host's counters in `KEPT` by name: those of the store and those of the breakers."""
     counters = store.counters.totals().items()
     totals = {"|".join(labels): total for labels, total in counters if labels[0] in KEPT}
     for name, breaker in registry.breakers().items():
@@ -51,6 +51,6 @@ def counted(store: Store) -> dict[str, int]:
 
 
 def store_identity(store: Store) -> str:
-    """Return what tells one building of a store from the next: a hash of its secret."""
+    """Return a name of this store: a hash of its secret, which is new each time a store is built."""
     secret = bytes(store.bytes[SECRET * WORD : SECRET * WORD + SECRET_BYTES])
     return hashlib.blake2b(secret, digest_size=8, person=b"minutes").hexdigest()

@@ -1,4 +1,4 @@
-"""Small things that the next steward should know: a JSON file each, beside the journal."""
+"""The steward's notes for the next steward: JSON files beside the journal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from resilience.primitives.aside import written_aside
 
 
 def recall(name: str) -> dict[str, Any]:
-    """Return what was remembered under a name; nothing where it cannot be read.
+    """Return the note of this name; an empty one if there is none or it cannot be read.
 
-    Raise `OSError` when only this process cannot read it: with nothing in mind it would tell all again.
+    Raises `OSError` if the process itself lacks what reading needs (a descriptor, memory). With an empty note
+    it would, for example, send every alert again.
     """
     try:
         found = json.loads((conf.events_dir() / f"{name}.json").read_bytes())
@@ -25,7 +26,7 @@ def recall(name: str) -> dict[str, Any]:
 
 
 def remember(name: str, value: dict[str, Any]) -> None:
-    """Replace what is remembered under a name, whole or not at all. Raises `OSError`."""
+    """Replace the note of this name, whole or not at all. Raises `OSError` if it cannot be written."""
     folder = conf.events_dir()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with written_aside(folder / f"{name}.json") as aside:

@@ -1,4 +1,4 @@
-"""Outages, made of what changed: from the opening of a breaker to its closing."""
+"""Find outages in the changes of breakers: each lasts from an opening to the closing."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ CHANGES = ("transition", "reset", "isolate", "disable", "auto")
 
 @dataclass(frozen=True, kw_only=True)
 class Outage:
-    """One breaker of one host was not closed, and not because an operator isolated it. Wall seconds."""
+    """A time in which one breaker of one host was not closed, and no operator had isolated it.
+
+    `began` and `ended` are wall seconds; `ended` is None while it goes on.
+    """
 
     began: float
     ended: float | None
     lasted: float
-    """From its beginning to its end, or until now."""
+    """Seconds from its beginning to its end, or until now."""
     within: float
-    """How much of that lies in the span that was asked for."""
+    """How many of these seconds lie in the span that was asked for."""
     breaker: str
     host: str
     reason: str
     cause: str
-    """What failed last before it opened, as the driver put it; empty where calls were only slow."""
+    """The last failure before the breaker opened, in the driver's words; empty if calls were only slow."""
 
 
 def outages(
@@ -35,16 +38,18 @@ def outages(
     lasts: Callable[[str, str, float], bool] = lambda host, breaker, changed: True,
     uptimes: Mapping[str, float] | None = None,
 ) -> list[Outage]:
-    """Return the outages that reach into the span, oldest first.
+    """Return the outages that reach into the span from `since` to `until` (wall seconds), oldest first.
 
-    `changes`: events of the kinds `CHANGES`, oldest first, from the opening on of what was open when the span
-    began. An end that nobody wrote down, because the host went away or its store was built again, is that of
-    the last change: `lasts` says of a host, a breaker and when it last changed whether it is open still.
-    `uptimes` are the monotonic seconds of now, of the hosts of which they are known.
+    `changes` are events of the kinds `CHANGES`, oldest first. For a breaker that was open when the span
+    began, they must begin with its opening. `lasts(host, breaker, changed)` says whether a breaker that last
+    changed at `changed` is still open. If not, nobody has written down its closing, because the host went
+    away or its store was built again: then the outage ends with the last change. `uptimes` are the
+    monotonic seconds of now, for each host whose are known.
 
     Note [How long it took]
-    Times are the wall clock's, which may be set in between. Events of one boot of a host are put in order,
-    and the time between two of them is measured, by the monotonic seconds that they carry (`uptime`).
+    Times are those of the wall clock, which may be set meanwhile. So events of one boot of a host are
+    ordered by the monotonic seconds that they carry (`uptime`), and the time between two of them is the
+    difference of these.
     """
     begun: dict[tuple[str, str], dict[str, Any]] = {}
     changed: dict[tuple[str, str], dict[str, Any]] = {}
@@ -56,7 +61,7 @@ def outages(
             end = change if data["after"] == "CLOSED" else changed[key]
             found.append(_outage(begun.pop(key), end, since, until, _between(opened, end)))
         if data["after"] != "CLOSED" and change["kind"] != "isolate":
-            # Half-open and open again belong to the same outage.
+            # A breaker that is half-open, or opens once more, is in the same outage.
             begun.setdefault(key, change)
         changed[key] = change
     for key, opened in begun.items():
@@ -72,7 +77,7 @@ def outages(
 
 
 def _in_order(changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put those of one boot of a host in the order of their uptimes. See Note [How long it took]."""
+    """Put the changes of each boot of a host in the order of their uptimes. See Note [How long it took]."""
     ordered = list(changes)
     places: dict[tuple[str, str], list[int]] = {}
     for place, change in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""Read what was written down: from the database when it answers, else from this host's journal."""
+"""Read the history from the database, or from this host's journal while the database is away."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ T = TypeVar("T")
 Entry = dict[str, Any]
 
 _DAY = 86_400.0
-# How long a command, which has no deadlines, waits for the database before it reads the journal, and for how
-# long it then does not ask again.
+# A command has no deadlines. These are the seconds that it waits for the database before it reads the
+# journal, and the seconds for which it then does not ask the database again.
 _COMMAND_WAITS = 1.0
 _COMMAND_FORGETS = 10.0
 _away_until = 0.0
 
 
 class Count(NamedTuple):
-    """One counter of one store at one time: see `Minute`."""
+    """One counter of one store at one time. `series` is host, store and name; see `Minute`."""
 
     at: float
     series: tuple[str, str, str]
@@ -42,29 +42,35 @@ class Count(NamedTuple):
 
 
 class Reading(Protocol):
-    """What can be asked of either place; times are wall seconds."""
+    """What the database and the journal can both be asked. Times are wall seconds."""
 
     name: str
 
     def sums(self, since: float) -> dict[str, int]:
-        """Return how much each counter grew, over all hosts."""
+        """Return by how much each counter grew since then, over all hosts."""
         ...
 
     def counts(self, since: float, prefix: str) -> Iterable[Count]:
-        """Return the counters whose names begin so, oldest first."""
+        """Return the counters whose names begin with `prefix`, oldest first."""
         ...
 
     def changes(self, since: float) -> list[Entry]:
-        """Return the changes of breakers, oldest first, from the opening on of what was open at `since`."""
+        """Return the changes of breakers since then, oldest first.
+
+        For a breaker that was open at `since` they begin with its opening.
+        """
         ...
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
-        """Return the newest events, newest first."""
+        """Return the last `limit` events, newest first; empty `kind` or `breaker`: of every one."""
         ...
 
 
 def read(ask: Callable[[Reading], T]) -> tuple[T, str]:
-    """Ask the database, or the journal while that is away; return the answer and which one it was."""
+    """Ask the database, or the journal while the database is away.
+
+    Returns the answer and the name of the one that gave it. Raises what `ask` raises, if it is no outage.
+    """
     if _database_answers():
         try:
             return ask(FromDatabase()), FromDatabase.name
@@ -89,7 +95,7 @@ def _database_answers() -> bool:
 
 
 class FromDatabase:
-    """What all hosts wrote, as far as it was copied."""
+    """The events of all hosts, as far as they are copied into the database."""
 
     name = "database"
 
@@ -136,7 +142,7 @@ class FromDatabase:
 
 
 class FromJournal:
-    """What this host wrote, as far back as its files go."""
+    """The events of this host, as far back as its files go."""
 
     name = "journal"
 
@@ -169,7 +175,7 @@ class FromJournal:
         return [*sorted(chain.from_iterable(before.values()), key=_at), *within]
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
-        # The last day first: files of earlier days are not even opened for it.
+        # Look at the last day first: then files of earlier days need not even be opened.
         for since in (time.time() - _DAY, 0.0):
             found = [
                 entry
