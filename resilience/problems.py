@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -118,6 +118,12 @@ def come_back(response: HttpResponseBase, seconds: float) -> None:
 def wrong_members(messages: Any) -> ProblemError:
     """Return the error of a body: `messages` are by member, nested as the body is, as DRF's are."""
     return ProblemError("The body is not accepted; `errors` says where.", list(_members(messages, "#")))
+
+
+def unknown_members(names: Sequence[str], *, known: Iterable[str]) -> dict[str, list[str]]:
+    """Return what is said of members that a body cannot have: of 20 at most, by their first 60 letters."""
+    said = f"There is no such member. There are: {', '.join(known)}."
+    return {str(name)[:60]: [said] for name in names[:20]}
 
 
 def answer_to(error: Exception) -> HttpResponse | None:

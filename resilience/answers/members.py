@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-# Of what a client made up, no more than this is said back: members, and letters of each name.
-_MOST, _LONGEST = 20, 60
+from resilience.problems import unknown_members
 
 
 class StrictMembers(serializers.Serializer[Any]):
@@ -44,8 +43,7 @@ class StrictMembers(serializers.Serializer[Any]):
     def _refused(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         known = [name for name, field in self.fields.items() if not field.read_only]
         unknown = [name for name in data if name not in self.fields and name not in self.elsewhere]
-        for name in unknown[:_MOST]:
-            yield str(name)[:_LONGEST], [f"There is no such member. There are: {', '.join(known)}."]
+        yield from unknown_members(unknown, known=known).items()
         fixed = [name for name in data if name not in known and name not in unknown]
         there = self.present() if fixed and self.instance is not None else {}
         for name in fixed:

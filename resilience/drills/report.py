@@ -20,6 +20,7 @@ from resilience.drills import plots
 from resilience.drills.load import Answer
 from resilience.drills.run import Result
 from resilience.drills.verdict import Objective
+from resilience.primitives.clock import iso
 
 _TEMPLATES = str(Path(__file__).parent / "templates")
 
@@ -42,7 +43,7 @@ def write(folder: Path, result: Result, objectives: Sequence[Objective]) -> tupl
 def as_json(result: Result, objectives: Sequence[Objective]) -> dict[str, Any]:
     """Return everything that was seen, ready for JSON; times in seconds since the first read."""
     return {
-        "at": _iso(result),
+        "at": iso(result.at),
         "versions": _versions(),
         "plan": asdict(result.plan),
         "passed": all(objective.met for objective in objectives),
@@ -97,7 +98,7 @@ def _about(result: Result) -> str:
         what += f" on {100 * plan.share:g} % of the calls"
     if plan.kind in ("latency", "flap"):
         what += f", {plan.delay:g} s each"
-    return f"{_iso(result)} · {what} · {plan.rate:g} reads per second of {plan.url} · {_versions()}"
+    return f"{iso(result.at)} · {what} · {plan.rate:g} reads per second of {plan.url} · {_versions()}"
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
@@ -159,10 +160,6 @@ def shown(said: dict[str, Any]) -> list[str]:
         *(f"{1000 * said[name]:.0f} ms" for name in ("p50", "p99", "slowest")),
         ", ".join(f"{source}: {count}" for source, count in said["sources"].items()),
     ]
-
-
-def _iso(result: Result) -> str:
-    return datetime.fromtimestamp(result.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _versions() -> str:

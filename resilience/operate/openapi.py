@@ -13,7 +13,8 @@ from django.urls import NoReverseMatch, reverse
 
 from resilience.observe import health, history
 from resilience.operate import views
-from resilience.operate.reset import FORMS, NAME, NAMES, REASON
+from resilience.operate.orders import NAMES, REASON
+from resilience.operate.reset import FORMS, NAME
 
 
 def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:

@@ -18,11 +18,11 @@ WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "
 """What can be ordered, and what a page calls it."""
 ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
 """For how long an order lasts that a page gives, in minutes, and what the page calls that."""
+NAMES, REASON = 64, 200
+"""At most: how many names an order has from outside, and how many letters its reason."""
 
 # What stays in force until it is ended.
 _LASTING = ("isolate", "disable")
-# What a page's form may hold: breakers, and letters of the reason.
-_MOST, _LONGEST = 64, 200
 # A lock that a stopped process holds is replaced after a second; an operator waits for that.
 _PATIENCE = 2.0
 _PAUSE = 0.02
@@ -70,7 +70,7 @@ class Order:
         if not names or action not in WORDS or end not in ENDS:
             raise OrderError("Tick the breakers that you mean, and choose what is to be done.")
         until = time.time() + int(end) * 60 if end and action in _LASTING else None
-        return cls(action, names[:_MOST], form.get("reason", "")[:_LONGEST], until)
+        return cls(action, names[:NAMES], form.get("reason", "")[:REASON], until)
 
     @property
     def lasts(self) -> bool:

@@ -10,16 +10,19 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, QueryDict
 
-from resilience.operate.orders import Order
-from resilience.problems import ProblemError, TooLargeError, UnsupportedCodingError, wrong_members
+from resilience.operate.orders import NAMES, REASON, Order
+from resilience.problems import (
+    ProblemError,
+    TooLargeError,
+    UnsupportedCodingError,
+    unknown_members,
+    wrong_members,
+)
 
 MEMBERS = ("breakers", "reason")
-NAMES, NAME, REASON = 64, 64, 200
-"""At most: how many names, and how many letters of a name and of the reason."""
+NAME = 64
+"""How many letters a name has at most."""
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-# Of what a client made up, no more than this is said back: members, and letters of each name.
-_MOST, _LONGEST = 20, 60
 
 
 class UnsupportedTypeError(ProblemError):
@@ -42,9 +45,8 @@ def order_from(request: HttpRequest) -> Order:
     wrong: dict[str, Any] = {
         "breakers": _wrong_with_names(names),
         "reason": list(_wrong_with(reason, REASON)),
+        **unknown_members([name for name in said if name not in MEMBERS], known=MEMBERS),
     }
-    for name in [name for name in said if name not in MEMBERS][:_MOST]:
-        wrong[name[:_LONGEST]] = [f"There is no such member. There are: {', '.join(MEMBERS)}."]
     if any(wrong.values()):
         raise wrong_members(wrong)
     return Order("reset", [str(name).strip() for name in names], str(reason).strip())

@@ -49,18 +49,6 @@ class Limits:
         finally:
             lock.release()
 
-    def clear(self, key: str, limit: int, per: float) -> bool:
-        """Forget the hits of `key`; False where that cannot be done within 50 ms."""
-        lock = self._store.limits_lock
-        if lock.take() is None:
-            return False
-        try:
-            at = self._place_locked(self._hashed(f"{limit}/{per}/{key}"))
-            self._store.words[at + _HASH] = 0
-            return True
-        finally:
-            lock.release()
-
     def _hit_locked(self, hashed: int, limit: int, per: float) -> Decision:
         words, times, now = self._store.words, self._store.times, self._clock.monotonic()
         at = self._place_locked(hashed)

@@ -64,11 +64,6 @@ class Memory(Generic[T]):
                 _, (_, taken) = (self._probation, self._protected)[segment].popitem(last=False)
                 self._sizes[segment] -= taken
 
-    def drop(self, key: Hashable) -> None:
-        """Forget what is held under the key, if anything is."""
-        with self._lock:
-            self._drop_locked(key)
-
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
@@ -80,6 +75,3 @@ class Memory(Generic[T]):
         for segment, held in enumerate((self._probation, self._protected)):
             if key in held:
                 self._sizes[segment] -= held.pop(key)[1]
-
-    def __len__(self) -> int:
-        return len(self._probation) + len(self._protected)

@@ -86,11 +86,6 @@ class TestLimits:
         refused = limits.hit("anna", 0, 60.0)
         assert (refused.allowed, refused.retry_after) == (False, 60.0)
 
-    def test_may_be_cleared(self, limits: Limits) -> None:
-        allowed(limits, 5)
-        assert limits.clear("anna", 5, 60.0)
-        assert limits.hit("anna", 5, 60.0).allowed
-
     def test_make_room_by_forgetting_the_oldest(self, limits: Limits, clock: ManualClock) -> None:
         allowed(limits, 5)
         for number in range(2_000):
@@ -119,7 +114,6 @@ class TestAcrossProcesses:
         limits = Limits(host_store, clock=clock)
         decision = limits.hit("anna", 0, 60.0)
         assert (decision.allowed, decision.counted) == (True, False)
-        assert not limits.clear("anna", 0, 60.0)
 
     def test_keep_no_key_in_clear(self, host_store: HostStore, clock: ManualClock) -> None:
         Limits(host_store, clock=clock).hit("anna@example.org", 5, 60.0)

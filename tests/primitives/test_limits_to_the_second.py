@@ -67,12 +67,6 @@ class TestRoom:
         assert not limits.hit("key 1", 1, 100.0).allowed
         assert limits.hit("key 0", 1, 100.0).allowed
 
-    def test_is_made_by_one_that_was_cleared_first(self, limits: Limits, clock: ManualClock) -> None:
-        self.full(limits, clock)
-        assert limits.clear("key 5", 1, 100.0)
-        assert limits.hit("one more", 1, 100.0).allowed
-        assert not limits.hit("key 0", 1, 100.0).allowed
-
     def test_comes_without_the_counts_of_who_had_it(self, limits: Limits, clock: ManualClock) -> None:
         for _ in range(3):
             assert limits.hit("key 0", 3, 8.0).allowed

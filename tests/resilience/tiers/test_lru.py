@@ -15,7 +15,8 @@ class TestMemory:
         for number in range(100):
             memory.put(number, number, 50)
             memory.get(number - 3)
-            assert len(memory) <= 800 // 50
+        held = [number for number in range(100) if memory.get(number) is not None]
+        assert 0 < len(held) <= 800 // 50
 
     def test_takes_nothing_that_would_fill_it_alone(self) -> None:
         memory: Memory[str] = Memory(800)
@@ -44,16 +45,16 @@ class TestMemory:
 
     def test_a_new_value_takes_the_place_of_the_old_one(self) -> None:
         memory: Memory[str] = Memory(800)
-        for value in ("one", "two"):
-            memory.put("a", value, 60)
+        memory.put("other", "stays", 60)
+        for number in range(40):
+            memory.put("a", str(number), 60)
             memory.get("a")
-        assert (memory.get("a"), len(memory)) == ("two", 1)
+        assert (memory.get("a"), memory.get("other")) == ("39", "stays")
 
-    def test_forgets_what_is_dropped_and_everything_when_cleared(self) -> None:
+    def test_forgets_everything_when_cleared(self) -> None:
         memory: Memory[str] = Memory(800)
         memory.put("a", "one", 10)
         memory.put("b", "two", 10)
-        memory.drop("a")
-        assert (memory.get("a"), memory.get("b")) == (None, "two")
+        memory.get("b")
         memory.clear()
-        assert len(memory) == 0
+        assert (memory.get("a"), memory.get("b")) == (None, None)
