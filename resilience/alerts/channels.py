@@ -24,7 +24,7 @@ logger = logging.getLogger("resilience.alerts")
 
 # What one message to a webhook may take, in seconds: to connect, and in all.
 _CONNECT, _TOTAL = 2.0, 5.0
-# Answers of a webhook that say nothing against the next try; after two of them it may name the time.
+# Answers of a webhook after which a further try may get through; two of them may say when.
 _TEMPORARY = (408, 425, 429)
 _ASK_LATER = (429, 503)
 

@@ -10,7 +10,7 @@ from django.core.mail import get_connection, mail_admins
 from resilience import causes
 from resilience.alerts.outbox import RefusedError
 
-# For each answer of the mail server where EMAIL_TIMEOUT says nothing, in seconds: Django would wait for ever.
+# Seconds for each answer of the mail server, where EMAIL_TIMEOUT is not set: Django would wait for ever.
 _TIMEOUT = 10.0
 
 

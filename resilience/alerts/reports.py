@@ -1,4 +1,4 @@
-"""What reaches those who mend bugs: no outage, and by no mail that a request waits for."""
+"""Error reports: an outage is none, and no request waits for the mail of one."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def refused(request: HttpRequest) -> None:
 
 
 class OutagesAreNoErrors(logging.Filter):
-    """Drop what Django logs of a 503, which has a line of ours: an error, which is mailed to `ADMINS`.
+    """Drop the error that Django logs of a 503, and mails to `ADMINS`: the first middleware has a line of it.
 
-    Of an outage in another middleware too: Django makes a 500 of it, and the first middleware a 503 of that.
+    It drops that of an outage in another middleware too: Django makes a 500 of it, and the first middleware
+    makes that a 503.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

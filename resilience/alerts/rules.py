@@ -17,11 +17,11 @@ from resilience.journal.minutes import store_identity
 from resilience.journal.notes import recall, remember
 from resilience.primitives import BreakerSnapshot, State
 
-Memory = dict[str, Any]
+Notes = dict[str, Any]
 
 # Kept here when it could not be written down, so that a full disk does not repeat alerts each second.
-_unwritten: Memory | None = None
-# What the times in the memory are. A store never outlives its boot, so they mean the same to all readers.
+_unwritten: Notes | None = None
+# The clock of the times in the notes. A store never outlives its boot, so all readers understand them.
 _TIMES = "monotonic"
 # The term of the steward in which this process looked last.
 _epoch: int | None = None
@@ -35,15 +35,15 @@ def run(epoch: int) -> None:
         take_over()
     go_on()
     seen = look()
-    memory = _unwritten if _unwritten is not None else recall("alerts")
-    if (memory.get("store"), memory.get("times")) != (seen.store, _TIMES):
-        memory = {"store": seen.store, "times": _TIMES}
-    before = repr(memory)
-    for alert in judge(seen, memory, conf.alerts()):
+    notes = _unwritten if _unwritten is not None else recall("alerts")
+    if (notes.get("store"), notes.get("times")) != (seen.store, _TIMES):
+        notes = {"store": seen.store, "times": _TIMES}
+    before = repr(notes)
+    for alert in judge(seen, notes, conf.alerts()):
         send(alert)
-    if repr(memory) != before or _unwritten is not None:
-        _unwritten = memory
-        remember("alerts", memory)
+    if repr(notes) != before or _unwritten is not None:
+        _unwritten = notes
+        remember("alerts", notes)
         _unwritten = None
 
 
@@ -78,31 +78,31 @@ def look() -> Seen:
     )
 
 
-def judge(seen: Seen, memory: Memory, config: AlertConfig) -> list[Alert]:
-    """Return what has begun or ended; `memory` is what earlier looks left, and is changed.
+def judge(seen: Seen, notes: Notes, config: AlertConfig) -> list[Alert]:
+    """Return what has begun or ended; `notes` is what earlier looks left, and is changed.
 
     It is plain JSON, so that the next steward goes on from it.
     """
     alerts: list[Alert] = []
     for name, snapshot in seen.breakers.items():
-        known = memory.setdefault("breakers", {}).setdefault(name, {})
+        known = notes.setdefault("breakers", {}).setdefault(name, {})
         alerts += _Breaker(seen, snapshot, known, config).alerts()
     for source in ("static", "mock"):
-        alerts += _served(seen, source, memory.setdefault("served", {}).setdefault(source, {}), config)
-    if new := _new(seen, memory, "passes", "pass"):
+        alerts += _served(seen, source, notes.setdefault("served", {}).setdefault(source, {}), config)
+    if new := _new(seen, notes, "passes", "pass"):
         who = seen.by()
         text = f"the board was entered by pass, {new} times" + (f", last by {who}" if who else "")
         alerts.append(Alert(kind="pass", text=text, count=new, at=seen.at, host=hostname()))
-    if new := _new(seen, memory, "wedged", "wedged"):
+    if new := _new(seen, notes, "wedged", "wedged"):
         text = f"a process of the server hung, and was replaced, {new} times; the log says which and why"
         alerts.append(Alert(kind="wedged", text=text, count=new, at=seen.at, host=hostname()))
     return alerts
 
 
 class _Breaker:
-    """What one breaker gives rise to. `known`: what earlier looks left of it."""
+    """The alerts of one breaker. `known` is what earlier looks have noted of it."""
 
-    def __init__(self, seen: Seen, snapshot: BreakerSnapshot, known: Memory, config: AlertConfig) -> None:
+    def __init__(self, seen: Seen, snapshot: BreakerSnapshot, known: Notes, config: AlertConfig) -> None:
         self._seen = seen
         self._snapshot = snapshot
         self._known = known
@@ -209,7 +209,7 @@ class _Breaker:
         return self._tell("override", text)
 
 
-def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list[Alert]:
+def _served(seen: Seen, source: str, known: Notes, config: AlertConfig) -> list[Alert]:
     """Tell that stand-ins are served, once until none was for a while."""
     total = seen.totals.get(("responses", source), 0)
     new = total - known.get("total", 0)
@@ -217,7 +217,7 @@ def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list
     if new <= 0:
         return []
     known["total"] = total
-    # Written down as seldom as will do.
+    # Written down no more often than needed.
     if last is None or seen.now - last > config.quiet / 10:
         known["last"] = seen.now
     if last is not None and seen.now - last < config.quiet:
@@ -226,12 +226,12 @@ def _served(seen: Seen, source: str, known: Memory, config: AlertConfig) -> list
     return [Alert(kind=source, text=f"{what} served to clients", count=new, at=seen.at, host=hostname())]
 
 
-def _new(seen: Seen, memory: Memory, known: str, kind: str) -> int:
-    """Return how many events of a kind there were since the last look, which `memory[known]` remembers."""
+def _new(seen: Seen, notes: Notes, known: str, kind: str) -> int:
+    """Return how many events of a kind there were since the last look, which `notes[known]` remembers."""
     total = seen.totals.get(("events", kind), 0)
-    new = total - int(memory.get(known, 0))
+    new = total - int(notes.get(known, 0))
     if new > 0:
-        memory[known] = total
+        notes[known] = total
     return max(0, new)
 
 

@@ -82,7 +82,7 @@ def _of_sign_ins(result: Result) -> list[Objective]:
             met=slowest < SLOWEST_WRITE,
         ),
         Objective(
-            name="whoever has signed in reads on",
+            name="people who have signed in go on reading",
             measured=f"{len(reads)} of {len(result.answers)} reads with an access token",
             met=bool(reads) and len(reads) == len(result.answers),
         ),

@@ -1,1 +1,1 @@
-"""What is visible: the journal of events, the history made of it, and alerts."""
+"""What people look at: health, metrics, history, folders, and the queue before the log."""

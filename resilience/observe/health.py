@@ -1,4 +1,4 @@
-"""How the host is, at once: from its store and the static file's label, asking no dependency."""
+"""The state of the host, at once: from its store and the label of its static copy, asking no dependency."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resilience.tiers.static_copy.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
 
-# What does not come back by itself when a crowd has gone; and for how long it is told, in seconds.
+# What a process may lack that does not end with a crowd, and for how many seconds health says so.
 LACKING = (DESCRIPTORS, MEMORY, THREADS, PORTS)
 _LACKS_FOR = 60.0
 
@@ -154,7 +154,7 @@ def _cache_takes_writes() -> bool:
 
 
 def static_copy() -> StaticInfo | None:
-    """Return the label of the static file that opens now; None when none does. A file is opened once."""
+    """Return the label of the static copy that opens now; None when none does. A file is opened once."""
     try:
         return files.current().info
     except TierUnavailableError:
@@ -172,7 +172,7 @@ def fallback_data(copy: StaticInfo | None) -> dict[str, bool]:
 
 
 def described(copy: StaticInfo) -> dict[str, Any]:
-    """Return what a static file holds, and of what age that is."""
+    """Return what a static copy holds, and how old that is."""
     age = (datetime.now(UTC) - copy.as_of).total_seconds()
     return {
         "source": copy.source,

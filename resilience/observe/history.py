@@ -106,7 +106,7 @@ def _grown(first: int, prefix: str, reading: Reading | None) -> Iterator[tuple[i
     counts = read(ask)[0] if reading is None else ask(reading)
     seen: dict[tuple[str, str, str], int] = {}
     for at, series, before, total in counts:
-        # Whoever wrote it down, and how often: what was there already is not counted again.
+        # Several stewards may have written it down: what was there already is not counted again.
         grown = total - max(before, seen.get(series, 0))
         if grown > 0:
             seen[series] = total

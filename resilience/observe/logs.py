@@ -1,9 +1,9 @@
 """Output that nobody waits for: the reader of a log may stop, its disk may be full, and requests go on.
 
-Whoever writes to a pipe, a terminal or a socket that nobody reads hangs as soon as it is full; `logging`
-holds a lock meanwhile, so everybody who logs hangs too. `unblock()` puts a queue and a thread before standard
-output and standard error of this process, for all that Python writes there: each handler of `logging`,
-warnings, tracebacks, `print`. No Django in here: a supervisor needs it too.
+A thread that writes to a pipe, a terminal or a socket that nobody reads hangs as soon as that is full.
+`logging` holds a lock meanwhile, so every thread that logs hangs too. `unblock()` puts a queue and a thread
+before standard output and standard error of this process, for all that Python writes there: each handler of
+`logging`, warnings, tracebacks, `print`. No Django in here: a supervisor needs it too.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class QueuedStream(io.TextIOBase):
         """Do nothing: `logging` calls this after each line. `drain` waits."""
 
     def drain(self, seconds: float) -> None:
-        """Wait until all was written, no longer than so."""
+        """Wait until all was written, for `seconds` at most."""
         until = time.monotonic() + seconds
         while self._thread is not None and self._waiting and time.monotonic() < until:
             time.sleep(0.002)

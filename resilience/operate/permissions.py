@@ -22,7 +22,7 @@ from resilience.operate.passes import Pass
 from resilience.primitives import RejectedError
 from resilience.problems import ProblemError
 
-# What a proxy adds. Whoever came through one is not the person at this machine, whatever the last hop says.
+# What a proxy adds. A request that came through one is not from this machine, whatever the last hop says.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP")
 # What a browser adds to what a page asks for: another site's page could ask for this.
 _FROM_A_PAGE = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
@@ -109,7 +109,7 @@ def _pass(request: HttpRequest, board: bool) -> Steerer | None:
 
 
 def _presented(request: HttpRequest, board: bool) -> Pass | None:
-    """Return the pass; the API takes no cookies, which browsers send for pages of others."""
+    """Return the pass, at the board alone: a browser may send its cookie for the page of another site."""
     return passes.presented(request) if board else None
 
 

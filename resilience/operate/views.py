@@ -50,8 +50,8 @@ def answers(
 ) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
     """Make a view of JSON that is true for a moment only, so that no store may keep it.
 
-    Whoever may not steer, where that is asked for, is told so first. `may_steer` guards against forgery where
-    it takes a cookie, so Django's own guard is left out.
+    With `to="steerers"` others are refused before anything else is looked at. `may_steer` guards against
+    forgery where it takes a cookie, so Django's own guard is left out.
     """
 
     def made(view: View) -> Callable[[HttpRequest], HttpResponse]:

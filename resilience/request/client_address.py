@@ -10,7 +10,7 @@ from django.http import HttpRequest
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_MAX_HOPS = 32  # Whoever needs more is padding the header.
+_MAX_HOPS = 32  # A client that needs more is padding the header.
 
 
 def client_address(remote: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:

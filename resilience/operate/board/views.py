@@ -97,7 +97,7 @@ def enter(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
-    """Take the pass away, and end its copies."""
+    """Remove the pass, and end its copies."""
     response = HttpResponseRedirect(reverse("resilience-board:board"))
     _end_pass(request, response)
     return response
@@ -139,7 +139,7 @@ def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: in
 
 
 def _confirm(response: HttpResponse, holder: Steerer) -> None:
-    """Give a pass to whom the database has just confirmed: an hour from when it was asked."""
+    """Give a pass to somebody whom the database has just confirmed, for an hour from when it was asked."""
     if holder.by == "staff":
         passes.give(response, Pass(holder.who, "staff", holder.key), at=holder.asked)
 

@@ -8,7 +8,7 @@ import pytest
 from resilience import conf, registry
 from resilience.alerts import rules
 from resilience.alerts.channels import Alert
-from resilience.alerts.rules import Memory
+from resilience.alerts.rules import Notes
 from resilience.journal import events
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome
 from resilience.request import answer_counts
@@ -20,15 +20,15 @@ class Host:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.memory: Memory = {}
+        self.notes: Notes = {}
 
     @property
     def breaker(self) -> CircuitBreaker:
         return registry.breaker("database")
 
     def look(self) -> list[Alert]:
-        self.memory = json.loads(json.dumps(self.memory))
-        return rules.judge(rules.look(), self.memory, conf.alerts())
+        self.notes = json.loads(json.dumps(self.notes))
+        return rules.judge(rules.look(), self.notes, conf.alerts())
 
     def told(self) -> list[str]:
         return [alert.kind for alert in self.look()]
@@ -88,7 +88,7 @@ class TestOpened:
 
     def test_is_told_when_nobody_looked_before(self, host: Host) -> None:
         host.fail(3)
-        host.memory = {}
+        host.notes = {}
         assert host.told() == ["opened"]
 
     def test_is_told_for_a_breaker_that_closed_before_the_look(self, host: Host) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from resilience import conf, registry
 from resilience.alerts import rules
-from resilience.alerts.rules import Memory
+from resilience.alerts.rules import Notes
 from resilience.journal.reading import FromJournal
 from resilience.observe import health, history
 from resilience.primitives import CircuitBreaker, ManualClock, Outcome
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.parametrize("step", [-DAY, -HOUR, HOUR, DAY])
 class Host:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.memory: Memory = {}
+        self.memory: Notes = {}
 
     @property
     def breaker(self) -> CircuitBreaker:
