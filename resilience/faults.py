@@ -15,7 +15,7 @@ from resilience.primitives.store import Fault
 KINDS = ("error", "latency", "hang", "flap")
 # A drill does these to the server itself, and only notes them here; the hooks let calls pass to it.
 REAL = ("kill", "freeze")
-# A drill that someone forgot is over by then, in seconds.
+# Seconds that a fault may last, so that one that was forgotten ends.
 LONGEST = 3_600.0
 _WHO = 64
 # How often a call that waits looks whether the drill was ended, in seconds.

@@ -1,4 +1,4 @@
-"""The fault of a drill, from its beginning to its end, whatever happens meanwhile."""
+"""Break what a drill is to break, and mend it at the end, also when the drill is interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESTART_WITHIN = 300.0
 
 # A fault lasts for this time, in seconds, unless the drill renews it: a drill may be killed, or stopped.
 _LEASE = 5.0
-# How often it says so, in seconds.
+# How often the drill renews it, in seconds.
 _RENEW = 1.0
 # How often the end of a fault is tried while the store is busy.
 _ATTEMPTS = 20

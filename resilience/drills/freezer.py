@@ -1,4 +1,4 @@
-"""Stop a server for a drill, and let it go on whatever becomes of the drill.
+"""Stop a server for a drill, and let it go on when the drill ends, however that ends.
 
 A process that stops a server may be killed before it lets it go on. So this file is also a program of its own
 (`python -I freezer.py PID PIDFD SECONDS`), which outlives the drill by as long as that takes: it lets the

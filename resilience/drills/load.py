@@ -1,4 +1,4 @@
-"""Steady reads at a fixed rate, whatever the answers take, and what each of them said."""
+"""Reads at a fixed rate, however long the answers take, and what each answer said."""
 
 from __future__ import annotations
 

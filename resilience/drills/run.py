@@ -20,7 +20,8 @@ GRACE = 1.0
 
 # How often the breakers are looked at, in seconds.
 _STEP = 0.05
-# Sign-ins by password in a fault: they open the breaker; with one before and one after they stay below five.
+# Sign-ins by password during a fault: enough to open the breaker, and with one before and one after it no
+# more than the five a minute that are allowed.
 _PASSWORDS = 3
 _TROUBLES = ("failure", "slow")
 
@@ -119,7 +120,7 @@ def _met(plan: Plan, name: str) -> int:
 
 
 class _Eye:
-    """Look at the breakers all the time, and tell of each second once it is over."""
+    """Note each change of a breaker, and report each second once it is over."""
 
     def __init__(self, result: Result, load: Load, tell: Callable[[Second], None], halt: Event) -> None:
         self._result = result

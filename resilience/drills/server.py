@@ -1,4 +1,4 @@
-"""A real server on this host, found by its pid file, for those who want to break the real thing."""
+"""A real server on this host, found by its pid file, which a drill kills or freezes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROGRAMS = {
 }
 """What the servers of a dependency are called. Nothing else is ever killed or stopped."""
 
-# A pid file's first line is a number; no more than this is read of whatever the file is.
+# A pid file's first line is a number; of any file no more bytes than this are read.
 _LINE = 64
 # How long the one that stopped it may take to end, in seconds.
 _PATIENCE = 5.0

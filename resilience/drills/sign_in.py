@@ -1,4 +1,4 @@
-"""Sign-ins during a drill: one person proves who they are, by password or by refresh token."""
+"""Sign-ins during a drill: one person signs in again and again, by password or by refresh token."""
 
 from __future__ import annotations
 

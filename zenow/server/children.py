@@ -43,7 +43,7 @@ class Worker:
         return True
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End it at once."""
         if self._handle is not None:
             self.killed = True
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)

@@ -1,8 +1,8 @@
 """The sockets on which the site listens: one for each worker, opened once for all servers.
 
-From one socket for all, the worker that wakes first takes every connection that waits, and clients who keep
-theirs gather there. Of several on one port the kernel chooses one for each connection. What waits for a
-worker that has died waits until there is another; what comes afterwards is led past it.
+With one socket for all workers, the one that wakes first takes every connection that waits, and kept
+connections gather there. Where several sockets share a port, the kernel chooses one for each connection. A
+connection that waits for a worker that has died is answered by the next one; new ones are led past it.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ _OWN = int(ipaddress.IPv4Address("127.90.0.0"))
 
 
 class Listeners:
-    """So many sockets on one port; elsewhere than on Linux one, since nothing shares connections out there.
+    """`count` sockets on one port; one elsewhere than on Linux, where the kernel would not share connections.
 
     Raises `OSError` where somebody listens already.
     """

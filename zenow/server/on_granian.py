@@ -2,6 +2,7 @@
 
 granian's own listeners end with their workers, and clients that wait in the queue of one are turned away.
 Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same queue.
+docs/server.md lists what this needs of granian beyond its documented options.
 """
 
 import _thread
@@ -68,7 +69,7 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
     member.watch()
 
     def announce() -> None:
-        # Whoever takes over from another server has what stands in for the database, as that one has.
+        # The server before this one has a copy that stands in for the database: take over with one as well.
         keeping.start.wait()
         handover.announce(worker)
 

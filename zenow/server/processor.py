@@ -19,7 +19,7 @@ class Use:
     """the threads that run, or wait for a processor or a disk; with how often they have let go of it"""
 
     def wanted_since(self, before: "Use") -> bool:
-        """Say whether a thread has wanted a processor or a disk all the time since the look before."""
+        """Say whether one thread has wanted a processor or a disk without a break since the look before."""
         # One that woke up in between has let go of the processor before, and its number is another.
         return any(before.busy.get(thread) == switches for thread, switches in self.busy.items())
 

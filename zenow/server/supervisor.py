@@ -227,7 +227,7 @@ class Supervisor:
 
     def _take_over(self, server: Server) -> None:
         old, self._serving, self._successor = self._serving, server, None
-        self._status = 0  # Whatever became of one before it.
+        self._status = 0  # How a server before this one ended no longer counts.
         self._lead()
         if old is not None:
             logger.info("server %d has taken over from server %d", server.pid, old.pid)

@@ -12,7 +12,7 @@ logger = logging.getLogger("zenow.watchdog")
 
 
 class Watchdog:
-    """Whoever expects a sign of life, if anybody does."""
+    """The socket of systemd to which signs of life go, if there is one."""
 
     def __init__(self) -> None:
         named = os.environ.get("NOTIFY_SOCKET", "") if "WATCHDOG_USEC" in os.environ else ""

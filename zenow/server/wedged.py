@@ -17,8 +17,8 @@ from zenow.server import processor
 
 # How often the supervisor looks; all in seconds.
 EVERY = 0.25
-# A look that comes later than this counts as this: whatever stopped the supervisor (a paused machine, a
-# frozen container, a busy processor) has probably stopped the workers as well.
+# A longer pause between two looks counts as this: what stopped the supervisor (a paused machine, a frozen
+# container, a busy processor) has probably stopped the workers as well.
 LONGEST = 0.5
 # Seconds of silence after which new connections pass a worker by, and after which it is ended.
 PASSED_BY_AFTER = 2.0

@@ -90,7 +90,7 @@ class Marks:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What a drill does to a dependency: `share` of its calls, until `until` (monotonic seconds).
+    """What is done to calls of a dependency on purpose: to a `share` of them, until `until` (monotonic).
 
     A drill renews it until `ends`, so that it is soon over when the drill was killed.
     """
