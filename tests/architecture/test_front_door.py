@@ -91,6 +91,11 @@ class TestFolders:
         told = folders_told()
         assert [folder for folder in told if told.count(folder) > 1] == []
 
+    def test_have_only_known_files_beside_them_at_the_top(self) -> None:
+        """Anything else was committed by mistake: take it out of its commit, not only out of the tree."""
+        at_the_top = {file.name for file in files() if file.parent == ROOT}
+        assert at_the_top - set(re.findall(r"`([^`]+)`", section("The folders"))) == set()
+
 
 def folders_told() -> list[str]:
     """Return the folders in the first column of the table."""
