@@ -1,9 +1,7 @@
 """Breakers and what stands around a call, in pure Python: no Django in here."""
 
-from .admitting import Classify
-from .breaker import CircuitBreaker
+from .breaker import Call, CircuitBreaker, Classify
 from .bulkhead import Bulkhead
-from .cell import Admission, in_use
 from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
 from .clock import SYSTEM_CLOCK, Clock, ManualClock
 from .config import BreakerConfig, BulkheadConfig
@@ -16,13 +14,14 @@ from .errors import (
     ResilienceError,
     StoreUnavailableError,
 )
-from .gate import probing
 from .guard import Guard
+from .host_state import in_use
 from .limits import Decision, Limits
 from .own import OwnTroubleError, own_trouble
+from .refusing import probing
 from .retry import Retry
+from .rules import Admission, Outcome, State
 from .snapshot import BreakerSnapshot, OverrideInForce
-from .state import Outcome, State
 from .store import HostStore, LocalStore, Mark, Role, Store, open_store
 from .ticking import TICKS
 from .transitions import Transition
@@ -38,6 +37,7 @@ __all__ = [
     "Bulkhead",
     "BulkheadConfig",
     "BulkheadFullError",
+    "Call",
     "Chain",
     "CircuitBreaker",
     "Classify",

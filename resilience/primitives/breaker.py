@@ -1,27 +1,103 @@
-"""The circuit breaker as its users see it: a `circuitbreaker.CircuitBreaker` that a whole host shares.
+"""The circuit breaker: it counts how calls of a dependency end, and refuses them while it is down.
 
-`admitting` asks and tells, `calls` makes the calls; here it is seen and steered.
+`Call` is the life of one call. It is made of `admit`, which says whether the call may be made, and `settle`,
+which counts how it ended. What a breaker knows lies in a `HostState`, which all processes of a host share;
+`rules` says when it opens and how it moves. All else here is a way to make calls, or to look and steer.
 """
 
-from collections.abc import Callable
-from math import ceil, floor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import wraps
+from math import ceil, floor, inf
+from typing import Any, Literal, Self, TypeVar
 
 import circuitbreaker
 
-from . import state
-from .calls import CallingBreaker
+from . import kinds, rules
+from .clock import SYSTEM_CLOCK, Clock
+from .config import BreakerConfig
+from .errors import BreakerOpenError, DeadlineExceededError, RejectedError
+from .host_state import HostState
+from .noting import Describe, Notes, describe
+from .own import own_trouble
+from .refusing import PROBED, Refused, why_refused
+from .rules import (
+    ANSWERED,
+    CLOSED,
+    FAILURE,
+    HALF_OPEN,
+    IGNORED,
+    OPEN,
+    SLOW,
+    SUCCESS,
+    Admission,
+    Outcome,
+    Override,
+    Record,
+    State,
+)
 from .snapshot import BreakerSnapshot, snapshot
-from .state import Override, Record, State
+from .store import ALONE, LocalStore, Store
 from .transitions import Transition
 
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+Classify = Callable[[BaseException], Outcome]
+
 _WORDS = {
-    State.CLOSED: circuitbreaker.STATE_CLOSED,
-    State.OPEN: circuitbreaker.STATE_OPEN,
-    State.HALF_OPEN: circuitbreaker.STATE_HALF_OPEN,
+    CLOSED: circuitbreaker.STATE_CLOSED,
+    OPEN: circuitbreaker.STATE_OPEN,
+    HALF_OPEN: circuitbreaker.STATE_HALF_OPEN,
 }
+_OPENED = circuitbreaker.CircuitBreaker.opened
+# The `with breaker:` blocks that are open here.
+_blocks: ContextVar[tuple["Call", ...]] = ContextVar("resilience_blocks", default=())
 
 
-class CircuitBreaker(CallingBreaker):
+# Nothing is counted of a command, and nothing refused.
+_OF_A_COMMAND = Admission(-1, counts=False)
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call, for `with`: admitted or refused, timed, and counted by how it ended. See `calling`."""
+
+    breaker: "CircuitBreaker"
+    operation: str
+    classify: Callable[[BaseException], Outcome | None]
+    admission: Admission | None
+    quiet: bool
+    timed: bool
+    began: float = field(init=False)
+    took: float = field(init=False)
+    """How many seconds it took, once it has ended."""
+    outcome: Outcome | None = field(init=False)
+    """What it counted as, once it has ended; None for nothing."""
+
+    def __enter__(self) -> Self:
+        breaker = self.breaker
+        self.began = now = breaker._now()
+        if self.admission is None:
+            self.admission = breaker.admit(now)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Literal[False]:
+        breaker = self.breaker
+        now = breaker._now()
+        self.took = took = now - self.began if self.timed else 0.0
+        if error is not None:
+            self.outcome = outcome = self.classify(error)
+        elif self.quiet and took <= breaker._slow_after:
+            self.outcome = outcome = None
+        else:
+            self.outcome = outcome = SUCCESS
+        if outcome is not None and self.admission is not None:
+            breaker.settle(self.admission, outcome, error, self.operation, took, now)
+        return False
+
+
+class CircuitBreaker(circuitbreaker.CircuitBreaker):
     """Refuse calls to a dependency that fails, and find out when it is back.
 
     All arguments may be left out. Those of the library mean what they mean there; `config` says more, and
@@ -31,9 +107,223 @@ class CircuitBreaker(CallingBreaker):
     says in a line why a call failed, for the log and for operators; by default class and code.
     """
 
+    def __init__(
+        self,
+        failure_threshold: int | None = None,
+        recovery_timeout: float | None = None,
+        expected_exception: Any = None,
+        name: str | None = None,
+        fallback_function: Callable[..., Any] | None = None,
+        *,
+        config: BreakerConfig | None = None,
+        store: Store | None = None,
+        key: str | None = None,
+        classify: Classify | None = None,
+        describe: Describe = describe,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if config is not None:
+            failure_threshold, recovery_timeout = config.failure_threshold, config.recovery_timeout
+        super().__init__(failure_threshold, recovery_timeout, expected_exception, name, fallback_function)
+        self.config = config or BreakerConfig(
+            failure_threshold=self._failure_threshold, recovery_timeout=self._recovery_timeout
+        )
+        self.classify = classify or self._classify_expected
+        """Say what an exception of a call counts as."""
+        self._clock = clock
+        self._now = clock.monotonic
+        self._opened = clock.monotonic()
+        self._slow_after = inf if self.config.slow_after is None else self.config.slow_after
+        self._host = HostState(str(self), store or LocalStore(ALONE), key or name or "", self.config, clock)
+        self._notes = Notes(describe)
+        # A subclass may have an opinion of its own, which the library asks before each call.
+        self._has_opinion = type(self).opened is not _OPENED
+
+    # --- One call ---
+
+    def calling(
+        self,
+        operation: str = "call",
+        *,
+        classify: Callable[[BaseException], Outcome | None] | None = None,
+        admission: Admission | None = None,
+        quiet: bool = False,
+        timed: bool = True,
+    ) -> Call:
+        """Return what surrounds one call: `with breaker.calling("query"): ask()`.
+
+        Entering raises `BreakerOpenError` where the call is refused. What the block raises goes through,
+        and counts as `classify` says (by default the breaker's), which may say None for what was counted
+        elsewhere. Metrics count by `operation`. With an `admission` it is one of the calls that this lets
+        pass. If `quiet`, a success counts only when it was slow. If not `timed`, it took no time.
+        """
+        return Call(self, operation, classify or self.classify, admission, quiet, timed)
+
+    def admit(self, now: float | None = None) -> Admission:
+        """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open.
+
+        `now` is what the breaker's clock says, for who has looked already.
+        """
+        if now is None:
+            now = self._now()
+        host = self._host
+        record = host.current(now)
+        if self._has_opinion and self.opened:
+            raise self._refusal(("open", max(0.0, record.until - now)))
+        if host.window is None:
+            return _OF_A_COMMAND
+        if record.admission is not None:
+            return record.admission
+        refused = why_refused(host, record, now)
+        if refused is None:
+            probe = host.permitted(now)
+            if probe is not None:
+                return probe
+            refused = PROBED
+        raise self._refusal(refused)
+
+    def settle(
+        self,
+        admission: Admission,
+        outcome: Outcome,
+        error: BaseException | None = None,
+        operation: str = "call",
+        took: float = 0.0,
+        now: float | None = None,
+    ) -> None:
+        """Say how an admitted call ended, which took `took` seconds; `now` as for `admit`.
+
+        May be said of many calls of one admission. A success that took longer than `slow_after` is slow. What
+        was this process's own trouble (`own`) is ignored, and so is what was admitted before the breaker
+        last changed its state.
+        """
+        if not admission.counts:
+            return
+        if now is None:
+            now = self._now()
+        host = self._host
+        if outcome is not SUCCESS or took > self._slow_after:
+            outcome = self._fair(outcome, error, took, now)
+        record, window = host.current(now), host.window
+        if window is None:
+            return
+        if record.generation != admission.generation:
+            host.count(window, operation, None)
+            return
+        host.count(window, operation, outcome)
+        if outcome is SUCCESS:
+            self._last_failure = None
+        elif outcome is FAILURE:
+            self._last_failure = error
+            if error is not None:
+                self._notes.take(host, error, now)
+        if admission.permit:
+            host.probed(admission.permit, outcome, now)
+        elif outcome is FAILURE or outcome is SLOW:
+            host.count_trouble(window, outcome, now)
+
+    def refuses(self) -> bool:
+        """Say whether a call would be refused now, without taking a permit."""
+        return self._why_refusing() is not None
+
+    def raise_if_refusing(self) -> None:
+        """Raise the `BreakerOpenError` that a call would meet now, without taking a permit."""
+        refused = self._why_refusing()
+        if refused is not None:
+            raise self._refusal(refused)
+
+    def _why_refusing(self) -> Refused | None:
+        now = self._now()
+        record = self._host.current(now)
+        return None if self._host.window is None else why_refused(self._host, record, now)
+
+    def _refusal(self, refused: Refused) -> BreakerOpenError:
+        """Count a refusal and return it, for the caller to raise.
+
+        No variable of a frame may hold it: an error holds the frames that raised it, so both would live on
+        until the next collection, at each refused call of an outage. And each call gets one of its own: an
+        error that is raised again has an ever longer traceback.
+        """
+        if self._host.window is not None:
+            self._host.window.add_refusal()
+        reason, retry_after = refused
+        return BreakerOpenError(self, self._host.name, retry_after, reason)
+
+    def _fair(self, outcome: Outcome, error: BaseException | None, took: float, now: float) -> Outcome:
+        """Return what is counted: a success was slow, and what was this process's own fault is ignored."""
+        if outcome is ANSWERED:
+            return outcome
+        if (lacked := own_trouble(error, took)) is not None:
+            self._notes.take_own(self._host, lacked, error, now)
+            return IGNORED
+        return SLOW if outcome is SUCCESS else outcome
+
+    def _classify_expected(self, error: BaseException) -> Outcome:
+        """What is expected is a failure; a call that never reached the dependency says nothing about it."""
+        if isinstance(error, RejectedError) or not isinstance(error, Exception):
+            return IGNORED
+        if isinstance(error, DeadlineExceededError) and error.before_call:
+            return IGNORED
+        return FAILURE if self.is_failure(type(error), error) else ANSWERED
+
+    # --- Other ways to make calls ---
+
+    def execute(
+        self, fn: Callable[..., T], *args: Any, fallback: Callable[..., T] | None = None, **kwargs: Any
+    ) -> T:
+        """Call `fn`, a function of any kind; where that is refused, call `fallback` with the same arguments.
+
+        Raise `BreakerOpenError` when refused without a fallback.
+        """
+        result: T = kinds.guarded(self, fn, fallback or self._fallback_function)(*args, **kwargs)
+        return result
+
+    def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        result: T = kinds.plain(self, func, self._fallback_function)(*args, **kwargs)
+        return result
+
+    def call_generator(self, func: Callable[..., Iterator[T]], *args: Any, **kwargs: Any) -> Iterator[T]:
+        return kinds.generator(self, func, self._fallback_function)(*args, **kwargs)
+
+    def call_async(self, func: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> Awaitable[T]:
+        return kinds.coroutine(self, func, self._fallback_function)(*args, **kwargs)
+
+    def call_async_generator(
+        self, func: Callable[..., AsyncIterator[T]], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[T]:
+        return kinds.async_generator(self, func, self._fallback_function)(*args, **kwargs)
+
+    def decorate(self, function: F) -> F:
+        decorated = super().decorate(function)
+        # An unnamed breaker is named after the first function that it guards.
+        self._host.name = str(self)
+        return decorated
+
+    def _decorate_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return wraps(function)(kinds.guarded(self, function, self._fallback_function))
+
+    _decorate_async = _decorate_sync
+
+    def __enter__(self) -> None:
+        """Admit what is in the `with` block; raise `BreakerOpenError` when that is refused."""
+        call = self.calling()
+        call.__enter__()
+        _blocks.set((*_blocks.get(), call))
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Literal[False]:
+        blocks = _blocks.get()
+        for place in reversed(range(len(blocks))):
+            if blocks[place].breaker is self:
+                _blocks.set(blocks[:place] + blocks[place + 1 :])
+                return blocks[place].__exit__(kind, error, traceback)
+        # Left in another context than it was entered in; a permit, if it had one, lapses by itself.
+        return False
+
+    # --- Orders ---
+
     def on_transition(self, listener: Callable[[Transition], None]) -> None:
         """Tell `listener` each transition that this process makes; what it raises is logged."""
-        self._gate.listeners.append(listener)
+        self._host.listeners.append(listener)
 
     def isolate(self, *, who: str, why: str, until: float | None = None) -> bool:
         """Hold it open until `until` (wall seconds; None: for good). False if the store was too busy."""
@@ -46,48 +336,48 @@ class CircuitBreaker(CallingBreaker):
     def auto(self, *, who: str, why: str) -> bool:
         """End an order. False if there was none, or the store was too busy."""
         note = self._override(who, why, None, isolated=False)
-        return self._gate.order(
-            "auto", lambda record, now: state.automatic(record), "back to automatic", note
+        return self._host.order(
+            "auto", lambda record, now: rules.automatic(record), "back to automatic", note
         )
 
     def reset(self, *, who: str = "", why: str = "") -> bool:
         """Close it, forget the window and end any order. False if the store was too busy."""
         note = self._override(who, why, None, isolated=False)
         self._last_failure = None
-        return self._gate.order("reset", state.reset, "reset", note)
+        return self._host.order("reset", rules.reset, "reset", note)
 
     def _order(self, name: str, who: str, why: str, until: float | None, *, isolated: bool) -> bool:
         override = self._override(who, why, until, isolated=isolated)
 
         def given(record: Record, now: float) -> Record:
-            return state.ordered(record, override, now)
+            return rules.ordered(record, override, now)
 
-        return self._gate.order(name, given, f"{name} by {who or 'nobody'}", override)
+        return self._host.order(name, given, f"{name} by {who or 'nobody'}", override)
 
     def _override(self, who: str, why: str, until: float | None, *, isolated: bool) -> Override:
-        clock = self._gate.clock
+        clock = self._clock
         now = clock.monotonic()
         ends = None if until is None else now + until - clock.time()
         return Override(isolated, who[:64], why[:200], now, ends)
 
     def snapshot(self) -> BreakerSnapshot:
         """Return what there is to know about it, of the whole host."""
-        return snapshot(self._gate)
+        return snapshot(self._host)
 
     @property
     def shared(self) -> bool:
         """Whether this is the host's, or the process's own for want of a place in the store. Cheap."""
-        self._gate.record()
-        return self._cell.store.kind == "host"
+        self._host.look()
+        return self._host.store.kind == "host"
 
     def calls(self) -> dict[tuple[str, str], int]:
         """Return the calls of all processes since the store was built, by operation and outcome."""
-        self._gate.record()
-        return self._cell.calls(self._gate.name)
+        self._host.look()
+        return self._host.calls()
 
     def shown(self) -> State:
         """The state as people see it: `CLOSED`, `OPEN` (isolated too) or `HALF_OPEN`. Cheap."""
-        record, now = self._gate.record()
+        record, now = self._host.look()
         return record.shown(now)
 
     @property
@@ -98,12 +388,12 @@ class CircuitBreaker(CallingBreaker):
     @property
     def open_remaining(self) -> int:
         """Seconds, rounded away from zero; below zero once the open time is over."""
-        record, now = self._gate.record()
-        ends = self._opened + self._recovery_timeout if record.state is State.CLOSED else record.until
+        record, now = self._host.look()
+        ends = self._opened + self._recovery_timeout if record.state is CLOSED else record.until
         return ceil(ends - now) if ends > now else floor(ends - now)
 
     @property
     def failure_count(self) -> int:
         """Failures in the window while closed, else those that opened it and those of probes since."""
-        record, _ = self._gate.record()
-        return self._gate.totals().failures if record.state is State.CLOSED else record.failures
+        record, _ = self._host.look()
+        return self._host.totals().failures if record.state is CLOSED else record.failures

@@ -27,7 +27,7 @@ def _count(field: str, value: int, least: int, consequence: str, most: int | Non
 class BreakerConfig:
     """Say when a breaker opens, for how long, and what closes it. Durations are seconds.
 
-    The rule that joins the first fields is written at `resilience.primitives.window.must_open`.
+    The rule that joins the first fields is written at `resilience.primitives.rules.must_open`.
     """
 
     failure_threshold: int = 5

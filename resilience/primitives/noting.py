@@ -4,9 +4,8 @@ import logging
 import os
 from collections.abc import Callable
 
-from .cell import Cell
-from .clock import Clock
-from .state import State
+from .host_state import HostState
+from .rules import State
 
 log = logging.getLogger("resilience.breaker")
 
@@ -45,18 +44,18 @@ class Notes:
         self._said: dict[str, float] = {}  # and when it was met last
         self._lacked: dict[str, float] = {}  # the same, of what the process lacked
 
-    def take(self, name: str, cell: Cell, error: BaseException, now: float, clock: Clock) -> None:
+    def take(self, state: HostState, error: BaseException, now: float) -> None:
         """Note a failure, of a kind once a second."""
         if self._kind is type(error) and now < self._until:
             return
         self._kind, self._until = type(error), now + 1.0
-        what = self._described(name, error)
-        record = cell.record.read()
+        name, what = state.name, self._described(state.name, error)
+        record = state.current(now)
         window = record.window
-        errors = cell.store.last_errors
-        before = errors.get(cell.index)
-        errors.put(cell.index, clock.time(), what, window, now)
-        after = errors.get(cell.index)  # as far as there is room for it
+        errors = state.store.last_errors
+        before = errors.get(state.index)
+        errors.put(state.index, state.clock.time(), what, window, now)
+        after = errors.get(state.index)  # as far as there is room for it
         if self._window != window or len(self._said) >= _REMEMBERED:
             self._window, self._said = window, {}
         met = self._said.get(what)
@@ -66,12 +65,13 @@ class Notes:
             log.warning("%s fails: %s", name, what, extra={"breaker": name})
         self._said[what] = now
 
-    def take_own(self, name: str, cell: Cell, lacked: str, error: BaseException | None, now: float) -> None:
+    def take_own(self, state: HostState, lacked: str, error: BaseException | None, now: float) -> None:
         """Count a call that ended by what this process lacks; say it once, until it was away for 5 min."""
-        if cell.store.layout.counters:
-            cell.store.counters.add("own_trouble", name, lacked)
-        if cell.store.layout.shared and now - cell.store.lacks.latest(lacked) >= _NOTED_EVERY:
-            cell.store.lacks.note(lacked, now)
+        name, store = state.name, state.store
+        if store.layout.counters:
+            store.counters.add("own_trouble", name, lacked)
+        if store.layout.shared and now - store.lacks.latest(lacked) >= _NOTED_EVERY:
+            store.lacks.note(lacked, now)
         met = self._lacked.get(lacked)
         self._lacked[lacked] = now
         if met is None or now - met >= _QUIET:
@@ -91,9 +91,3 @@ class Notes:
         except Exception:
             log.exception("%s: what failed cannot be described", name)
             return describe(error)
-
-
-def cause(cell: Cell, window: int) -> str:
-    """Return what failed last in the outage of this window; nothing where no call failed."""
-    last = cell.store.last_errors.get(cell.index)
-    return last.what if last is not None and last.window == window else ""

@@ -43,12 +43,15 @@ class OwnTroubleError(Exception):
     """This process cannot do its work, for want of something of its own."""
 
 
-def own_trouble(error: BaseException, took: float = 0.0) -> str | None:
+def own_trouble(error: BaseException | None, took: float = 0.0) -> str | None:
     """Name what this process lacked when a call ended with `error` after `took` seconds; None for nothing.
 
+    A call that ended without an error was slow.
     The error is looked into, and so is what it was raised from. Where a library tells no cause (libpq, SQLite
     and a look-up of names say nothing of descriptors), it is tried whether there are any left.
     """
+    if error is None:
+        return PROCESSOR if TICKS.late_within(took) else None
     if isinstance(error, RejectedError):
         return None  # nothing was called
     found = list(within(error))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from .gate import Gate
-from .state import State
+from .host_state import HostState
+from .rules import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +52,21 @@ class BreakerSnapshot:
     shared: bool
 
 
-def snapshot(gate: Gate) -> BreakerSnapshot:
+def snapshot(host_state: HostState) -> BreakerSnapshot:
     """Look at a breaker; reads the rows of all processes, so a few microseconds for each."""
-    record, now = gate.record()
-    cell, totals = gate.cell, gate.totals()
-    wall = gate.clock.time() - now
+    record, now = host_state.look()
+    store, totals = host_state.store, host_state.totals()
+    wall = host_state.clock.time() - now
     override = record.override
-    error = cell.store.last_errors.get(cell.index)
+    error = store.last_errors.get(host_state.index)
     shown = record.shown(now)
     retry_after = 0.0
     if override is not None and override.isolated:
-        retry_after = gate.config.recovery_timeout if override.until is None else override.until - now
+        retry_after = host_state.config.recovery_timeout if override.until is None else override.until - now
     elif shown is State.OPEN:
         retry_after = record.until - now
     return BreakerSnapshot(
-        name=gate.name,
+        name=host_state.name,
         state=shown,
         isolated=override is not None and override.isolated,
         disabled=override is not None and not override.isolated,
@@ -92,6 +92,6 @@ def snapshot(gate: Gate) -> BreakerSnapshot:
         last_error=None if error is None else error.what,
         last_error_at=None if error is None else error.at,
         last_error_age=None if error is None else max(0.0, now - error.seen),
-        rejected=cell.rejected(),
-        shared=cell.store.kind == "host",
+        rejected=host_state.rejected(),
+        shared=store.kind == "host",
     )

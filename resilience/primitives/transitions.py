@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .state import Override, Record, State
+from .rules import Override, Record, State
 
 log = logging.getLogger("resilience.breaker")
 

@@ -10,74 +10,32 @@ may be forgotten early, save the last eight failures of each process, whose time
 
 import threading
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
 
 from .config import BreakerConfig
-
-if TYPE_CHECKING:
-    from .store.store import Store
-
-# Where the header of a store says how many slots were ever used (`store.layout` lays it out).
-SEATS = 11
-
-# A row, in words of eight bytes. Times are stored as floats in the same places.
-TAG = 0  # which window the row counts for; -1 while it is being cleared
-COUNT = 1  # successes, ever
-CARRIED = 2  # how many of them are in buckets
-CURRENT = 3  # the number of the bucket to which the others belong
-TROUBLE = 4  # failures and slow calls in this window, never forgotten: says cheaply that all is well
-RUN = 5  # failures of this process in a row, since the success that made the total RUN_AT
-RUN_AT = 6  # the total of successes of all processes when the run was last lengthened
-REJECTED = 7  # refusals, ever
-WIDTH = 8  # of a bucket, in microseconds: a process that is configured otherwise counts apart
-FAILED = 9  # failures in this window, never forgotten: where the ring stands
-OWNER = 10  # the number of the process (`Store.me`) that counts here, or did last
-RING = 12  # times of the last failures
-RING_SIZE = 8
-BUCKETS = RING + RING_SIZE  # pairs: successes; bucket number, failures and slow calls packed
-BUCKET_COUNT = 10
-ROW_WORDS = BUCKETS + 2 * BUCKET_COUNT
+from .rules import Totals
+from .store.layout import SEATS
+from .store.row import (
+    BUCKET_COUNT,
+    BUCKETS,
+    CARRIED,
+    COUNT,
+    CURRENT,
+    FAILED,
+    OWNER,
+    REJECTED,
+    RING,
+    RING_SIZE,
+    ROW_WORDS,
+    RUN,
+    RUN_AT,
+    TAG,
+    TROUBLE,
+    WIDTH,
+)
+from .store.store import Store
 
 _MOST = 0xFFFF  # failures or slow calls that one bucket of one process can hold
 _NUMBERS = 0x7FFFFFFF  # bucket numbers are kept within so many bits
-
-
-class Totals(NamedTuple):
-    """What the window holds. `unbroken`: failures since the last success of any process."""
-
-    failures: int = 0
-    slow: int = 0
-    successes: int = 0
-    unbroken: int = 0
-
-    @property
-    def calls(self) -> int:
-        return self.failures + self.slow + self.successes
-
-
-def must_open(config: BreakerConfig, totals: Totals) -> bool:
-    """Say whether a closed breaker opens. This is the whole rule.
-
-    With F failures and S slow calls among the calls of the window it opens when either
-
-    (a) F is at least `failure_threshold`, and no call has succeeded since the oldest of the last
-        `failure_threshold` failures: the dependency is gone, whatever the volume; or
-    (b) F + S is at least `failure_threshold`, the calls are at least `minimum_volume`, and F + S is at
-        least `failure_rate` of them: the dependency is no use.
-
-    A slow call is no success, so it does not break the run that (a) looks for, and no failure, so it
-    does not lengthen it. Calls that were ignored, or that the dependency answered, are in no count.
-    A few failures among many successes never open it.
-    """
-    threshold = config.failure_threshold
-    if totals.failures >= threshold and totals.unbroken >= threshold:
-        return True
-    trouble = totals.failures + totals.slow
-    return (
-        trouble >= threshold
-        and totals.calls >= config.minimum_volume
-        and trouble >= config.failure_rate * totals.calls
-    )
 
 
 class Window:
@@ -86,7 +44,7 @@ class Window:
     `rows` is where the breaker's rows begin, in words; `seat` which of them is this process's.
     """
 
-    def __init__(self, store: "Store", rows: int, seat: int, config: BreakerConfig) -> None:
+    def __init__(self, store: Store, rows: int, seat: int, config: BreakerConfig) -> None:
         self._store = store
         self._words = store.words
         self._times = store.times
@@ -98,12 +56,11 @@ class Window:
         self.tag = -1
         self._owner = -1 if (me := store.me()) is None else me
         self._words[self._row + OWNER] = self._owner
-        self.count_at = self._row + COUNT
-        self.rejected_at = self._row + REJECTED
+        self._count_at, self._rejected_at = self._row + COUNT, self._row + REJECTED
+        self._rejections = count(self._words[self._rejected_at] + 1)
+        # What COUNT says: reading a word costs more. Guarded by _lock.
+        self._count = self._words[self._count_at]
         self._lock = threading.Lock()
-        # Both are advanced without a lock: `next` of a count is one step for the interpreter.
-        self.successes = count(self._words[self.count_at] + 1)
-        self.rejections = count(self._words[self.rejected_at] + 1)
         self.due = 0.0
         """When the count must be carried next; a call that ends later does so first."""
         # Guarded by _lock: the present bucket, and how much more trouble changes nothing in it.
@@ -114,11 +71,13 @@ class Window:
         """Count for window `tag`; forget the row if it counted for another one."""
         words, row = self._words, self._row
         with self._lock:
+            if tag <= self.tag:
+                return  # another thread was faster
             self.tag = tag
             if words[row + TAG] != tag or words[row + WIDTH] != self._width_mark:
                 words[row + TAG] = -1
                 words[row + WIDTH] = self._width_mark
-                words[row + COUNT] = words[row + CARRIED] = self._made()
+                words[row + COUNT] = words[row + CARRIED] = self._count
                 words[row + CURRENT] = int(now / self._width)
                 for at in (TROUBLE, RUN, RUN_AT, FAILED, *range(RING, ROW_WORDS)):
                     words[row + at] = 0
@@ -129,25 +88,18 @@ class Window:
         """Say that this process does not count here after all."""
         self._words[self._row + OWNER] = -1
 
-    def _made(self) -> int:
-        """Return how many successes were counted, stored or not yet."""
-        # The text of a count is the only look at it that does not move it.
-        return int(repr(self.successes)[6:-1]) - 1
-
     def _roll_locked(self, now: float) -> None:
         """Enter the present bucket, and carry over what belongs to an earlier one."""
         words, row = self._words, self._row
         number = int(now / self._width)
         current = words[row + CURRENT]
         if current != number:
-            # A thread may have stored its number of successes after a later one: ask the count itself.
-            words[self.count_at] = made = self._made()
-            pending = made - words[row + CARRIED]
+            pending = self._count - words[row + CARRIED]
             if pending > 0:
                 at = self._bucket_locked(current)
                 # Counted twice for an instant rather than not at all: that could open a breaker.
                 words[at] += pending
-                words[row + CARRIED] = made
+                words[row + CARRIED] = self._count
             words[row + CURRENT] = number
         self._bucket = self._bucket_locked(number)
         self._patience = 0.0
@@ -169,6 +121,21 @@ class Window:
             # Another thread that lost a name (`store.names`) may just have left the place that it has now.
             self._words[self._row + OWNER] = self._owner
             self._roll_locked(now)
+
+    def add_success(self, too: int = 0) -> None:
+        """Count a success, and count it at the word `too` as well, unless that is 0."""
+        words = self._words
+        with self._lock:
+            self._count = words[self._count_at] = self._count + 1
+            if too:
+                words[too] += 1
+
+    def add_refusal(self) -> None:
+        """Count a refusal: an outage is made of them, so without a lock.
+
+        Of two threads at once the first may write last; then one is missing until the next refusal.
+        """
+        self._words[self._rejected_at] = next(self._rejections)
 
     def add_failure(self, now: float) -> int:
         """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0.
@@ -238,7 +205,7 @@ class Window:
         return sum_rows(self._store, self._rows, self.tag, self._config, now)
 
 
-def is_counted(store: "Store", rows: int) -> bool:
+def is_counted(store: Store, rows: int) -> bool:
     """Say whether a living process counts in one of the rows that begin at `rows`; needs no seat."""
     return any(
         owner >= 0 and owner % store.layout.slots == seat and store.alive(owner)
@@ -247,7 +214,7 @@ def is_counted(store: "Store", rows: int) -> bool:
     )
 
 
-def sum_rows(store: "Store", rows: int, tag: int, config: BreakerConfig, now: float) -> Totals:
+def sum_rows(store: Store, rows: int, tag: int, config: BreakerConfig, now: float) -> Totals:
     """Sum the rows that begin at `rows` and count for window `tag`; needs no seat."""
     words = store.words
     width = config.window / BUCKET_COUNT

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from resilience.primitives.breaker import CircuitBreaker
-from resilience.primitives.state import State
+from resilience.primitives.rules import State
 from resilience.primitives.store import HostStore
 from tests.chaos.board import Board
 from tests.chaos.journal import Journal, Kind
@@ -25,7 +25,7 @@ def observe(folder: Path, board: Board, journal: Journal) -> None:
     highest: dict[tuple[str, str], int] = {}
     rounds = 0
     while not board.finish:
-        record = breaker._cell.record.read()
+        record = breaker._host.look()[0]
         board.closed = record.state is State.CLOSED
         if record.generation != generation:
             generation = record.generation

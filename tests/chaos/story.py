@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from resilience.primitives.state import State
+from resilience.primitives.rules import State
 from tests.chaos.journal import Kind, Line
 from tests.chaos.observer import STATES
 from tests.chaos.worker import THREADS

@@ -16,7 +16,7 @@ import pytest
 
 import resilience.primitives
 from resilience.primitives import BreakerConfig, BreakerOpenError, CircuitBreaker, HostStore, ManualClock
-from resilience.primitives.state import State
+from resilience.primitives.rules import State
 from resilience.primitives.store import Layout
 from resilience.primitives.store.layout import HELD
 from resilience.primitives.store.lock import LONGEST_HOLD, HostLock

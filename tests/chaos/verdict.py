@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from resilience.primitives.state import State
+from resilience.primitives.rules import State
 from tests.chaos.journal import Kind, Line, read
 from tests.chaos.story import Call, calls_of, eras_of
 from tests.chaos.strike import place_name

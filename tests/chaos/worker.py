@@ -13,7 +13,7 @@ from typing import Any
 from resilience.primitives.breaker import CircuitBreaker
 from resilience.primitives.config import BreakerConfig
 from resilience.primitives.errors import BreakerOpenError
-from resilience.primitives.state import Outcome
+from resilience.primitives.rules import Outcome
 from resilience.primitives.store import HostStore
 from resilience.primitives.store.lock import Lock
 from tests.chaos.board import Board

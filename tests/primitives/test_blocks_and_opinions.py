@@ -3,7 +3,7 @@
 import pytest
 
 from resilience.primitives import BreakerConfig, BreakerOpenError, CircuitBreaker, ManualClock
-from resilience.primitives.calls import _blocks
+from resilience.primitives.breaker import _blocks
 
 
 class Moody(CircuitBreaker):

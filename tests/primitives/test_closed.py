@@ -3,7 +3,7 @@
 import pytest
 
 from resilience.primitives import BreakerConfig, CircuitBreaker, Outcome, RejectedError, State
-from resilience.primitives.window import Totals, must_open
+from resilience.primitives.rules import Totals, must_open
 
 from .conftest import Bench
 

@@ -15,9 +15,10 @@ from resilience.primitives import (
     LocalStore,
     Outcome,
     State,
+    refusing,
 )
-from resilience.primitives.state import Permit, Record, open_time, with_permit
-from resilience.primitives.window import TROUBLE, Totals
+from resilience.primitives.rules import Permit, Record, Totals, open_time, with_permit
+from resilience.primitives.store.row import TROUBLE
 
 from .conftest import Bench
 
@@ -28,10 +29,10 @@ class TestBetweenLookAndWrite:
     ) -> None:
         breaker = bench.due()
 
-        def isolated(record: Record, now: float) -> None:
+        def isolated(*_: object) -> None:
             breaker.isolate(who="anna", why="")
 
-        monkeypatch.setattr(breaker._gate, "_no_permit", isolated)
+        monkeypatch.setattr(refusing, "_why_no_permit", isolated)
         with pytest.raises(BreakerOpenError):
             breaker.admit()
         assert breaker.snapshot().isolated
@@ -49,7 +50,7 @@ class TestBetweenLookAndWrite:
         breaker.call(bench.dependency)
         breaker.isolate(who="anna", why="", until=bench.clock.time() + 1)
         bench.clock.advance(1)
-        monkeypatch.setattr(type(breaker._cell.store.lock), "take", lambda *arguments: None)
+        monkeypatch.setattr(type(breaker._host.store.lock), "take", lambda *arguments: None)
         assert breaker.call(bench.dependency) == "answer"
         assert breaker.shown() is State.CLOSED
 
@@ -59,7 +60,7 @@ class TestBetweenLookAndWrite:
         breaker = bench.breaker()
         under_way = breaker.admit()
         bench.fails(breaker, 2)
-        window = breaker._cell.window
+        window = breaker._host.window
         assert window is not None
         real = window.add_failure
 
@@ -101,7 +102,7 @@ class TestBetweenLookAndWrite:
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = bench.breaker()
-        cell = breaker._cell
+        cell = breaker._host
         real = cell.store.refresh
         found: list[object] = []
 
@@ -120,7 +121,7 @@ class TestBetweenLookAndWrite:
     ) -> None:
         breaker = bench.breaker()
         bench.fails(breaker, 2)
-        window = breaker._cell.window
+        window = breaker._host.window
         assert window is not None
         real = window.totals
 
@@ -138,7 +139,7 @@ class TestBetweenLookAndWrite:
     ) -> None:
         breaker = bench.breaker()
         bench.fails(breaker, 2)
-        window = breaker._cell.window
+        window = breaker._host.window
         assert window is not None
         real = window.add_failure
 
@@ -158,7 +159,7 @@ class TestBetweenLookAndWrite:
         breaker = bench.breaker()
         bench.fails(breaker, 2)
         with monkeypatch.context() as patch:
-            patch.setattr(type(breaker._cell.store.lock), "take", lambda *arguments: None)
+            patch.setattr(type(breaker._host.store.lock), "take", lambda *arguments: None)
             bench.fails(breaker)
             assert breaker.shown() is State.CLOSED
             assert not breaker.isolate(who="anna", why="")
@@ -170,23 +171,10 @@ class TestBetweenLookAndWrite:
     def test_a_busy_store_gives_no_permit(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         breaker = bench.due()
         with monkeypatch.context() as patch:
-            patch.setattr(type(breaker._cell.store.lock), "take", lambda *arguments: None)
+            patch.setattr(type(breaker._host.store.lock), "take", lambda *arguments: None)
             with pytest.raises(BreakerOpenError, match="a probe is under way"):
                 breaker.admit()
         assert breaker.call(bench.dependency) == "answer"
-
-    def test_a_record_that_is_not_the_newest_bars_nothing(self, bench: Bench) -> None:
-        breaker = bench.opened()
-        breaker._cell.bar(Record(state=State.OPEN, until=1e9), bench.clock.monotonic())
-        bench.clock.advance(15)
-        assert not breaker.refuses()
-        assert breaker.call(bench.dependency) == "answer"
-
-    def test_a_record_that_is_not_the_newest_opens_no_fast_path(self, bench: Bench) -> None:
-        breaker = bench.opened()
-        breaker._cell.count_for(Record(), bench.clock.monotonic())
-        with pytest.raises(BreakerOpenError):
-            breaker.admit()
 
 
 class TestPermits:
@@ -240,7 +228,7 @@ class TestPatience:
     """The rule is asked again only when its answer may have changed."""
 
     def asked(self, breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-        window = breaker._cell.window
+        window = breaker._host.window
         assert window is not None
         real, asked = window.totals, []
 
@@ -295,11 +283,8 @@ class TestCells:
         host_store.role = "command"
         breaker = bench.breaker()
         breaker.call(bench.dependency)
-        cell = breaker._cell
-        cell.count_for(Record(), bench.clock.monotonic())
-        cell.bar(Record(), bench.clock.monotonic())
-        cell.tick(bench.clock.monotonic())
-        assert (cell.gate, cell.barred, cell.window) == (-1, -1, None)
+        assert breaker._host.window is None
+        assert breaker.snapshot().calls == 0
 
     def test_of_breakers_that_are_gone_are_not_told(self) -> None:
         store = LocalStore()
@@ -309,7 +294,7 @@ class TestCells:
         assert kept.call(int) == 0
         store.role = "command"
         assert kept.refuses() is False
-        assert kept._cell.window is None
+        assert kept._host.window is None
 
     def test_count_again_what_could_not_be_counted(
         self, host_store: HostStore, monkeypatch: pytest.MonkeyPatch

@@ -92,7 +92,7 @@ def test_many_causes_do_not_fill_the_memory(clock: ManualClock, said: Callable[[
         clock.advance(100.0)
         fail(breaker, f"cause {number}")
     assert len(said()) == 100
-    assert len(breaker._gate.notes._said) <= 32
+    assert len(breaker._notes._said) <= 32
 
 
 def test_what_cannot_be_described_is_named(

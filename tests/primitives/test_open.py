@@ -8,7 +8,7 @@ from circuitbreaker import CircuitBreakerError
 
 from resilience.primitives import BreakerOpenError, CircuitBreaker, Outcome, State
 from resilience.primitives.config import BreakerConfig
-from resilience.primitives.state import open_time
+from resilience.primitives.rules import open_time
 
 from .conftest import Bench
 

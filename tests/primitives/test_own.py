@@ -200,7 +200,7 @@ class TestBreaker:
         found = breaker.snapshot()
 
         assert (found.state, found.failures) == ("CLOSED", 0)
-        assert breaker._gate.cell.store.counters.totals()["own_trouble", "stock", lacked] == 30
+        assert breaker._host.store.counters.totals()["own_trouble", "stock", lacked] == 30
 
     def test_says_once_what_is_lacking_and_why(
         self, breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture

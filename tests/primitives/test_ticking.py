@@ -84,7 +84,7 @@ class TestBreaker:
             breaker.settle(breaker.admit(), Outcome.SUCCESS, took=0.5)
 
         assert breaker.shown() == "CLOSED"
-        assert breaker._gate.cell.store.counters.totals()["own_trouble", "stock", "processor"] == 20
+        assert breaker._host.store.counters.totals()["own_trouble", "stock", "processor"] == 20
 
     def test_counts_time_outs_while_ticks_come_in_time(self, ticks: Ticks, breaker: CircuitBreaker) -> None:
         late_by(ticks, 0.4, ago=2.0)

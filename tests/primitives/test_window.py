@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from resilience.primitives import CircuitBreaker, HostStore, Outcome, State
-from resilience.primitives.window import BUCKETS, ROW_WORDS, RUN
+from resilience.primitives.store.row import BUCKETS, ROW_WORDS, RUN
 
 from .conftest import SMALL, Bench
 
@@ -278,7 +278,7 @@ class TestForks:
     def test_a_child_does_not_hang_on_locks_that_others_held(self, bench: Bench) -> None:
         breaker = bench.breaker()
         breaker.call(bench.dependency)
-        cell = breaker._cell
+        cell = breaker._host
         window = cell.window
         assert window is not None
 
@@ -312,7 +312,7 @@ class TestRows:
         bench = Bench(host_store)
         breaker = bench.breaker(failure_threshold=10**9)
         breaker.call(bench.dependency)
-        window = breaker._cell.window
+        window = breaker._host.window
         assert window is not None
         at = window._bucket + 1
         host_store.words[at] |= 0xFFFF_FFFF

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..window import ROW_WORDS
-from ..window import SEATS as SEATS
+from .row import ROW_WORDS
 
 # Part of the file's name: raise it with every change of what lies where or what it means, so that the
 # old and the new workers of a rolling deploy never read each other's bytes.
@@ -16,6 +15,7 @@ MAGIC, VERSION, SIZE, READY = 0, 1, 2, 3
 BOOT = 4  # 40 bytes
 SECRET = 9  # keys the hashes of `limits`
 SECRET_BYTES = 16
+SEATS = 11  # how many slots were ever used
 HELD = 12  # since when the lock is held, monotonic seconds as a float; 0: it is not, as far as known
 LIMITS_HELD = 13  # the same of the lock of `limits`
 HEADER_WORDS = 64

@@ -7,9 +7,9 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from ..state import Record, decode, encode
-from ..window import CURRENT, OWNER, ROW_WORDS, WIDTH
+from ..rules import Record, decode, encode
 from .layout import BREAKER_COPY, GAUGE_WORDS, WORD
+from .row import CURRENT, OWNER, ROW_WORDS, WIDTH
 from .versioned import Versioned
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from resilience.primitives.store import Layout
 from resilience.primitives.store.layout import HEADER_WORDS, Region
-from resilience.primitives.window import ROW_WORDS
+from resilience.primitives.store.row import ROW_WORDS
 
 NAMES = (
     "breaker_names",

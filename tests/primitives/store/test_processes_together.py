@@ -11,8 +11,8 @@ from resilience.primitives import CircuitBreaker, HostStore, LocalStore, ManualC
 from resilience.primitives.config import BreakerConfig
 from resilience.primitives.store import Layout
 from resilience.primitives.store.layout import SMALL_COPY
+from resilience.primitives.store.row import BUCKETS
 from resilience.primitives.store.versioned import Versioned
-from resilience.primitives.window import BUCKETS
 
 from .conftest import Another, breaker, said, server
 
@@ -72,17 +72,17 @@ class TestBucket:
         for number in range(2):
             clock.advance(3.0)  # One bucket of an even number, one of an odd one.
             one.call(succeed)
-            window = one._cell.window
+            window = one._host.window
             assert window is not None
             with pytest.raises(ConnectionError):
                 one.call(fail)
             at = window._bucket + 1
-            one._cell.words[at] |= 0xFFFF << 16
-            mark = one._cell.words[at] >> 32
+            one._host.store.words[at] |= 0xFFFF << 16
+            mark = one._host.store.words[at] >> 32
             with pytest.raises(ConnectionError):
                 one.call(fail)
-            assert one._cell.words[at] >> 32 == mark, number
-            assert (one._cell.words[at] >> 16) & 0xFFFF == 0xFFFF
+            assert one._host.store.words[at] >> 32 == mark, number
+            assert (one._host.store.words[at] >> 16) & 0xFFFF == 0xFFFF
             assert at >= window._row + BUCKETS
 
 

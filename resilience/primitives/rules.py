@@ -1,12 +1,12 @@
-"""What a breaker is, and how it moves: a record, and functions from one record to the next.
+"""What a breaker is, when it opens, and how it moves: a record, and functions from one record to the next.
 
-Nothing here reads a clock, takes a lock or touches memory that others see; `cell` does.
+Nothing here reads a clock, takes a lock or touches memory that others see; `host_state` does.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .config import BreakerConfig
 
@@ -32,6 +32,11 @@ class Outcome(IntEnum):
     """Says nothing about the dependency: an inner rejection, an interrupt, our own spent budget."""
 
 
+# By these names they cost a tenth of a look into their class, and each call needs several.
+CLOSED, OPEN, HALF_OPEN = State
+SUCCESS, FAILURE, SLOW, ANSWERED, IGNORED = Outcome
+
+
 class Permit(NamedTuple):
     """The right to send one probe: a lease that ends at `until`, or with its holder's life (`Store.me`)."""
 
@@ -51,6 +56,17 @@ class Override(NamedTuple):
 
     def ended(self, now: float) -> bool:
         return self.until is not None and now >= self.until
+
+
+class Admission:
+    """Leave to make calls: of one generation, perhaps as a probe. `counts` is False for commands."""
+
+    __slots__ = ("counts", "generation", "permit")
+
+    def __init__(self, generation: int, permit: int = 0, *, counts: bool = True) -> None:
+        self.generation = generation
+        self.permit = permit
+        self.counts = counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,12 @@ class Record:
     """The successes of probes in this half-open time."""
     permits: tuple[Permit, ...] = ()
     override: Override | None = None
+    admission: Admission | None = field(init=False, compare=False, repr=False)
+    """Lets calls pass; None where they are refused, or have to be probes."""
+
+    def __post_init__(self) -> None:
+        passes = self.state is CLOSED if self.override is None else not self.override.isolated
+        object.__setattr__(self, "admission", Admission(self.generation) if passes else None)
 
     def shown(self, now: float) -> State:
         """The state as people see it: isolated is open, an open time that is over is half-open."""
@@ -85,6 +107,44 @@ class Record:
     def permits_in_force(self, now: float, alive: Callable[[int], bool]) -> tuple[Permit, ...]:
         """The permits that have not lapsed and whose holders live."""
         return tuple(permit for permit in self.permits if now < permit.until and alive(permit.process))
+
+
+class Totals(NamedTuple):
+    """What the window holds. `unbroken`: failures since the last success of any process."""
+
+    failures: int = 0
+    slow: int = 0
+    successes: int = 0
+    unbroken: int = 0
+
+    @property
+    def calls(self) -> int:
+        return self.failures + self.slow + self.successes
+
+
+def must_open(config: BreakerConfig, totals: Totals) -> bool:
+    """Say whether a closed breaker opens. This is the whole rule.
+
+    With F failures and S slow calls among the calls of the window it opens when either
+
+    (a) F is at least `failure_threshold`, and no call has succeeded since the oldest of the last
+        `failure_threshold` failures: the dependency is gone, whatever the volume; or
+    (b) F + S is at least `failure_threshold`, the calls are at least `minimum_volume`, and F + S is at
+        least `failure_rate` of them: the dependency is no use.
+
+    A slow call is no success, so it does not break the run that (a) looks for, and no failure, so it
+    does not lengthen it. Calls that were ignored, or that the dependency answered, are in no count.
+    A few failures among many successes never open it.
+    """
+    threshold = config.failure_threshold
+    if totals.failures >= threshold and totals.unbroken >= threshold:
+        return True
+    trouble = totals.failures + totals.slow
+    return (
+        trouble >= threshold
+        and totals.calls >= config.minimum_volume
+        and trouble >= config.failure_rate * totals.calls
+    )
 
 
 def open_time(config: BreakerConfig, openings: int, chance: float) -> float:
@@ -181,34 +241,17 @@ def reset(record: Record, now: float) -> Record:
     return replace(closed(record, now), override=None)
 
 
-def encode(record: Record) -> Iterable[object]:
+def encode(record: Record) -> list[object]:
     """Return the record as what JSON can carry."""
-    return (
-        record.state.value,
-        record.generation,
-        record.window,
-        record.since,
-        record.until,
-        record.openings,
-        record.failures,
-        record.successes,
-        record.permits,
-        record.override,
-    )
+    return [getattr(record, part.name) for part in fields(record) if part.init]
 
 
-def decode(values: list[object]) -> Record:
+def decode(values: list[Any]) -> Record:
     """Read back what `encode` gave; raise `TypeError` or `ValueError` for anything else."""
-    state, generation, window, since, until, openings, failures, successes, permits, override = values
+    state, *numbers, permits, override = values
     return Record(
-        State(state),  # type: ignore[arg-type]
-        generation,  # type: ignore[arg-type]
-        window,  # type: ignore[arg-type]
-        since,  # type: ignore[arg-type]
-        until,  # type: ignore[arg-type]
-        openings,  # type: ignore[arg-type]
-        failures,  # type: ignore[arg-type]
-        successes,  # type: ignore[arg-type]
-        tuple(Permit(*permit) for permit in permits),  # type: ignore[attr-defined]
-        None if override is None else Override(*override),  # type: ignore[misc]
+        State(state),
+        *numbers,
+        tuple(Permit(*permit) for permit in permits),
+        None if override is None else Override(*override),
     )

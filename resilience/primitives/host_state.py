@@ -1,0 +1,296 @@
+"""Where one breaker lives: its record and its rows in a store, and this process's way to them.
+
+All processes of a host read and write the same record. Each counts in a row of its own (see `window`).
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+from . import rules
+from .clock import Clock
+from .config import BreakerConfig
+from .rules import CLOSED, FAILURE, OPEN, SUCCESS, Admission, Outcome, Override, Permit, Record, Totals
+from .store.layout import ALONE, BREAKER_COPY, Region
+from .store.row import COUNT, REJECTED, ROW_WORDS
+from .store.store import LocalStore, Store
+from .store.versioned import Versioned
+from .transitions import Transition, between, tell
+from .window import Window, is_counted, sum_rows
+
+
+class HostState:
+    """One process's view of a breaker in the store `home`, or in its own memory while it has no place there.
+
+    Thread-safe. No lock is held while a listener runs.
+    """
+
+    def __init__(self, name: str, home: Store, key: str, config: BreakerConfig, clock: Clock) -> None:
+        self.name = name
+        self.config = config
+        self.clock = clock
+        self.listeners: list[Callable[[Transition], None]] = []
+        self.store = home
+        self.index = 0
+        self.window: Window | None = None
+        """This process's row; None in a command, which counts for nothing and is refused nothing."""
+        self._home = home
+        self._key = key
+        self._own: LocalStore | None = None
+        self._record = Versioned(
+            home, home.layout.records.at, BREAKER_COPY, Record(), encode=rules.encode, decode=rules.decode
+        )
+        # The record that was found in order, and its version: no look at anything else is needed while this
+        # version is in force and nothing is due.
+        self._seen = (-1, Record())
+        self._words, self._at = home.words, home.layout.records.at
+        self._region = Region(0, 0, 0)
+        self._lock = threading.Lock()
+        self._placed = False
+        self._due = -inf  # when `_catch_up` is to be called next
+        # By outcome (None: late) and operation, the word that counts such calls; 0 is none.
+        self._tallies: dict[Outcome | None, dict[str, int]] = {}
+        home.add_tenant(self)
+
+    # --- The record ---
+
+    def current(self, now: float) -> Record:
+        """Return the newest record, and count for its window; an order whose time is over is ended."""
+        version, record = self._seen
+        if now < self._due and self._words[self._at] == version:
+            return record
+        if now >= self._due:
+            self._catch_up(now)
+        # In this order: a record that is newer than its version is only looked for once more.
+        version = self._record.version
+        record = self._record.read()
+        if record.override is not None and record.override.ended(now):
+            record = self._without_override(record, record.override, now)
+        if self.window is not None and record.window > self.window.tag:
+            self.window.begin(record.window, now)
+        if record.override is None:  # which might end
+            self._seen = (version, record)
+        return record
+
+    def look(self) -> tuple[Record, float]:
+        """Return the record as it is for a reader, who writes nothing, and the time."""
+        now = self.clock.monotonic()
+        if now >= self._due:
+            self._catch_up(now)
+        record = self._record.read()
+        if record.override is not None and record.override.ended(now):
+            record = replace(record, override=None)
+        return record, now
+
+    def change(
+        self,
+        change: Callable[[Record], Record | None],
+        now: float,
+        reason: str,
+        order: str | None = None,
+        override: Override | None = None,
+    ) -> Record | None:
+        """Write what `change` makes of the record, and tell the listeners.
+
+        None if nothing was written: `change` said so, or there was no lock to be had, or no place.
+        """
+        before: list[Record] = []
+
+        def noted(last: Record) -> Record | None:
+            before[:] = [last]
+            return change(last) if self._holds() else None
+
+        after = self._record.update(noted)
+        if after is not None and after.generation != before[0].generation:
+            made = between(
+                before[0],
+                after,
+                self.name,
+                now,
+                self.clock.time(),
+                reason,
+                cause=self._cause(after.window) if after.state is OPEN and not order else "",
+                order=order,
+                override=override,
+            )
+            if self.store.layout.counters and made.before is not made.after:
+                self.store.counters.add("transitions", self.name, made.before, made.after)
+            tell(made, list(self.listeners))
+        return after
+
+    def order(
+        self, name: str, change: Callable[[Record, float], Record | None], reason: str, override: Override
+    ) -> bool:
+        """Carry out an operator's order; False when the lock could not be had, or nothing was to be done."""
+        now = self.clock.monotonic()
+        self.current(now)
+        self.store.refresh()
+        return self.change(lambda last: change(last, now), now, reason, name, override) is not None
+
+    def permitted(self, now: float) -> Admission | None:
+        """Take a permit for a probe; None where others have them all, or there was no lock to be had."""
+        me = self.store.me()
+        permit = Permit(random.getrandbits(48) + 1, now + self.config.permit_lasts, -1 if me is None else me)
+
+        def admitted(last: Record) -> Record | None:
+            if last.override is not None and not last.override.ended(now):
+                return None
+            return rules.with_permit(last, self.config, now, permit, self.store.alive)
+
+        changed = self.change(admitted, now, "the open time is over")
+        return None if changed is None else Admission(changed.generation, permit.number)
+
+    def probed(self, permit: int, outcome: Outcome, now: float) -> None:
+        """Give a permit back, and close or open by how its probe ended."""
+
+        def moved(last: Record) -> Record | None:
+            return rules.probed(last, self.config, now, permit, outcome, random.random())  # noqa: S311
+
+        self.change(moved, now, f"a probe ended as {outcome.name.lower()}")
+
+    def count_trouble(self, window: Window, outcome: Outcome, now: float) -> None:
+        """Count a failure or a slow call, and open if the rule says so."""
+        trouble = window.add_failure(now) if outcome is FAILURE else window.add_slow()
+        if not trouble:
+            return
+        record = self.current(now)
+        if record.override is not None or record.state is not CLOSED:
+            return
+        totals = window.totals(now)
+        if not rules.must_open(self.config, totals):
+            window.bide(totals, trouble)
+            return
+
+        def opened(last: Record) -> Record | None:
+            if last.generation != record.generation:
+                return None
+            return rules.tripped(last, self.config, now, totals.failures, random.random())  # noqa: S311
+
+        self.change(opened, now, f"{totals.failures} failures and {totals.slow} slow of {totals.calls} calls")
+
+    def _without_override(self, record: Record, override: Override, now: float) -> Record:
+        def lifted(last: Record) -> Record | None:
+            return rules.automatic(last) if last.override == override else None
+
+        self.change(lifted, now, "the order has ended", "auto", override)
+        record = self._record.read()
+        # Without a lock to be had it is over all the same.
+        return replace(record, override=None) if record.override == override else record
+
+    def _cause(self, window: int) -> str:
+        """Return what failed last in the outage of this window; nothing where no call failed."""
+        last = self.store.last_errors.get(self.index)
+        return last.what if last is not None and last.window == window else ""
+
+    # --- The place in the store ---
+
+    def detach(self) -> None:
+        """Give up all addresses: the process was forked, its role changed, or the store is another one."""
+        self._due = -inf
+        self._placed = False
+        self._lock = threading.Lock()
+
+    def _catch_up(self, now: float) -> None:
+        """Find the breaker's place; where this process counts, do what is due about once a second.
+
+        That is to carry the count over, to try again what could not be counted for want of a lock, and to
+        see whether the store is still the one that others use.
+        """
+        if self._placed and self.window is None and self._holds():
+            return
+        self._home.refresh()
+        with self._lock:
+            if not self._placed or self.store is not self._home or not self._holds():
+                self._take_place_locked(now)
+            if self.window is not None:
+                self.window.tick(now)
+                self._tallies.clear()
+                self._due = self.window.due
+
+    def _take_place_locked(self, now: float) -> None:
+        if not self._settle_in_locked(self._home, now):
+            self._home.say_once(f"{self._key} has no place in the store: this process counts alone")
+            self._own = self._own or LocalStore(ALONE)
+            self._own.role = self._home.role
+            self._settle_in_locked(self._own, now)
+        self._placed = True
+
+    def _settle_in_locked(self, store: Store, now: float) -> bool:
+        index = 0 if store.layout is ALONE else store.breaker_names.index(self._key)
+        seat = store.seat() if store.votes else None
+        if index is None or (store.votes and seat is None):
+            return False
+        rows = store.layout.rows.of(index)
+        window = None if seat is None else Window(store, rows, seat, self.config)
+        # See Note [How a name is given back]: the window says that this process counts there.
+        if store.layout is not ALONE and not store.breaker_names.holds(index, self._key):
+            if window is not None:
+                window.leave()
+            return False
+        self.store, self.index = store, index
+        self._region = Region(rows, store.layout.slots, ROW_WORDS)
+        self._tallies.clear()
+        self._words, self._at = store.words, store.layout.records.of(index)
+        self._record.move(store, store.layout.records.of(index))
+        if window is not None:
+            window.begin(self._record.read().window, now)
+        self.window = window
+        return True
+
+    def _holds(self) -> bool:
+        """Say whether the breaker still has its place: one that no living process uses may be given away."""
+        return self.store.layout is ALONE or self.store.breaker_names.holds(self.index, self._key)
+
+    # --- The counts ---
+
+    def totals(self) -> Totals:
+        """Return what the window of all processes holds."""
+        record, now = self.look()
+        return sum_rows(self.store, self._region.at, record.window, self.config, now)
+
+    def rejected(self) -> int:
+        """Return the refusals of all processes, ever."""
+        return self._sum(REJECTED)
+
+    def calls(self) -> dict[tuple[str, str], int]:
+        """Return the calls of all processes, ever, by operation and outcome."""
+        self.look()
+        calls = {
+            (labels[2], labels[3]): total
+            for labels, total in self.store.counters.totals().items()
+            if labels[:2] == ("calls", self.name)
+        }
+        elsewhere = sum(total for (_, outcome), total in calls.items() if outcome == "success")
+        calls["call", "success"] = max(0, self._sum(COUNT) - elsewhere)
+        return calls
+
+    def count(self, window: Window, operation: str, outcome: Outcome | None) -> None:
+        """Count a call for the metrics, and a success for its window; None is a late call."""
+        try:
+            at = self._tallies[outcome][operation]
+        except KeyError:
+            at = self._tally_at(operation, outcome)
+            self._tallies.setdefault(outcome, {})[operation] = at
+        if outcome is SUCCESS:
+            window.add_success(at)
+        elif at:
+            self.store.counters.add_at(at)
+
+    def _tally_at(self, operation: str, outcome: Outcome | None) -> int:
+        """Return the word that counts such calls; 0 is none."""
+        # A success of "call" has no word of its own: the row's own count knows it (see `calls`).
+        if not self.store.layout.counters or (outcome is SUCCESS and operation == "call"):
+            return 0
+        label = "late" if outcome is None else outcome.name.lower()
+        return self.store.counters.place("calls", self.name, operation, label) or 0
+
+    def _sum(self, part: int) -> int:
+        return sum(self.store.words[self._region.of(seat) + part] for seat in range(self.store.seats))
+
+
+def in_use(store: Store, key: str) -> bool:
+    """Say whether a living process counts for the breaker of this key, which is given no place for that."""
+    names = store.breaker_names.all()
+    return key in names and is_counted(store, store.layout.rows.of(names.index(key)))
