@@ -6,7 +6,6 @@ so that nobody is told that their password is wrong.
 """
 
 import inspect
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -23,7 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from resilience import conf, faults, registry
 from resilience.db import failures
-from resilience.primitives import DeadlineExceededError, Outcome, RejectedError, deadline_scope
+from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,29 +97,16 @@ def guarded(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
     `fn` raises NotAcceptedError for what it does not accept. Raises RejectedError when the call is not made.
     """
-    with _placed():
-        breaker = registry.breaker("auth")
-        admission = breaker.admit()
-        began = time.monotonic()
-        try:
-            faults.inject("auth", limit=conf.deadline("write"))
-            proven = fn(*args, **kwargs)
-        except BaseException as error:
-            took = time.monotonic() - began
-            breaker.settle(admission, classify(error), error=error, operation="login", took=took)
-            raise
-        breaker.settle(admission, Outcome.SUCCESS, operation="login", took=time.monotonic() - began)
-        return proven
-
-
-@contextmanager
-def _placed() -> Iterator[None]:
-    """Hold a place in the pool and a deadline; a command needs neither."""
-    if registry.role() != "server":
-        yield
-        return
-    with registry.bulkhead("auth").enter(), deadline_scope(conf.deadline("write")):
-        yield
+    # A command needs neither a place nor a deadline.
+    server = registry.role() == "server"
+    guard = (
+        registry.guard("auth", pool="auth", limit=conf.deadline("write"))
+        if server
+        else registry.guard("auth")
+    )
+    with guard.calling("login", classify=classify):
+        faults.inject("auth", limit=conf.deadline("write"))
+        return fn(*args, **kwargs)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Each is made when it is first asked for, so nothing is opened before a fork that
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -178,7 +179,9 @@ def _make_breaker(name: str) -> CircuitBreaker:
         if made is None:
             config = conf.watched().get(name)
             if config is None:
-                made = CircuitBreaker(name=name, describe=causes.describe, clock=_registry.clock)
+                made = CircuitBreaker(
+                    name=name, describe=causes.describe, clock=_registry.clock, stopwatch=time.monotonic
+                )
             else:
                 made = CircuitBreaker(
                     name=name,
@@ -188,6 +191,8 @@ def _make_breaker(name: str) -> CircuitBreaker:
                     classify=conf.classify(name),
                     describe=causes.describe,
                     clock=_registry.clock,
+                    # A test may move the clock; a socket waits for real seconds.
+                    stopwatch=time.monotonic,
                 )
             for listener in _listeners:
                 made.on_transition(listener)

@@ -1,7 +1,6 @@
 """Make one call of a cache: through its breaker, inside its time, raising only what the caller did wrong."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -44,17 +43,13 @@ class Calls:
         writes = registry.breaker(self._writes)
         if storing and writes.refuses():
             return otherwise
+        made = breaker.calling(operation, classify=lambda error: self._outcome(error, operation, made.took))
         try:
-            admission = breaker.admit()
-        except RejectedError:
-            return otherwise
-        started = time.monotonic()
-        try:
-            answer = self.ask(call)
+            with made:
+                answer = self.ask(call)
         except BaseException as error:
-            took = time.monotonic() - started
-            outcome = self._outcome(error, operation, took)
-            breaker.settle(admission, outcome, error=error, operation=operation, took=took)
+            if made.admission is None and isinstance(error, RejectedError):
+                return otherwise
             refused = operation in CHANGING and failures.refuses_writes(error)
             if refused:
                 _note_write(writes, Outcome.FAILURE, operation, error)
@@ -62,13 +57,12 @@ class Calls:
                 give_up_cache()
             if failures.is_callers(error, operation):
                 raise
-            if outcome is Outcome.ANSWERED and not refused:
+            if made.outcome is Outcome.ANSWERED and not refused:
                 registry.store().counters.add("calls", self._breaker, "decode", "failure")
             # What fails is said by a breaker, once for a cause; in a command no breaker counts.
-            if not admission.counts or not (refused or outcome is Outcome.FAILURE):
+            if registry.role() != "server" or not (refused or made.outcome is Outcome.FAILURE):
                 log.warning("cache %s failed: %s", operation, causes.describe(error))
             return otherwise
-        breaker.settle(admission, Outcome.SUCCESS, operation=operation, took=time.monotonic() - started)
         if storing:
             _note_write(writes, Outcome.SUCCESS, operation)
         return answer

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,7 +42,7 @@ class Measured:
     ``timed``: the time is the database's; false where the caller's own work lies in between.
     """
 
-    __slots__ = ("_admission", "_counts", "_operation", "_sql", "_started", "_timed", "_wrapper")
+    __slots__ = ("_call", "_sql", "_wrapper")
 
     def __init__(
         self,
@@ -57,57 +55,50 @@ class Measured:
         timed: bool = True,
     ) -> None:
         self._wrapper = wrapper
-        self._admission = admission
-        self._operation = operation
-        self._counts = counts
         self._sql = sql
-        self._timed = timed
+        self._call = wrapper.breaker.calling(
+            operation, classify=self._classify, admission=admission, quiet=not counts, timed=timed
+        )
 
     def __enter__(self) -> None:
-        self._started = time.monotonic()
+        self._call.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        elapsed = time.monotonic() - self._started
-        if error is not None:
-            told = self._failed(error, elapsed)
-            if told is not None:
-                raise told from failures.driver_error(error)
-            return
-        if self._operation == "query" and self._stores_at_once():
-            note_commit()
-        took = elapsed if self._timed else 0.0
-        breaker = self._wrapper.breaker
-        if not self._counts and took <= (breaker.config.slow_after or inf):
-            return
-        self._wrapper.asked = True
-        breaker.settle(self._admission, Outcome.SUCCESS, operation=self._operation, took=took)
+        if isinstance(error, failures.TOLD):
+            return  # counted where it was raised, inside of this call
+        cause = None if error is None else failures.driver_error(error)
+        self._call.__exit__(kind, cause, traceback)
+        if self._call.outcome is not None:
+            self._wrapper.asked = True
+        if cause is None:
+            if self._call.operation == "query" and self._stores_at_once():
+                note_commit()
+        elif (told := self._told(cause)) is not None:
+            raise told from cause
 
     def _stores_at_once(self) -> bool:
         wrapper = self._wrapper
         return wrapper.autocommit and not (is_read(self._sql) or begins(self._sql) or wrapper.preparing)
 
-    def _failed(self, error: BaseException, elapsed: float) -> django.db.OperationalError | None:
-        """Settle, throw a dead connection away, and return the error to raise instead, if any."""
-        if isinstance(error, failures.TOLD):
-            return None  # settled where it was raised, inside of this call
-        cause = failures.driver_error(error)
-        limit = conf.deadline(self._operation if self._operation in _OWN_LIMIT else "statement")
-        had_full_time = elapsed >= limit
+    def _classify(self, cause: BaseException) -> Outcome:
+        """Tell what the driver's error says about the server: nothing where only its connection failed."""
+        call = self._call
+        limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
+        had_full_time = call.took >= limit
         outcome = failures.classify(cause, had_full_time=had_full_time)
-        if outcome in _TROUBLE and self._wrapper.doubts(
-            cause, began=self._started, had_full_time=had_full_time
-        ):
-            outcome = Outcome.IGNORED
-        self._wrapper.asked = True
-        self._wrapper.breaker.settle(
-            self._admission, outcome, error=cause, operation=self._operation, took=elapsed
-        )
-        stores = self._operation == "commit" or (self._wrapper.autocommit and not is_read(self._sql))
-        self._wrapper.noticed(cause)
+        if outcome in _TROUBLE and self._wrapper.doubts(cause, began=call.began, had_full_time=had_full_time):
+            return Outcome.IGNORED
+        return outcome
+
+    def _told(self, cause: BaseException) -> django.db.OperationalError | None:
+        """Throw a dead connection away, and return the error to raise instead, if any."""
+        wrapper = self._wrapper
+        stores = self._call.operation == "commit" or (wrapper.autocommit and not is_read(self._sql))
+        wrapper.noticed(cause)
         if failures.is_dead(cause):
-            self._wrapper.close()
+            wrapper.close()
         if isinstance(cause, SpentError):
             return failures.DatabaseDeadlineError(str(cause), before_call=True)
         cut = isinstance(cause, CutError)

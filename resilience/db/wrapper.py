@@ -123,8 +123,8 @@ class GuardedWrapper(KeptTransactions):
             return super().connect()
         with (
             self._prepare() as admission,
-            deadline_scope(conf.deadline("connect")),
             Measured(self, admission, "connect"),
+            deadline_scope(conf.deadline("connect")),
         ):
             return super().connect()
 

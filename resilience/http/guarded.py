@@ -1,6 +1,5 @@
 """Ask a partner's API, inside its guard, for no longer and for no more bytes than agreed."""
 
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ import requests
 from resilience import conf, faults, registry
 from resilience.http.failures import AnswerTooLargeError, CutShortError, UnexpectedAnswerError, classify
 from resilience.http.transport import BoundedAdapter
-from resilience.primitives import Deadline, DeadlineExceededError, Outcome, budget, deadline_scope
+from resilience.primitives import Deadline, DeadlineExceededError, budget
 
 T = TypeVar("T")
 
@@ -84,26 +83,19 @@ class GuardedSession:
     def _guarded(
         self, read: Callable[[requests.Response], T], method: str, url: str, options: dict[str, Any]
     ) -> T:
-        breaker = registry.breaker(self.name)
-        with registry.bulkhead(self._pool).enter(), deadline_scope(self._total) as deadline:
+        guard = registry.guard(self.name, pool=self._pool, limit=self._total)
+        with guard.calling("fetch", classify=classify):
             time_left = budget(self._total)
-            admission = breaker.admit()
-            started = time.monotonic()
+            deadline = Deadline(time_left)
             try:
-                result = read(self._exchange(method, url, options))
-            except BaseException as error:
-                took = time.monotonic() - started
+                return read(self._exchange(method, url, options))
+            except Exception as error:
                 blamed = self._blamed(error, deadline, time_left)
-                if blamed is not error:
-                    blamed.__cause__ = error
-                breaker.settle(admission, classify(blamed), error=blamed, operation="fetch", took=took)
                 if blamed is error:
                     raise
                 raise blamed from error
-            breaker.settle(admission, Outcome.SUCCESS, operation="fetch", took=time.monotonic() - started)
-            return result
 
-    def _blamed(self, error: BaseException, deadline: Deadline, time_left: float) -> BaseException:
+    def _blamed(self, error: Exception, deadline: Deadline, time_left: float) -> Exception:
         """Return what to raise for `error`, where `time_left` seconds were left when the call began."""
         if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
             return requests.ConnectionError(str(error))  # a file that could not be opened, on the way

@@ -65,7 +65,7 @@ class Call:
 
     breaker: "CircuitBreaker"
     operation: str
-    classify: Callable[[BaseException], Outcome | None]
+    classify: Classify
     admission: Admission | None
     quiet: bool
     timed: bool
@@ -76,24 +76,21 @@ class Call:
     """What it counted as, once it has ended; None for nothing."""
 
     def __enter__(self) -> Self:
-        breaker = self.breaker
-        self.began = now = breaker._now()
         if self.admission is None:
-            self.admission = breaker.admit(now)
+            self.admission = self.breaker.admit()
+        self.began = self.breaker._stopwatch()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Literal[False]:
         breaker = self.breaker
-        now = breaker._now()
-        self.took = took = now - self.began if self.timed else 0.0
-        if error is not None:
-            self.outcome = outcome = self.classify(error)
-        elif self.quiet and took <= breaker._slow_after:
-            self.outcome = outcome = None
-        else:
-            self.outcome = outcome = SUCCESS
-        if outcome is not None and self.admission is not None:
-            breaker.settle(self.admission, outcome, error, self.operation, took, now)
+        took = breaker._stopwatch() - self.began if self.timed or error is not None else 0.0
+        self.took = took
+        outcome = SUCCESS if error is None else self.classify(error)
+        if outcome is SUCCESS and self.quiet and took <= breaker._slow_after:
+            self.outcome = None
+        elif self.admission is not None:
+            self.outcome = outcome
+            breaker.settle(self.admission, outcome, error=error, operation=self.operation, took=took)
         return False
 
 
@@ -104,7 +101,8 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
     stands above `failure_threshold` and `recovery_timeout`. Without a `store` the breaker is this
     process's own; in one it is that of all processes that use the same `key` (by default the name).
     `classify` says what an exception counts as, in place of `expected_exception`: see `Outcome`. `describe`
-    says in a line why a call failed, for the log and for operators; by default class and code.
+    says in a line why a call failed, for the log and for operators; by default class and code. `stopwatch`
+    measures how long calls take (seconds), by default by the `clock`.
     """
 
     def __init__(
@@ -121,6 +119,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         classify: Classify | None = None,
         describe: Describe = describe,
         clock: Clock = SYSTEM_CLOCK,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         if config is not None:
             failure_threshold, recovery_timeout = config.failure_threshold, config.recovery_timeout
@@ -132,6 +131,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """Say what an exception of a call counts as."""
         self._clock = clock
         self._now = clock.monotonic
+        self._stopwatch = stopwatch or clock.monotonic
         self._opened = clock.monotonic()
         self._slow_after = inf if self.config.slow_after is None else self.config.slow_after
         self._host = HostState(str(self), store or LocalStore(ALONE), key or name or "", self.config, clock)
@@ -145,28 +145,23 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         self,
         operation: str = "call",
         *,
-        classify: Callable[[BaseException], Outcome | None] | None = None,
+        classify: Classify | None = None,
         admission: Admission | None = None,
         quiet: bool = False,
         timed: bool = True,
     ) -> Call:
         """Return what surrounds one call: `with breaker.calling("query"): ask()`.
 
-        Entering raises `BreakerOpenError` where the call is refused. What the block raises goes through,
-        and counts as `classify` says (by default the breaker's), which may say None for what was counted
-        elsewhere. Metrics count by `operation`. With an `admission` it is one of the calls that this lets
-        pass. If `quiet`, a success counts only when it was slow. If not `timed`, it took no time.
+        Entering raises `BreakerOpenError` where the call is refused. What the block raises goes through, and
+        counts as `classify` says, by default the breaker's. Metrics count by `operation`. With an `admission`
+        it is one of the calls that this lets pass. If `quiet`, a success counts only when it was slow. If not
+        `timed`, because the caller's own work lies in between, a success is never slow.
         """
         return Call(self, operation, classify or self.classify, admission, quiet, timed)
 
-    def admit(self, now: float | None = None) -> Admission:
-        """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open.
-
-        `now` is what the breaker's clock says, for who has looked already.
-        """
-        if now is None:
-            now = self._now()
-        host = self._host
+    def admit(self) -> Admission:
+        """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open."""
+        host, now = self._host, self._now()
         record = host.current(now)
         if self._has_opinion and self.opened:
             raise self._refusal(("open", max(0.0, record.until - now)))
@@ -186,12 +181,12 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         self,
         admission: Admission,
         outcome: Outcome,
+        *,
         error: BaseException | None = None,
         operation: str = "call",
         took: float = 0.0,
-        now: float | None = None,
     ) -> None:
-        """Say how an admitted call ended, which took `took` seconds; `now` as for `admit`.
+        """Say how an admitted call ended, which took `took` seconds.
 
         May be said of many calls of one admission. A success that took longer than `slow_after` is slow. What
         was this process's own trouble (`own`) is ignored, and so is what was admitted before the breaker
@@ -199,20 +194,19 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """
         if not admission.counts:
             return
-        if now is None:
-            now = self._now()
-        host = self._host
+        host, now = self._host, self._now()
         if outcome is not SUCCESS or took > self._slow_after:
             outcome = self._fair(outcome, error, took, now)
         record, window = host.current(now), host.window
         if window is None:
             return
         if record.generation != admission.generation:
-            host.count(window, operation, None)
+            host.counts.add(operation, None)
             return
-        host.count(window, operation, outcome)
+        host.counts.add(operation, outcome)
         if outcome is SUCCESS:
             self._last_failure = None
+            window.successes.add()
         elif outcome is FAILURE:
             self._last_failure = error
             if error is not None:
@@ -245,7 +239,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         error that is raised again has an ever longer traceback.
         """
         if self._host.window is not None:
-            self._host.window.add_refusal()
+            self._host.window.refusals.add()
         reason, retry_after = refused
         return BreakerOpenError(self, self._host.name, retry_after, reason)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from resilience.primitives.breaker import CircuitBreaker
+from resilience.primitives.breaker import CircuitBreaker, Classify
 from resilience.primitives.bulkhead import Bulkhead
 from resilience.primitives.clock import SYSTEM_CLOCK, Clock
 from resilience.primitives.deadline import budget, deadline_scope
@@ -51,9 +52,8 @@ class Guard:
         """
         work = partial(fn, *args, **kwargs)
         try:
-            if self.bulkhead is None:
-                return self._tries(work)
-            return self.bulkhead.execute(self._tries, work)
+            with self._place():
+                return self._try(work) if self.retry is None else self.retry.call(self._try, work)
         except RejectedError:
             if fallback is None:
                 raise
@@ -62,18 +62,28 @@ class Guard:
                 raise
         return fallback(*args, **kwargs)
 
-    def _tries(self, work: Callable[[], T]) -> T:
-        return self._try(work) if self.retry is None else self.retry.call(self._try, work)
+    @contextmanager
+    def calling(self, operation: str = "call", *, classify: Classify | None = None) -> Iterator[None]:
+        """Surround one call, which is never repeated: a block cannot be run twice. Raises as `call` does.
+
+        `operation` and `classify` are those of `CircuitBreaker.calling`.
+        """
+        with self._place(), self._once(operation, classify):
+            yield
+
+    def _place(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.bulkhead is None else self.bulkhead.enter()
 
     def _try(self, work: Callable[[], T]) -> T:
-        budget(math.inf)  # Asked before the breaker: a call that cannot begin must not take a permit.
-        if self.breaker is None:
-            return self._timed(work)
-        outcome: T = self.breaker.execute(self._timed, work)
-        return outcome
+        with self._once("call", None):
+            return work()
 
-    def _timed(self, work: Callable[[], T]) -> T:
-        if self.limit is None:
-            return work()
-        with deadline_scope(self.limit, clock=self._clock):
-            return work()
+    @contextmanager
+    def _once(self, operation: str, classify: Classify | None) -> Iterator[None]:
+        budget(math.inf)  # Asked before the breaker: a call that cannot begin must not take a permit.
+        with ExitStack() as stack:
+            if self.breaker is not None:
+                stack.enter_context(self.breaker.calling(operation, classify=classify))
+            if self.limit is not None:
+                stack.enter_context(deadline_scope(self.limit, clock=self._clock))
+            yield

@@ -10,9 +10,10 @@ from dataclasses import replace
 from math import inf
 
 from . import rules
+from .call_counts import CallCounts
 from .clock import Clock
 from .config import BreakerConfig
-from .rules import CLOSED, FAILURE, OPEN, SUCCESS, Admission, Outcome, Override, Permit, Record, Totals
+from .rules import CLOSED, FAILURE, OPEN, Admission, Outcome, Override, Permit, Record, Totals
 from .store.layout import ALONE, BREAKER_COPY, Region
 from .store.row import COUNT, REJECTED, ROW_WORDS
 from .store.store import LocalStore, Store
@@ -36,6 +37,7 @@ class HostState:
         self.index = 0
         self.window: Window | None = None
         """This process's row; None in a command, which counts for nothing and is refused nothing."""
+        self.counts = CallCounts(home, name)
         self._home = home
         self._key = key
         self._own: LocalStore | None = None
@@ -50,8 +52,6 @@ class HostState:
         self._lock = threading.Lock()
         self._placed = False
         self._due = -inf  # when `_catch_up` is to be called next
-        # By outcome (None: late) and operation, the word that counts such calls; 0 is none.
-        self._tallies: dict[Outcome | None, dict[str, int]] = {}
         home.add_tenant(self)
 
     # --- The record ---
@@ -206,7 +206,7 @@ class HostState:
                 self._take_place_locked(now)
             if self.window is not None:
                 self.window.tick(now)
-                self._tallies.clear()
+                self.counts.put_right()
                 self._due = self.window.due
 
     def _take_place_locked(self, now: float) -> None:
@@ -231,7 +231,7 @@ class HostState:
             return False
         self.store, self.index = store, index
         self._region = Region(rows, store.layout.slots, ROW_WORDS)
-        self._tallies.clear()
+        self.counts = CallCounts(store, self.name)
         self._words, self._at = store.words, store.layout.records.of(index)
         self._record.move(store, store.layout.records.of(index))
         if window is not None:
@@ -257,34 +257,7 @@ class HostState:
     def calls(self) -> dict[tuple[str, str], int]:
         """Return the calls of all processes, ever, by operation and outcome."""
         self.look()
-        calls = {
-            (labels[2], labels[3]): total
-            for labels, total in self.store.counters.totals().items()
-            if labels[:2] == ("calls", self.name)
-        }
-        elsewhere = sum(total for (_, outcome), total in calls.items() if outcome == "success")
-        calls["call", "success"] = max(0, self._sum(COUNT) - elsewhere)
-        return calls
-
-    def count(self, window: Window, operation: str, outcome: Outcome | None) -> None:
-        """Count a call for the metrics, and a success for its window; None is a late call."""
-        try:
-            at = self._tallies[outcome][operation]
-        except KeyError:
-            at = self._tally_at(operation, outcome)
-            self._tallies.setdefault(outcome, {})[operation] = at
-        if outcome is SUCCESS:
-            window.add_success(at)
-        elif at:
-            self.store.counters.add_at(at)
-
-    def _tally_at(self, operation: str, outcome: Outcome | None) -> int:
-        """Return the word that counts such calls; 0 is none."""
-        # A success of "call" has no word of its own: the row's own count knows it (see `calls`).
-        if not self.store.layout.counters or (outcome is SUCCESS and operation == "call"):
-            return 0
-        label = "late" if outcome is None else outcome.name.lower()
-        return self.store.counters.place("calls", self.name, operation, label) or 0
+        return self.counts.totals(self._sum(COUNT))
 
     def _sum(self, part: int) -> int:
         return sum(self.store.words[self._region.of(seat) + part] for seat in range(self.store.seats))

@@ -249,9 +249,6 @@ def encode(record: Record) -> list[object]:
 def decode(values: list[Any]) -> Record:
     """Read back what `encode` gave; raise `TypeError` or `ValueError` for anything else."""
     state, *numbers, permits, override = values
-    return Record(
-        State(state),
-        *numbers,
-        tuple(Permit(*permit) for permit in permits),
-        None if override is None else Override(*override),
-    )
+    permits = tuple(Permit(*permit) for permit in permits)
+    parts: list[Any] = [State(state), *numbers, permits, override and Override(*override)]
+    return Record(*parts)

@@ -1,7 +1,7 @@
 """The sliding window: what happened to one dependency lately, counted per process, read by all.
 
 Each process writes one row of its own, so counting takes no lock between processes. A row has a plain
-count of successes, which a call raises without any lock (see `breaker`), and ten buckets of a tenth of
+count of successes, which a call raises without any lock (see `Tally`), and ten buckets of a tenth of
 the window, into which the count is carried when time enters the next one. What was not carried yet
 belongs to the bucket that `CURRENT` names, so nothing that a process counted is hidden from the others,
 even when it is idle. Nothing older than the window is ever counted; what is within the last tenth of it
@@ -9,7 +9,6 @@ may be forgotten early, save the last eight failures of each process, whose time
 """
 
 import threading
-from itertools import count
 
 from .config import BreakerConfig
 from .rules import Totals
@@ -33,6 +32,7 @@ from .store.row import (
     WIDTH,
 )
 from .store.store import Store
+from .tally import Tally
 
 _MOST = 0xFFFF  # failures or slow calls that one bucket of one process can hold
 _NUMBERS = 0x7FFFFFFF  # bucket numbers are kept within so many bits
@@ -56,10 +56,8 @@ class Window:
         self.tag = -1
         self._owner = -1 if (me := store.me()) is None else me
         self._words[self._row + OWNER] = self._owner
-        self._count_at, self._rejected_at = self._row + COUNT, self._row + REJECTED
-        self._rejections = count(self._words[self._rejected_at] + 1)
-        # What COUNT says: reading a word costs more. Guarded by _lock.
-        self._count = self._words[self._count_at]
+        self.successes = Tally(self._words, self._row + COUNT)
+        self.refusals = Tally(self._words, self._row + REJECTED)
         self._lock = threading.Lock()
         self.due = 0.0
         """When the count must be carried next; a call that ends later does so first."""
@@ -77,7 +75,7 @@ class Window:
             if words[row + TAG] != tag or words[row + WIDTH] != self._width_mark:
                 words[row + TAG] = -1
                 words[row + WIDTH] = self._width_mark
-                words[row + COUNT] = words[row + CARRIED] = self._count
+                words[row + CARRIED] = self.successes.put_right()
                 words[row + CURRENT] = int(now / self._width)
                 for at in (TROUBLE, RUN, RUN_AT, FAILED, *range(RING, ROW_WORDS)):
                     words[row + at] = 0
@@ -94,12 +92,13 @@ class Window:
         number = int(now / self._width)
         current = words[row + CURRENT]
         if current != number:
-            pending = self._count - words[row + CARRIED]
+            made = self.successes.put_right()
+            pending = made - words[row + CARRIED]
             if pending > 0:
                 at = self._bucket_locked(current)
                 # Counted twice for an instant rather than not at all: that could open a breaker.
                 words[at] += pending
-                words[row + CARRIED] = self._count
+                words[row + CARRIED] = made
             words[row + CURRENT] = number
         self._bucket = self._bucket_locked(number)
         self._patience = 0.0
@@ -121,21 +120,6 @@ class Window:
             # Another thread that lost a name (`store.names`) may just have left the place that it has now.
             self._words[self._row + OWNER] = self._owner
             self._roll_locked(now)
-
-    def add_success(self, too: int = 0) -> None:
-        """Count a success, and count it at the word `too` as well, unless that is 0."""
-        words = self._words
-        with self._lock:
-            self._count = words[self._count_at] = self._count + 1
-            if too:
-                words[too] += 1
-
-    def add_refusal(self) -> None:
-        """Count a refusal: an outage is made of them, so without a lock.
-
-        Of two threads at once the first may write last; then one is missing until the next refusal.
-        """
-        self._words[self._rejected_at] = next(self._rejections)
 
     def add_failure(self, now: float) -> int:
         """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0.
