@@ -94,7 +94,7 @@ def run(_epoch: int) -> None:
 
 
 def prune(_epoch: int) -> None:
-    """Delete events older than `EVENT_DAYS` and counters older than `MINUTE_DAYS`, in batches."""
+    """Delete events older than 90 days and minutes of counters older than 35, in batches."""
     now = timezone.now()
     _delete(Event.objects.filter(at__lt=now - timedelta(days=EVENT_DAYS)))
     _delete(Minute.objects.filter(at__lt=now - timedelta(days=MINUTE_DAYS)))
