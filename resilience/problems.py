@@ -43,10 +43,13 @@ class ProblemError(Exception):
     status = 400
     headers: Mapping[str, str] = {}
 
-    def __init__(self, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self, detail: str, errors: Sequence[Mapping[str, Any]] = (), *, status: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = list(errors)
+        self.status = status or self.status
 
 
 class ParameterError(ProblemError):
@@ -62,8 +65,7 @@ class ParameterError(ProblemError):
         error: dict[str, Any] = {"parameter": parameter, "detail": detail}
         if allowed is not None:
             error["allowed"] = allowed if isinstance(allowed, str) else list(allowed)
-        super().__init__(f"{parameter}: {detail}", [error])
-        self.status = status
+        super().__init__(f"{parameter}: {detail}", [error], status=status)
 
     @classmethod
     def joined(cls, wrong: Sequence["ParameterError"]) -> "ParameterError":

@@ -12,14 +12,6 @@ from rest_framework.views import APIView
 from resilience.problems import ProblemError
 
 
-class RefusedError(ProblemError):
-    """The authentication says no: 401, with its `challenge`, for credentials that do not hold."""
-
-    def __init__(self, error: APIException) -> None:
-        super().__init__(str(error.detail))
-        self.status = error.status_code
-
-
 class _Asked(APIView):
     # A scheme by session looks for the token against forgery in a form. These leave the body readable.
     parser_classes = [JSONParser, FormParser, MultiPartParser]
@@ -28,14 +20,14 @@ class _Asked(APIView):
 def account(request: HttpRequest) -> Any:
     """Return the user as for a write: some schemes trust the token alone for what only reads.
 
-    Raises `RefusedError`, and whatever an outage raises.
+    Raises `ProblemError`, 401 for credentials that do not hold, and whatever an outage raises.
     """
     asked = _Asked().initialize_request(request)
     asked.method = "POST"
     try:
         return asked.user
     except APIException as error:
-        raise RefusedError(error) from error
+        raise ProblemError(str(error.detail), status=error.status_code) from error
 
 
 def challenge(request: HttpRequest) -> str:

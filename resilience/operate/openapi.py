@@ -6,6 +6,7 @@ before `drf_spectacular.hooks.postprocess_schema_enums`, which gives the enumera
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from inspect import getdoc
 from typing import Any
 
@@ -16,6 +17,9 @@ from resilience.operate import views
 from resilience.operate.orders import NAMES, REASON
 from resilience.operate.reset import FORMS, NAME
 
+_NAMES = "Their names; all of them without."
+_RESET = "The body of a reset. With a misspelt member that was passed over, all would be reset."
+
 
 def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:
     """Return the schema with the operators' views, at the addresses where the site has them."""
@@ -23,14 +27,10 @@ def with_operators(result: dict[str, Any], generator: Any, request: object, publ
 
     component: Any = ResolvedComponent  # untyped
     schemes = result["components"].get("securitySchemes", {})
-    by_whom: list[dict[str, list[str]]] = [{}]
-    by_whom[:0] = [{scheme: []} for scheme in schemes]
-    for view, method, said in (
-        (views.health_view, "get", _health()),
-        (views.breakers_view, "get", _breakers() | {"security": by_whom}),
-        (views.history_view, "get", _history() | {"security": by_whom}),
-        (views.reset_view, "post", _reset() | {"security": by_whom}),
-    ):
+    by_whom: dict[str, Any] = {"security": [*({scheme: []} for scheme in schemes), {}]}
+    for view, method, said in _operations():
+        if view is not views.health_view:
+            said |= by_whom
         try:
             result["paths"][reverse(view)] = {method: {"description": getdoc(view), **said}}
         except NoReverseMatch:
@@ -43,47 +43,51 @@ def with_operators(result: dict[str, Any], generator: Any, request: object, publ
     return result
 
 
-def _health() -> dict[str, Any]:
-    return {
-        "operationId": "health",
-        "summary": "How the host is",
-        "tags": ["health"],
-        "responses": {"200": _json({"$ref": "#/components/schemas/Health"})},
-    }
-
-
-def _breakers() -> dict[str, Any]:
-    return {
-        "operationId": "circuit_breakers",
-        "summary": "List the circuit breakers",
-        "tags": ["admin"],
-        "responses": {"200": _json(_anything())},
-    }
-
-
-def _history() -> dict[str, Any]:
-    spans = {"type": "string", "enum": sorted(history.SPANS), "default": "day"}
-    return {
-        "operationId": "history",
-        "summary": "What happened in an hour, a day or 30 days",
-        "parameters": [{"in": "query", "name": "span", "schema": spans}],
-        "tags": ["admin"],
-        "responses": {"200": _json(_anything())},
-    }
-
-
-def _reset() -> dict[str, Any]:
-    body = {"schema": {"$ref": "#/components/schemas/ResetRequest"}}
-    return {
-        "operationId": "reset_circuit_breakers",
-        "summary": "Reset circuit breakers",
-        "tags": ["admin"],
-        "requestBody": {"content": dict.fromkeys(("application/json", *FORMS), body)},
-        "responses": {
-            "200": _json(_anything()),
-            "503": {"description": "The store is busy; ask again."},
+def _operations() -> Iterator[tuple[Any, str, dict[str, Any]]]:
+    yield (
+        views.health_view,
+        "get",
+        {
+            "operationId": "health",
+            "summary": "How the host is",
+            "tags": ["health"],
+            "responses": _answer({"$ref": "#/components/schemas/Health"}),
         },
-    }
+    )
+    yield (
+        views.breakers_view,
+        "get",
+        {
+            "operationId": "circuit_breakers",
+            "summary": "List the circuit breakers",
+            "tags": ["admin"],
+            "responses": _answer(_by_name({})),
+        },
+    )
+    spans = {"type": "string", "enum": sorted(history.SPANS), "default": "day"}
+    yield (
+        views.history_view,
+        "get",
+        {
+            "operationId": "history",
+            "summary": "What happened in an hour, a day or 30 days",
+            "parameters": [{"in": "query", "name": "span", "schema": spans}],
+            "tags": ["admin"],
+            "responses": _answer(_by_name({})),
+        },
+    )
+    body = {"schema": {"$ref": "#/components/schemas/ResetRequest"}}
+    yield (
+        views.reset_view,
+        "post",
+        {
+            "operationId": "reset_circuit_breakers",
+            "summary": "Reset circuit breakers",
+            "tags": ["admin"],
+            "requestBody": {"content": dict.fromkeys(("application/json", *FORMS), body)},
+            "responses": _answer(_by_name({})) | {"503": {"description": "The store is busy; ask again."}},
+        },
+    )
 
 
 def _schemas() -> dict[str, Any]:
@@ -91,42 +95,33 @@ def _schemas() -> dict[str, Any]:
     health_says = {
         "status": {"enum": [health.HEALTHY, health.DEGRADED], "type": "string"},
         "timestamp": {"type": "string", "format": "date-time"},
-        "services": _by_name(_anything()),
+        "services": _by_name(_by_name({})),
         "fallbackData": _by_name({"type": "boolean"}),
         "message": {"type": "string"},
         "store": {"enum": ["host", "local"], "type": "string"},
         "steward": {"type": "boolean"},
-        "staticTier": _anything() | {"nullable": True},
-        "pools": _by_name(_anything()),
-        "drills": _by_name(_anything()),
+        "staticTier": _by_name({}) | {"nullable": True},
+        "pools": _by_name(_by_name({})),
+        "drills": _by_name(_by_name({})),
         "folders": _by_name({"type": "string"}),
         "notices": {"type": "array", "items": {"type": "string"}},
     }
-    names = {
-        "type": "array",
-        "items": {"type": "string", "minLength": 1, "maxLength": NAME},
-        "description": "Their names; all of them without.",
-        "maxItems": NAMES,
-    }
+    name = {"type": "string", "minLength": 1, "maxLength": NAME}
+    names = {"type": "array", "items": name, "description": _NAMES, "maxItems": NAMES}
     reason = {"type": "string", "description": "Why, for those who look later.", "maxLength": REASON}
     return {
         "Health": {"type": "object", "properties": health_says, "required": sorted(health_says)},
         "ResetRequest": {
             "type": "object",
-            "description": "The body of a reset. With a misspelt member that was passed over, all would be "
-            "reset.",
+            "description": _RESET,
             "properties": {"breakers": names, "reason": reason},
         },
     }
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": schema}}, "description": ""}
+def _answer(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": {"content": {"application/json": {"schema": schema}}, "description": ""}}
 
 
 def _by_name(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": schema}
-
-
-def _anything() -> dict[str, Any]:
-    return _by_name({})

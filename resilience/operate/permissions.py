@@ -32,16 +32,9 @@ class NobodyError(ProblemError):
     """401: there are no credentials, or none that hold. 403 where the site's scheme has no challenge."""
 
     def __init__(self, detail: str, request: HttpRequest) -> None:
-        super().__init__(detail)
-        asked_for = _challenge(request)
-        self.status = 401 if asked_for else 403
-        self.headers = {"WWW-Authenticate": asked_for} if asked_for else {}
-
-
-class NotAllowedError(ProblemError):
-    """403: the account may not."""
-
-    status = 403
+        challenge = _challenge(request)
+        super().__init__(detail, status=401 if challenge else 403)
+        self.headers = {"WWW-Authenticate": challenge} if challenge else {}
 
 
 class AccountUnavailableError(RejectedError):
@@ -78,8 +71,8 @@ def may_steer(request: HttpRequest, *, board: bool = False) -> Steerer:
     At the `board` accounts come by session, with a form's token against forgery, which the view checks.
     Elsewhere they come by the site's authentication of Django REST framework; without that, no account does.
 
-    Raises `NobodyError` (401) without credentials that hold, `NotAllowedError` (403) for an account that may
-    not, and `AccountUnavailableError` (503) while accounts cannot be looked up.
+    Raises `NobodyError` (401) without credentials that hold, another `ProblemError` (403) for an account that
+    may not, and `AccountUnavailableError` (503) while accounts cannot be looked up.
     """
     for case in _CASES:
         if (found := case(request, board)) is not None:
@@ -132,7 +125,9 @@ def _staff(request: HttpRequest, board: bool) -> Steerer | None:
             "need no account",
         ) from error
     if not allowed:
-        raise NotAllowedError("Only staff with the permission to steer circuit breakers may do this.")
+        raise ProblemError(
+            "Only staff with the permission to steer circuit breakers may do this.", status=403
+        )
     return Steerer(user.get_username(), "staff", str(user.pk), asked)
 
 
@@ -141,20 +136,20 @@ def _account(request: HttpRequest, board: bool) -> Any:
         return getattr(request, "user", None)
     if not apps.is_installed("rest_framework"):
         return None
-    from resilience.answers import accounts
+    from resilience.answers.accounts import account
 
     try:
-        return accounts.account(request)
-    except accounts.RefusedError as error:
+        return account(request)
+    except ProblemError as error:
         raise NobodyError(error.detail, request) if error.status == 401 else error from error
 
 
 def _challenge(request: HttpRequest) -> str:
     if not apps.is_installed("rest_framework"):
         return 'Bearer realm="operators"'
-    from resilience.answers import accounts
+    from resilience.answers.accounts import challenge
 
-    return accounts.challenge(request)
+    return challenge(request)
 
 
 def _local(request: HttpRequest, board: bool) -> Steerer | None:

@@ -25,12 +25,6 @@ NAME = 64
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-class UnsupportedTypeError(ProblemError):
-    """415: the body is neither JSON nor a form."""
-
-    status = 415
-
-
 def order_from(request: HttpRequest) -> Order:
     """Return the order that the body asks for; an empty one of whatever type means all breakers.
 
@@ -67,7 +61,7 @@ def _read(request: HttpRequest) -> Any:
         return {}
     if request.content_type != "application/json":
         kind = request.headers.get("Content-Type", "")
-        raise UnsupportedTypeError(f'Unsupported media type "{kind}" in request.')
+        raise ProblemError(f'Unsupported media type "{kind}" in request.', status=415)
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedCodingError(f"The body is taken as it is, and not as {coding[:40]!r}.")

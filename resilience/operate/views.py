@@ -33,18 +33,6 @@ _ALLOWED = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 View = Callable[[HttpRequest, str], HttpResponse]
 
 
-class NotAcceptableError(ProblemError):
-    """406: the client takes no JSON."""
-
-    status = 406
-
-
-class NotAllowedHereError(ProblemError):
-    """405: the address does not answer this method."""
-
-    status = 405
-
-
 def answers(
     method: Literal["GET", "POST"], *, to: Literal["everybody", "steerers"]
 ) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
@@ -148,12 +136,12 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
 def _refuse_unless_json_is_taken(request: HttpRequest) -> None:
     # Not `request.accepts`: that takes `application/json; indent=4` for another type.
     if not any(one.match("application/json") for one in request.accepted_types):
-        raise NotAcceptableError("Could not satisfy the request Accept header.")
+        raise ProblemError("Could not satisfy the request Accept header.", status=406)
 
 
 def _refuse_unless_in(methods: tuple[str, ...], request: HttpRequest) -> None:
     if request.method not in methods:
-        raise NotAllowedHereError(f'Method "{request.method}" not allowed.')
+        raise ProblemError(f'Method "{request.method}" not allowed.', status=405)
 
 
 def _said(body: dict[str, Any]) -> HttpResponse:

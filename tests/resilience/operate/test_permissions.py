@@ -3,16 +3,20 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core import signing
 from django.db import OperationalError
 from django.test import Client, RequestFactory
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 from psycopg.errors import AdminShutdown
+from rest_framework.authentication import SessionAuthentication
 
 from resilience import registry
+from resilience.answers import accounts
 from resilience.operate import passes
 from resilience.operate.permissions import NobodyError, may_steer
 from resilience.primitives import State
@@ -81,6 +85,36 @@ class TestStaff:
         assert response.status_code == 503
         assert "OPS_TOKEN" in response.json()["detail"]
         assert int(response["Retry-After"]) >= 1
+
+
+class TestSessionsOfAnotherSite:
+    """A site whose authentication of Django REST framework takes sessions."""
+
+    @pytest.fixture
+    def browser(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> Client:
+        monkeypatch.setattr(accounts._Asked, "authentication_classes", [SessionAuthentication])
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(ada)
+        browser.cookies["csrftoken"] = "c" * 32
+        return browser
+
+    def test_need_the_token_against_forgery(self, browser: Client) -> None:
+        assert both(browser) == [403, 403]
+
+    def test_steer_with_it_in_a_header(self, browser: Client) -> None:
+        assert both(browser, headers={"X-CSRFToken": "c" * 32}) == [200, 200]
+
+    @pytest.mark.parametrize("kind", [MULTIPART_CONTENT, "application/x-www-form-urlencoded"])
+    def test_steer_with_it_in_the_form_which_is_read_all_the_same(self, browser: Client, kind: str) -> None:
+        form: Any = {"csrfmiddlewaretoken": "c" * 32, "breakers": "cache"}
+        said = urlencode(form) if kind != MULTIPART_CONTENT else form
+        response = browser.post(RESET, said, kind)
+        assert response.status_code == 400
+        assert [error["pointer"] for error in response.json()["errors"]] == ["#/csrfmiddlewaretoken"]
+
+    def test_that_are_not_there_are_403_without_a_challenge(self, client: Client, browser: Client) -> None:
+        response = client.get(PATH)
+        assert (response.status_code, response.headers.get("WWW-Authenticate")) == (403, None)
 
 
 class TestToken:
