@@ -92,12 +92,6 @@ class EntryFilter(django_filters.FilterSet):
             qs = qs.filter(search_text__has=word)
         return qs
 
-    def meaning(self) -> tuple[tuple[str, str], ...]:
-        """Return what is the same for questions that leave the same rows, in whatever order."""
-        asked = {name: value for name, value in self.form.cleaned_data.items() if value}
-        asked.pop("ordering", None)
-        return tuple(sorted(asked.items()))
-
 
 class CategoryFilter(EntryFilter):
     """Parameters of `/api/categories`."""
@@ -180,7 +174,6 @@ class StrictFilterBackend(DjangoFilterBackend):
             ]
             raise ParameterError.joined(wrong)
         rows: QuerySet[Any] = filterset.qs
-        view.meaning = (rows.model._meta.label, *filterset.meaning())
         return rows
 
 

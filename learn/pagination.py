@@ -80,8 +80,13 @@ class CataloguePagination(PageNumberPagination):
         self.request = request
         size = self.get_page_size(request)
         number = _number(request, self.page_query_param, default=1, limit=_LAST)
+        # What is the same for questions that leave the same rows, in whatever order and on whatever page.
+        aside = ("ordering", self.page_query_param, self.page_size_query_param)
+        given = [(name, values[-1].strip()) for name, values in request.query_params.lists()]
+        asked = sorted((name, value) for name, value in given if value and name not in aside)
+        meaning = (queryset.model._meta.label, *asked)
         # See Note [A page and its count are of one state]
-        for counted in counts.of(queryset, view.meaning, more_than=(number - 1) * size):
+        for counted in counts.of(queryset, meaning, more_than=(number - 1) * size):
             paginator = EitherEnd(queryset, size, counted.rows, scattered="search" in request.query_params)
             try:
                 rows, backwards = paginator.rows_of(number)
