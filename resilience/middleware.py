@@ -12,13 +12,10 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.template.loader import render_to_string
 
 from resilience import conf, registry, steward
 from resilience.alerts import reports
-from resilience.answers import bodies
-from resilience.answers import unavailable as outages
-from resilience.db.failures import OutcomeUnknownError
+from resilience.answers import bodies, unavailable
 from resilience.db.outages import is_outage
 from resilience.observe import health
 from resilience.operate.views import metrics_view
@@ -28,7 +25,6 @@ from resilience.request.request_id import name_of
 from resilience.request.scope import (
     RequestScope,
     current_scope,
-    has_committed,
     is_read,
     pool_of,
 )
@@ -43,11 +39,6 @@ STATE_HEADERS = {
     "auth": ("X-Circuit-Breaker-Auth",),
     "external_api": ("X-Circuit-Breaker-External-API",),
 }
-# Of the page that says 503: its own few styles, and nothing else.
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 class ResilienceMiddleware:
@@ -111,7 +102,7 @@ class ResilienceMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an outage that the view let through; anything else stays Django's."""
-        return unavailable(request, error) if is_outage(error) else None
+        return unavailable.for_request(request, error) if is_outage(error) else None
 
 
 @cache
@@ -143,19 +134,6 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
     return None
 
 
-def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Build the 503 that says when to come back: a problem under `/api/`, a readable page elsewhere."""
-    writes = not is_read(request)
-    response = outages.unavailable(error, writes=writes)
-    if not request.path_info.startswith("/api/"):
-        unknown = writes and (isinstance(error, OutcomeUnknownError) or has_committed())
-        said = {"seconds": response["Retry-After"], "writes": writes, "unknown": unknown}
-        response.content = render_to_string("resilience/503.html", said)
-        response["Content-Type"] = "text/html; charset=utf-8"
-        response["Content-Security-Policy"] = _POLICY
-    return response
-
-
 def _remember_outage(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
     """Keep what ended the request where `process_exception` is not asked: in another middleware."""
     scope, error = current_scope(), sys.exc_info()[1]
@@ -165,7 +143,7 @@ def _remember_outage(sender: object, request: HttpRequest | None = None, **kwarg
 
 def _last_resort(request: HttpRequest, response: HttpResponseBase, outage: BaseException) -> HttpResponseBase:
     """Return the 503 of an outage in the place of Django's error page for it."""
-    error_page, response = response, unavailable(request, outage)
+    error_page, response = response, unavailable.for_request(request, outage)
     for name, value in error_page.items():  # What other middleware says of every answer.
         if name != "Content-Length":
             response.setdefault(name, value)
@@ -176,7 +154,7 @@ def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
     """Answer an outage that the site's page for errors met itself; raise anything else."""
     if not is_outage(error):
         raise error
-    return unavailable(request, error)
+    return unavailable.for_request(request, error)
 
 
 def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:

@@ -9,6 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from resilience.middleware import STATE_HEADERS
 from resilience.primitives import State
+from resilience.tiers.passed_over import REASONS
 
 PROBLEM = {
     "type": "object",
@@ -81,7 +82,11 @@ STATUS_HEADERS = {
 READ_HEADERS = {
     "X-Data-Source": ("Which tier answered: live, cached, static or mock.", "string"),
     "Age": ("How old a stored answer is, in seconds.", "integer"),
-    "Cache-Status": ("What the store of answers did (RFC 9211).", "string"),
+    "Cache-Status": (
+        "What the store of answers did (RFC 9211). `detail` names the tier of a stored answer and, of a "
+        f"degraded one, each tier before it with the reason why it did not answer: {', '.join(REASONS)}.",
+        "string",
+    ),
     "ETag": ("What `If-None-Match` and, of an entry, `If-Match` take.", "string"),
 }
 WRITE_HEADERS = {

@@ -1,48 +1,54 @@
-"""Run the view's own code in tier after tier, until one has its bytes."""
+"""Reads: run the view's own code in tier after tier, until one has its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, cast
 
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from resilience import registry
+from resilience.answers.handling import Handler, HandlingView
+from resilience.answers.unavailable import not_held, unavailable_for
 from resilience.conf import databases
 from resilience.db.outages import is_outage, retry_after
-from resilience.primitives import (
-    Chain,
-    CircuitBreaker,
-    Mark,
-    NoTierAnsweredError,
-    Tier,
-    TierUnavailableError,
-)
-from resilience.primitives.chain import passes
-from resilience.problems import UNAVAILABLE, come_back, problem
+from resilience.primitives import CircuitBreaker, Mark, TierUnavailableError
 from resilience.request.scope import current_scope, note_degraded
-from resilience.tiers import conditions, fresh, generation, labels, static_copy, stored
+from resilience.tiers import conditions, fresh, generation, labels, passed_over, static_copy, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
 
-if TYPE_CHECKING:
-    _View = APIView
-else:
-    _View = object
-
-NOT_KNOWN = (
-    "The database is not available at the moment, and the copy that answers instead does not hold this. "
-    "It may exist. Please try again shortly."
-)
+Run = Callable[[], HttpResponse]
 
 
-class ResilientReads(_View):
+@dataclass(slots=True)
+class Lookup:
+    """What one read has found out so far, and what it holds: made in `dispatch`, given to each tier."""
+
+    key: str = ""  # under which its answer is stored; "" for one that is stored nowhere
+    mark: Mark = field(default_factory=Mark)  # the state of the catalogue before the database was asked
+    found: Stored | None = None  # a stored answer that stands for the live one
+    held: ExitStack | None = None  # what the live tier holds; None in stand-ins
+    passed: list[tuple[str, str]] = field(default_factory=list)  # each tier that had no answer, and why
+
+
+class Served(NamedTuple):
+    """What a tier answered; with a stand-in's name and time, or with what is stored of a current answer."""
+
+    response: HttpResponse
+    stand_in: tuple[str, datetime] | None = None
+    stored: Stored | None = None
+
+
+class ResilientReads(HandlingView):
     """Mix in before a DRF view: its reads come from the live database, else from what stands in for it.
 
     Authentication, the view and rendering all lie inside a tier, so that what fails late is answered too, and
@@ -58,10 +64,9 @@ class ResilientReads(_View):
     # Parameters whose value, like an empty one, asks for the same as leaving them out.
     same_as_absent: ClassVar[Mapping[str, str]] = {}
 
-    _live_stack: ExitStack | None = None  # What the live tier holds, while it runs.
-    _key = ""
-    _mark = Mark()
-    _in_tier = False
+    # The read at hand; None of a write. On the view, because DRF calls `initial` and `handle` in between, and
+    # hands nothing on to them.
+    lookup: Lookup | None = None
 
     def read_alias(self) -> str:
         """Return the database that the view reads; while its breaker refuses, the view is not run live."""
@@ -72,103 +77,115 @@ class ResilientReads(_View):
         # OPTIONS reads nothing that a tier could hold.
         if request.method not in ("GET", "HEAD") or registry.role() != "server":
             return super().dispatch(request, *args, **kwargs)
-        self._in_tier = True
-        chain: Chain[HttpResponse] = Chain(
-            [Tier("live", self._live), Tier("cached", self._cached), Tier("static", self._static)],
-            passes=_passes,
-        )
-        try:
-            return conditions.kept(request, chain.run(request, *args, **kwargs).value)
-        except NoTierAnsweredError as error:
-            return _unavailable(UNAVAILABLE, retry_after(error.__cause__ or error))
+        self.lookup = lookup = Lookup()
+        run = partial(self._rendered, request, *args, **kwargs)
+        seconds = 0.0
+        for name, tier in (("live", self._live), ("cached", self._cached), ("static", self._static)):
+            try:
+                served = tier(request, lookup, run)
+                break
+            except Exception as error:
+                if (reason := passed_over.reason_of(error)) is None:
+                    raise  # It is the answer, which the next tier would only hide.
+                if not lookup.passed:
+                    seconds = retry_after(error)
+                passed_over.note(name, reason, error)
+                lookup.passed.append((name, reason))
+        else:
+            served = Served(unavailable_for(seconds))
+        self._tell(served, lookup)
+        return conditions.kept(request, served.response)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks and how; then, in the live tier, look whether the answer is known already."""
         super().initial(request, *args, **kwargs)
-        stack = self._live_stack
-        if stack is None:
+        lookup = self.lookup
+        if lookup is None or lookup.held is None:
             return
         if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
             form = request.accepted_media_type or ""
-            self._key = stored.key_of(request._request, self.same_as_absent, form)
-            self._look_up()
-        # Else the view would prepare a query that is then refused, which is most of its work.
-        self._database().raise_if_refusing()
-        if self._key and not stack.enter_context(flight(self._key)):
-            self._look_up()
-        # Before the database is asked: what is written from here on makes the answer an old one.
-        self._mark = generation.current()
-        stack.enter_context(registry.bulkhead("read").enter())
+            lookup.key = stored.key_of(request._request, self.same_as_absent, form)
+            lookup.found = stored.find_fresh(lookup.key)
+        if lookup.found is None:
+            # Else the view would prepare a query that is then refused, which is most of its work.
+            self._database().raise_if_refusing()
+            if lookup.key and not lookup.held.enter_context(flight(lookup.key)):
+                lookup.found = stored.find_fresh(lookup.key)
+        if lookup.found is None:
+            # Before the database is asked: what is written from here on makes the answer an old one.
+            lookup.mark = generation.current()
+            lookup.held.enter_context(registry.bulkhead("read").enter())
+
+    def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer with what is known already, else from the handler."""
+        if self.lookup is not None and self.lookup.held is not None and self.lookup.found is not None:
+            return self.lookup.found.response()
+        return super().handle(handler, request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Leave an outage to the chain; anything else is this answer's."""
-        if self._in_tier and (isinstance(exc, _Known) or is_outage(exc)):
+        """Leave an outage to the next tier; anything else is this answer's."""
+        if self.lookup is not None and is_outage(exc):
             raise exc
         return super().handle_exception(exc)
 
     def _database(self) -> CircuitBreaker:
         return registry.breaker(databases.breaker_of(self.read_alias()))
 
-    def _look_up(self) -> None:
-        found = stored.find(self._key)
-        if found is not None and found.is_fresh(generation.current()):
-            raise _Known(found)
+    # --- The tiers, each of which returns its whole answer, or raises why it has none ---
 
-    def _live(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        with ExitStack() as self._live_stack:
+    def _live(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
+        with ExitStack() as lookup.held:
             try:
-                response = self._rendered(request, *args, **kwargs)
-            except _Known as known:
-                response = known.stored.response()
-                self._certify(request, response)
-                self._offer(response, known.stored)
-                fresh.label(response, known.stored)
-                return response
+                response = run()
             finally:
-                self._live_stack = None
-            if response.status_code == 200:
-                self._certify(request, response)
-                if self._key:
-                    # Within the flight, so that those who wait for this find it.
-                    self._offer(response, stored.keep(self._key, response, self._mark))
+                lookup.held = None
+            if response.status_code != 200:
+                labels.label(response, "live")
+                return Served(response)
+            labels.certify(request, response)
+            if not self.same_for_everybody:
+                response["Cache-Control"] = labels.PRIVATE
+            if lookup.found is not None:
+                fresh.label(response, lookup.found)
+                return Served(response, stored=lookup.found)
+            # Within the flight, so that those who wait for this find it.
+            kept = stored.keep(lookup.key, response, lookup.mark) if lookup.key else None
         labels.label(response, "live")
-        return response
+        return Served(response, stored=kept)
 
-    def _certify(self, request: HttpRequest, response: HttpResponse) -> None:
-        labels.certify(request, response)
-        if not self.same_for_everybody:
-            response["Cache-Control"] = labels.PRIVATE
-
-    def _offer(self, response: HttpResponse, kept: Stored | None) -> None:
-        """Let the first middleware give it to the next who sends these words: see `fresh.remember`."""
-        scope = current_scope()
-        if not self.same_for_everybody or kept is None or scope is None:
-            return
-
-        def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
-            if answer is response:  # and none that another middleware has put in its place
-                fresh.remember(request, answer, kept)
-
-        scope.answered = remember
-
-    def _cached(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        found = stored.find(self._key) if self._key else None
-        if found is None or not found.may_stand_in(generation.current()):
+    def _cached(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
+        found = stored.find(lookup.key) if lookup.key else None
+        if found is None:
             raise TierUnavailableError("nothing is stored for this")
-        response = found.response()
-        labels.degrade(response, "cached", found.as_of)
-        note_degraded()
-        return response
+        if not found.may_stand_in(generation.current()):
+            raise TierUnavailableError("what is stored for this is too old", reason="stale")
+        return Served(found.response(), stand_in=("cached", found.as_of))
 
-    def _static(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def _static(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
         with static_copy.opened() as info:
-            response = self._rendered(request, *args, **kwargs)
+            response = run()
         if response.status_code == 404:
-            return _unavailable(NOT_KNOWN, self._database().snapshot().retry_after)
-        if response.status_code == 200:
-            labels.degrade(response, info.tier, info.as_of)
+            passed_over.note("static", "missing", "the copy does not hold what was asked for")
+            lookup.passed.append(("static", "missing"))
+            return Served(not_held(self._database().snapshot().retry_after))
+        return Served(response, stand_in=(info.tier, info.as_of) if response.status_code == 200 else None)
+
+    def _tell(self, served: Served, lookup: Lookup) -> None:
+        """Say of an answer what it is: to the client by its labels, to the first middleware by the scope."""
+        response, stand_in, kept = served
+        scope = current_scope()
+        if stand_in is not None:
+            labels.degrade(response, *stand_in, passed=lookup.passed)
             note_degraded()
-        return response
+        elif response.status_code == 503:
+            labels.miss(response, lookup.passed)
+        elif kept is not None and scope is not None and self.same_for_everybody:
+
+            def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
+                if answer is response:  # and none that another middleware has put in its place
+                    fresh.remember(request, answer, kept)
+
+            scope.answered = remember
 
     def _rendered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Make the bytes now: what fails in rendering fails within the tier."""
@@ -176,21 +193,3 @@ class ResilientReads(_View):
         if isinstance(response, Response):
             response.render()
         return cast(HttpResponse, response)
-
-
-class _Known(Exception):  # noqa: N818 - a way out of the view, no error
-    def __init__(self, stored: Stored) -> None:
-        super().__init__("answered already")
-        self.stored = stored
-
-
-def _passes(error: Exception) -> str | None:
-    """Say why the next tier is asked, as the primitives do, and for any other outage of a dependency."""
-    return passes(error) or (type(error).__name__ if is_outage(error) else None)
-
-
-def _unavailable(detail: str, seconds: float) -> HttpResponse:
-    response = problem(503, detail=detail)
-    come_back(response, seconds)
-    response["Cache-Control"] = "no-store"
-    return response

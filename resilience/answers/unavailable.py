@@ -1,29 +1,69 @@
-"""The 503 of a request that a dependency, and not the program, ended."""
+"""The one 503: of a request that a dependency, and not the program, ended."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from resilience.db import failures
 from resilience.db.outages import retry_after
-from resilience.problems import UNAVAILABLE, come_back, problem
-from resilience.request.scope import has_committed
+from resilience.problems import API, UNAVAILABLE, come_back, problem
+from resilience.request.scope import has_committed, is_read
 
 NOT_SEEN = (
     "The connection was lost at the very end: nobody knows whether this was stored. Repeat it with the same "
     "Idempotency-Key, which settles it, or look before you repeat it."
 )
+NOT_HELD = (
+    "The database is not available at the moment, and the copy that answers instead does not hold this. "
+    "It may exist. Please try again shortly."
+)
+# The page has a few styles of its own, and nothing else.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
-    """Build the 503 problem that says when to come back and, of a write, what became of it (`outcome`)."""
-    said: dict[str, str] = {}
-    detail = UNAVAILABLE
-    if writes:
-        known = not (isinstance(error, failures.OutcomeUnknownError) or has_committed())
-        said["outcome"] = "not_stored" if known else "unknown"
-        detail = f"{UNAVAILABLE} Nothing was stored." if known else NOT_SEEN
+    """Return the problem that says when to come back and, of a write, what became of it (`outcome`)."""
+    if not writes:
+        return unavailable_for(retry_after(error))
+    if _is_unknown(error):
+        return _refusal(NOT_SEEN, retry_after(error), outcome="unknown")
+    return _refusal(f"{UNAVAILABLE} Nothing was stored.", retry_after(error), outcome="not_stored")
+
+
+def unavailable_for(seconds: float) -> HttpResponse:
+    """Return the problem of a read that nothing can answer, and that may be asked again in some seconds."""
+    return _refusal(UNAVAILABLE, seconds)
+
+
+def not_held(seconds: float) -> HttpResponse:
+    """Return the problem of a read of what the static copy does not hold, where the database may."""
+    return _refusal(NOT_HELD, seconds)
+
+
+def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Return the 503 to this request: the problem under `/api/`, a readable page elsewhere."""
+    writes = not is_read(request)
+    response = unavailable(error, writes=writes)
+    if not request.path_info.startswith(API):
+        unknown = writes and _is_unknown(error)
+        said = {"seconds": response["Retry-After"], "writes": writes, "unknown": unknown}
+        response.content = render_to_string("resilience/503.html", said)
+        response["Content-Type"] = "text/html; charset=utf-8"
+        response["Content-Security-Policy"] = _POLICY
+    return response
+
+
+def _is_unknown(error: BaseException) -> bool:
+    """Tell whether nobody knows if a write that has ended with this error was stored."""
+    return isinstance(error, failures.OutcomeUnknownError) or has_committed()
+
+
+def _refusal(detail: str, seconds: float, **said: str) -> HttpResponse:
     response = problem(503, detail=detail, **said)
-    come_back(response, retry_after(error))
+    come_back(response, seconds)
     response["Cache-Control"] = "no-store"
     return response

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import django.db
 
 from resilience import registry
 from resilience.db import failures
-from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
+from resilience.db.table_locks import TableLockedError
+from resilience.primitives import BulkheadFullError, DeadlineExceededError, Outcome, RejectedError
 
 # A dependency that failed once, or was busy, may be well with the next request.
 SOON = 1.0
 # The class of SQLSTATEs that means: lost against another transaction, ask again (deadlock, serialisation).
 ROLLED_BACK = "40"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def is_outage(error: BaseException) -> bool:
@@ -33,6 +37,17 @@ def is_outage(error: BaseException) -> bool:
     # Of whatever class too: a session that was idle within its transaction for too long.
     busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError) or failures.is_dead(error)
     return state.startswith(ROLLED_BACK) or (busy and outcome is Outcome.IGNORED)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Tell of an outage whether the server is well and others were first: a full pool, or their lock."""
+    if isinstance(error, BulkheadFullError | TableLockedError):
+        return True
+    cause = failures.first_error(error)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    state = getattr(cause, "sqlstate", None) or ""
+    return state == _LOCK_NOT_AVAILABLE or state.startswith(ROLLED_BACK)
 
 
 def retry_after(error: BaseException) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 
 from resilience.conf.databases import STATIC_ALIAS
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError
 
 # The models whose rows the static file holds, within its tier; None outside it.
 _held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)

@@ -18,6 +18,7 @@ from resilience.primitives import BreakerSnapshot, State
 _COUNTERS = {
     "transitions": (("breaker", "from", "to"), "Changes of state of a circuit breaker."),
     "responses": (("source",), "Answers by the tier that gave them."),
+    "tier_passed": (("tier", "reason"), "Reads that a tier could not answer, by why."),
     "events": (("kind",), "Events written into the host's journal."),
     "dropped": (("what",), "What could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),

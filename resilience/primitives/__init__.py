@@ -2,7 +2,6 @@
 
 from .breaker import Call, CircuitBreaker, Classify
 from .bulkhead import Bulkhead
-from .chain import Answer, Chain, NoTierAnsweredError, Tier, TierUnavailableError
 from .clock import SYSTEM_CLOCK, Clock, ManualClock
 from .config import BreakerConfig, BulkheadConfig
 from .deadline import Deadline, budget, current_deadline, deadline_scope
@@ -13,6 +12,7 @@ from .errors import (
     RejectedError,
     ResilienceError,
     StoreUnavailableError,
+    TierUnavailableError,
 )
 from .guard import Guard
 from .host_state import in_use
@@ -30,7 +30,6 @@ __all__ = [
     "SYSTEM_CLOCK",
     "TICKS",
     "Admission",
-    "Answer",
     "BreakerConfig",
     "BreakerOpenError",
     "BreakerSnapshot",
@@ -38,7 +37,6 @@ __all__ = [
     "BulkheadConfig",
     "BulkheadFullError",
     "Call",
-    "Chain",
     "CircuitBreaker",
     "Classify",
     "Clock",
@@ -51,7 +49,6 @@ __all__ = [
     "LocalStore",
     "ManualClock",
     "Mark",
-    "NoTierAnsweredError",
     "Outcome",
     "OverrideInForce",
     "OwnTroubleError",
@@ -62,7 +59,6 @@ __all__ = [
     "State",
     "Store",
     "StoreUnavailableError",
-    "Tier",
     "TierUnavailableError",
     "Transition",
     "budget",

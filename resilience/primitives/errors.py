@@ -1,6 +1,6 @@
 """What a guarded call can end with when it is the guard, not the dependency, that ends it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from circuitbreaker import CircuitBreakerError
 
@@ -76,6 +76,19 @@ class DeadlineExceededError(ResilienceError):
     def __init__(self, message: str = "the deadline has passed", *, before_call: bool = False) -> None:
         super().__init__(message)
         self.before_call = before_call
+
+
+class TierUnavailableError(ResilienceError):
+    """Raise it in a tier that has nothing to answer with; `reason` is a word for that.
+
+    `missing`: it holds no such answer. `stale`: what it holds is too old. `unavailable`: it cannot be read.
+    """
+
+    def __init__(
+        self, message: str, *, reason: Literal["missing", "stale", "unavailable"] = "missing"
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoreUnavailableError(ResilienceError):

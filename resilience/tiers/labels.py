@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +21,9 @@ PRIVATE = "private, max-age=0"
 # A cache in front would go on serving a degraded answer after the recovery.
 DEGRADED = {"cached": "no-cache", "static": "no-cache", "mock": "no-store"}
 
+# Each tier that was passed over, in order, and why.
+Passed = Sequence[tuple[str, str]]
+
 _ENTRY_TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{24}"')
 
 _NOTICES = {
@@ -29,16 +33,16 @@ _NOTICES = {
 }
 
 
-def label(response: HttpResponse, source: str, *, as_of: datetime | None = None) -> None:
-    """Set the headers of an answer from `source`; `as_of` says of what time a stored one is.
-
-    `Cache-Status` is that of RFC 9211: a stored answer is a hit, and stale for as long as it is degraded.
-    """
+def label(response: HttpResponse, source: str) -> None:
+    """Say which tier the answer is from."""
     response[SOURCE_HEADER] = source
-    if as_of is not None:
-        age = age_of(as_of)
-        response["Age"] = str(age)
-        response["Cache-Status"] = f"resilience; hit; ttl=-{age}; detail={source}"
+
+
+def miss(response: HttpResponse, passed: Passed) -> None:
+    """Say in `Cache-Status` (RFC 9211) of a read that no tier could answer why each was passed over."""
+    reasons = dict(passed)
+    forward = "stale" if reasons.get("cached") == "stale" else "miss"
+    response["Cache-Status"] = f'resilience; fwd={forward}; detail="{_words(passed)}"'
 
 
 def age_of(as_of: datetime) -> int:
@@ -46,16 +50,21 @@ def age_of(as_of: datetime) -> int:
     return max(0, int((datetime.now(UTC) - as_of).total_seconds()))
 
 
-def degrade(response: HttpResponse, source: str, as_of: datetime) -> None:
+def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Passed) -> None:
     """Say in headers and body that this is a stand-in: member `degradation`, a tag and rules of its own.
 
     The tag is one that `If-Match` refuses: it names what a stand-in said, not a state of the catalogue.
+    `Cache-Status` is that of RFC 9211: a stored answer is a hit, and stale for as long as it is degraded. Its
+    `detail` names the tier, and why each one before it was passed over.
     """
     notice = {"source": source, "as_of": iso(as_of, "auto"), "notice": _NOTICES[source]}
     response.content = _with_member(response.content, "degradation", notice)
     response["ETag"] = f'"{source}-{_digest(response.content)}"'
     response["Cache-Control"] = DEGRADED[source]
-    label(response, source, as_of=as_of)
+    label(response, source)
+    age = age_of(as_of)
+    response["Age"] = str(age)
+    response["Cache-Status"] = f'resilience; hit; ttl=-{age}; detail="{source} {_words(passed)}"'
 
 
 def certify(request: HttpRequest, response: HttpResponse) -> None:
@@ -83,6 +92,10 @@ def revision_of(given: str) -> int | None:
 def is_degraded(given: str) -> bool:
     """Tell whether a tag is that of an answer that stood in for the database."""
     return given.removeprefix("W/").strip('"').partition("-")[0] in DEGRADED
+
+
+def _words(passed: Passed) -> str:
+    return " ".join(f"{tier}:{reason}" for tier, reason in passed)
 
 
 def _digest(body: bytes) -> str:

@@ -104,6 +104,12 @@ def find(key: str) -> Stored | None:
     return shared
 
 
+def find_fresh(key: str) -> Stored | None:
+    """Return what is stored under the key, if it stands for a live answer."""
+    found = find(key)
+    return found if found is not None and found.is_fresh(generation.current()) else None
+
+
 def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
     """Store a live answer as one of the state `mark`, which was read before the database was asked.
 

@@ -1,6 +1,7 @@
 """The catalogue's reads from tier to tier: which one answers, and what it says of itself."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from learn.views import CourseViewSet
 from resilience import registry
 from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
-from resilience.tiers import fresh, generation, stored
+from resilience.tiers import fresh, generation, passed_over, stored
 from resilience.tiers.static_copy import building
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,6 +117,12 @@ class TestFresh:
         assert client.get("/api/courses", headers={"host": "elsewhere.example"}).status_code == 400
         assert client.get("/api/courses", headers={"accept": "text/html"}).status_code == 406
 
+    @pytest.mark.parametrize("query", ["?page=1", "?level="])
+    def test_an_entry_takes_no_parameters_known_or_not(self, client: Client, query: str) -> None:
+        for _ in range(2):
+            assert client.get(f"/api/courses/jazz{query}").status_code == 400
+            assert client.get("/api/courses/jazz").status_code == 200
+
     def test_a_write_makes_it_old_at_once(self, client: Client, catalogue: Course) -> None:
         client.get("/api/courses/jazz")
         catalogue.summary = "new"
@@ -205,12 +212,21 @@ class TestCached:
         assert response["X-System-Degraded"] == "true"
         assert response["Cache-Control"] == "no-cache"
 
+    def test_says_why_the_database_was_passed_over(self, client: Client, dead: Any) -> None:
+        client.get("/api/courses")
+        generation.raise_generation()
+        dead()
+        said = client.get("/api/courses")["Cache-Status"]
+        assert re.fullmatch(r'resilience; hit; ttl=-\d+; detail="cached live:unavailable"', said)
+
     def test_never_shows_what_went_out_of_sight(self, client: Client, dead: Any, catalogue: Course) -> None:
         client.get("/api/courses")
         Field.objects.create(title="Dance", category=Category.objects.get())
         catalogue.delete()
         dead()
-        assert client.get("/api/courses")["X-Data-Source"] == "static"
+        response = client.get("/api/courses")
+        assert response["X-Data-Source"] == "static"
+        assert response["Cache-Status"].endswith('; detail="static live:unavailable cached:stale"')
 
 
 @pytest.mark.usefixtures("copy")
@@ -229,6 +245,9 @@ class TestStatic:
         dead()
         response = client.get(path)
         assert (response.status_code, response["Content-Type"]) == (503, "application/problem+json")
+        assert response["Cache-Status"] == (
+            'resilience; fwd=miss; detail="live:unavailable cached:missing static:missing"'
+        )
         assert int(response["Retry-After"]) >= 1
 
     def test_an_empty_list_is_an_answer_and_a_mistake_stays_one(self, client: Client, dead: Any) -> None:
@@ -266,7 +285,9 @@ class TestStatic:
     def test_a_full_pool_is_passed_by(self, client: Client) -> None:
         pool = registry.bulkhead("read")
         with pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.queued():
-            assert client.get("/api/courses?search=full")["X-Data-Source"] == "static"
+            response = client.get("/api/courses?search=full")
+        assert response["X-Data-Source"] == "static"
+        assert response["Cache-Status"].endswith('; detail="static live:busy cached:missing"')
 
     def test_its_tag_is_its_own(self, client: Client, dead: Any) -> None:
         live = client.get("/api/courses/jazz")["ETag"]
@@ -277,9 +298,33 @@ class TestStatic:
         assert client.get("/api/courses/jazz", headers={"if-none-match": degraded}).status_code == 304
 
 
+class TestReasons:
+    def test_are_counted_and_logged_once(
+        self, client: Client, dead: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        passed_over.forget()
+        dead()
+        for _ in range(3):
+            client.get("/api/courses")
+        counted = registry.store().counters.totals()
+        found = {labels[1:]: number for labels, number in counted.items() if labels[0] == "tier_passed"}
+        assert found == {
+            ("live", "unavailable"): 3,
+            ("cached", "missing"): 3,
+            ("static", "missing"): 3,
+        }
+        said = [line for line in caplog.messages if "is passed over" in line]
+        assert [line.split(": ")[0] for line in said] == [
+            f"the tier {tier} is passed over ({reason})" for tier, reason in found
+        ]
+
+
 class TestNothing:
     def test_is_said_with_when_to_come_back(self, client: Client, dead: Any) -> None:
         dead()
         response = client.get("/api/courses")
         assert (response.status_code, response["Cache-Control"]) == (503, "no-store")
+        assert response["Cache-Status"] == (
+            'resilience; fwd=miss; detail="live:unavailable cached:missing static:missing"'
+        )
         assert int(response["Retry-After"]) >= 1

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError
 from resilience.tiers.static_copy import StaticInfo, building, files, keeping, removing
 
 NO_FILE = 1

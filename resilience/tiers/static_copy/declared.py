@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.conf.databases import STATIC_ALIAS
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError
 from resilience.tiers.static_copy.info import FORMAT
 
 

@@ -122,7 +122,9 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
 def _refuse_own_trouble(path: Path, error: Exception) -> None:
     """Raise `TierUnavailableError` for what says nothing of the path, so that it is not remembered."""
     if lacked := own_trouble(error):
-        raise TierUnavailableError(f"{path.name} cannot be opened for want of {lacked}") from error
+        raise TierUnavailableError(
+            f"{path.name} cannot be opened for want of {lacked}", reason="unavailable"
+        ) from error
 
 
 def _listed(folder: Path, wanted: str) -> list[Path]:

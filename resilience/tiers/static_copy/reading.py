@@ -12,8 +12,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from resilience.conf.databases import STATIC_ALIAS
 from resilience.db.router import static_tier
-from resilience.primitives import current_deadline
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError, current_deadline
 from resilience.tiers.static_copy import files, keeping
 from resilience.tiers.static_copy.declared import declared
 from resilience.tiers.static_copy.files import StaticFile
@@ -56,7 +55,9 @@ def opened() -> Iterator[StaticInfo]:
             if not _is_damage(error):
                 raise
             files.set_aside(file, error)
-            raise TierUnavailableError(f"the static file is damaged: {error}") from error
+            raise TierUnavailableError(
+                f"the static file is damaged: {error}", reason="unavailable"
+            ) from error
 
 
 def _current() -> StaticFile:

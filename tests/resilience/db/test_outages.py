@@ -7,7 +7,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from resilience.db.outages import is_outage
+from resilience.db.outages import is_busy, is_outage
+from resilience.db.table_locks import TableLockedError
+from resilience.primitives import BulkheadFullError, RejectedError
 
 
 def raised(kind: type[django.db.Error], cause: Exception | None = None) -> django.db.Error:
@@ -54,3 +56,15 @@ def test_an_error_that_may_be_over_soon_is_an_outage(error: Exception) -> None:
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error.__cause__).__name__)
 def test_an_error_that_the_database_answered_is_a_bug(error: Exception) -> None:
     assert not is_outage(error)
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error.__cause__).__name__)
+def test_only_a_lock_of_others_means_that_the_server_is_busy(error: Exception) -> None:
+    locked = (errors.LockNotAvailable, errors.DeadlockDetected)
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    assert is_busy(error) == (isinstance(error.__cause__, locked) or code == sqlite3.SQLITE_BUSY)
+
+
+def test_a_full_pool_and_a_table_that_others_hold_are_busy_too() -> None:
+    for kind, busy in ((BulkheadFullError, True), (TableLockedError, True), (RejectedError, False)):
+        assert is_busy(kind("read", retry_after=1.0, reason="refused")) == busy

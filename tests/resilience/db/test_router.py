@@ -7,7 +7,7 @@ from django.db.utils import ConnectionRouter
 
 from learn.models import Category, Field
 from resilience.db.router import static_tier
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError
 
 router = ConnectionRouter(["resilience.db.router.TierRouter"])
 

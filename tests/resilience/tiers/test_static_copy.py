@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from learn.models import Category, Course, Field
 from resilience.conf.databases import STATIC_ALIAS
-from resilience.primitives.chain import TierUnavailableError
+from resilience.primitives import TierUnavailableError
 from resilience.tiers.static_copy import building, declared, files, opened, sources
 
 pytestmark = pytest.mark.django_db

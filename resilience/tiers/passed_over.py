@@ -1,0 +1,49 @@
+"""Why a tier was passed over: counted, and logged once for a cause."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from resilience import causes, registry
+from resilience.db.outages import is_busy, is_outage
+from resilience.primitives import ResilienceError, TierUnavailableError
+
+logger = logging.getLogger("resilience.tiers")
+
+# Every reason that there is. `unavailable`: it is down, silent or damaged, or its breaker refuses. `busy`:
+# the pool is full, or others hold a lock. `missing`: it has no such answer. `stale`: what it has is too old.
+REASONS = ("unavailable", "busy", "missing", "stale")
+
+# A cause that was not met for this long is said again when it comes back, in seconds.
+_OVER_AFTER = 60.0
+
+_met: dict[tuple[str, str, str], float] = {}
+
+
+def reason_of(error: Exception) -> str | None:
+    """Return why an error lets the next tier try, or None for one that is itself the answer."""
+    if isinstance(error, TierUnavailableError):
+        return error.reason
+    if not isinstance(error, ResilienceError) and not is_outage(error):
+        return None
+    return "busy" if is_busy(error) else "unavailable"
+
+
+def note(tier: str, reason: str, why: Exception | str) -> None:
+    """Count that a tier was passed over, and log it where this cause is new to the process."""
+    registry.store().counters.add("tier_passed", tier, reason)
+    cause = (tier, reason, why if isinstance(why, str) else type(why).__name__)
+    now = registry.clock().monotonic()
+    before, _met[cause] = _met.get(cause), now
+    if before is None or now - before > _OVER_AFTER:
+        said = why if isinstance(why, str) else causes.describe(why)
+        logger.warning("the tier %s is passed over (%s): %s", tier, reason, said)
+
+
+def forget() -> None:
+    """Forget which causes this process has logged."""
+    _met.clear()
+
+
+os.register_at_fork(after_in_child=forget)
