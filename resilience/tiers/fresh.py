@@ -11,7 +11,6 @@ import os
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 
 from resilience.tiers import conditions, generation, labels
 from resilience.tiers.lru import Memory
@@ -57,10 +56,12 @@ def label(response: HttpResponse, stored: Stored) -> None:
     response["Cache-Status"] = f"resilience; hit; ttl={int(FRESH_FOR) - age}; detail=fresh"
 
 
-def remember(request: HttpRequest, response: HttpResponseBase, stored: Stored) -> None:
+def remember(request: HttpRequest, response: HttpResponse, stored: Stored) -> None:
     """Remember what went out for a stored answer, if this very request may be served it again."""
     if response.status_code not in (200, 304) or response.cookies:
         return
+    if response.status_code == 200 and response.content != stored.body:
+        return  # Another middleware has changed it, by compression for example, and does so each time.
     key = _key(request)
     if key is not None and varies_little(response):
         # A 304 lacks what only a body needs.

@@ -1,5 +1,7 @@
 """An answer that depends on who asks is given to nobody else; others are shared, once a view says so."""
 
+import gzip
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 from django.urls import path
+from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -44,6 +47,13 @@ class Everybodys(Mine):
         return Response({"name": "everybody"})
 
 
+class Long(Mine):
+    same_for_everybody = True
+
+    def get(self, request: Request) -> Response:
+        return Response({"name": "everybody" * 100})
+
+
 class Page(BaseRenderer):
     media_type = "text/html"
     format = "html"
@@ -59,6 +69,7 @@ class InTwoForms(Everybodys):
 urlpatterns = [
     path("mine", Mine.as_view()),
     path("everybodys", Everybodys.as_view()),
+    path("long", Long.as_view()),
     path("in-two-forms", InTwoForms.as_view()),
 ]
 
@@ -100,6 +111,15 @@ class TestAnswersForEverybody:
         first, second = ask(client, "/everybodys", "ada"), ask(client, "/everybodys", "grace")
         assert (first["X-Data-Source"], second["X-Data-Source"]) == ("live", "cached")
         assert "s-maxage" in second["Cache-Control"]
+
+    def test_are_whole_where_another_middleware_compresses_them(self, settings: Settings) -> None:
+        first, *others = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [first, "django.middleware.gzip.GZipMiddleware", *others]
+        client = Client()
+        for source in ("live", "cached", "cached"):
+            answer = client.get("/long", headers={"accept-encoding": "gzip"})
+            assert (answer["X-Data-Source"], answer["Content-Encoding"]) == (source, "gzip")
+            assert json.loads(gzip.decompress(answer.content)) == {"name": "everybody" * 100}
 
     def test_are_shared_by_those_who_take_the_same_form_alone(self, client: Client) -> None:
         """A browsable API answers a browser with a page, and others with JSON; `indent` is a form too."""
