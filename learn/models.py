@@ -107,7 +107,7 @@ class Entry(models.Model):
             update_fields = {*update_fields, *self._kept_columns()}
         try:
             # The generation is raised by a signal: in the same transaction, also where nobody began one.
-            with transaction.atomic(using=using):
+            with transaction.atomic(using=using, savepoint=False):
                 super().save(
                     force_insert=force_insert,
                     force_update=force_update,

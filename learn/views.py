@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, models, router
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.exceptions import NotFound
@@ -42,7 +42,11 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
 
 
 class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
-    """Read what is public; write, as staff, whatever is there."""
+    """Read what is public; write, as staff, whatever is there.
+
+    `create`, `update` and `destroy` each run within the one transaction, and under the Idempotency-Key, that
+    `ResilientWrites.handle` puts around them: what they lock stays locked until their answer is made.
+    """
 
     model: type[Category] | type[Field] | type[Course]
     serializer_class: type[EntrySerializer]
@@ -77,31 +81,29 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Delete an entry that nothing belongs to."""
-        with transaction.atomic(using=self._writer()):
-            entry = self._one(self._lockable())
-            self.check_unchanged(entry.revision)
-            try:
-                entry.delete()
-            except models.ProtectedError as error:
-                children = error.protected_objects
-                what = next(iter(children))._meta.verbose_name_plural
-                raise ConflictError(
-                    f"This {entry._meta.verbose_name} has {what} ({len(children)}): move or delete those."
-                ) from error
+        entry = self._one(self._lockable())
+        self.check_unchanged(entry.revision)
+        try:
+            entry.delete()
+        except models.ProtectedError as error:
+            children = error.protected_objects
+            what = next(iter(children))._meta.verbose_name_plural
+            raise ConflictError(
+                f"This {entry._meta.verbose_name} has {what} ({len(children)}): move or delete those."
+            ) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _write(self, slug: str | None, code: int) -> Response:
         try:
-            with transaction.atomic(using=self._writer()):
-                old = None if slug is None else self._one(self._lockable())
-                if old is not None:
-                    self.check_unchanged(old.revision)
-                serializer = self.get_serializer(
-                    old, data=self.request.data, partial=self.request.method == "PATCH"
-                )
-                serializer.is_valid(raise_exception=True)
-                entry = serializer.save()
-                row = self.shown(self._all()).get(pk=entry.pk)
+            old = None if slug is None else self._one(self._lockable())
+            if old is not None:
+                self.check_unchanged(old.revision)
+            serializer = self.get_serializer(
+                old, data=self.request.data, partial=self.request.method == "PATCH"
+            )
+            serializer.is_valid(raise_exception=True)
+            entry = serializer.save()
+            row = self.shown(self._all()).get(pk=entry.pk)
         except IntegrityError as error:
             raise ConflictError(
                 "Another write came in between and took this slug, code or parent."

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.http import HttpResponse
@@ -13,20 +12,15 @@ from django.utils.http import parse_etags
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView, set_rollback
+from rest_framework.views import set_rollback
 
 from resilience.answers import idempotency
+from resilience.answers.handling import Handler, HandlingView
 from resilience.answers.unavailable import unavailable
 from resilience.db.failures import OutcomeUnknownError
 from resilience.db.outages import is_outage
 from resilience.request.scope import is_read
 from resilience.tiers import conditions, labels
-
-if TYPE_CHECKING:
-    _View = APIView
-else:
-    _View = object
-
 
 _OF_A_STAND_IN = "The tag is of an answer that stood in for the database. Read it again when that is back."
 
@@ -37,7 +31,7 @@ class PreconditionFailedError(APIException):
     status_code = 412
 
 
-class ResilientWrites(_View):
+class ResilientWrites(HandlingView):
     """Mix in before a DRF view: each write is one transaction, and tells what became of it.
 
     `Idempotency-Key` on a POST gives a repeat the first answer. A view that calls `check_unchanged` on the
@@ -52,14 +46,38 @@ class ResilientWrites(_View):
         """Return the database that the view writes to."""
         return DEFAULT_DB_ALIAS
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check who asks; then put the transaction around the handler of a write."""
-        super().initial(request, *args, **kwargs)
-        if request.method is not None and not is_read(request._request):
-            name = request.method.lower()
-            handler = getattr(self, name, None)
-            if handler is not None:
-                setattr(self, name, partial(self._write_once, handler))
+    def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Run the handler of a write within the one transaction; a repeat gets the first answer instead."""
+        if is_read(request._request):
+            return super().handle(handler, request, *args, **kwargs)
+        using = self.write_alias()
+        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+        claim = None if key is None else idempotency.claim_of(request, key)
+        connection = transaction.get_connection(using)
+        outermost = not connection.in_atomic_block
+        committed: list[bool] = []
+        with transaction.atomic(using=using):
+            if outermost:
+                transaction.on_commit(partial(committed.append, True), using=using)
+            if claim is not None and (first := idempotency.first_answer(claim, using)) is not None:
+                return first
+            if request.method == "POST":
+                self._check_collection()
+            response = super().handle(handler, request, *args, **kwargs)
+            if response.status_code >= 400:
+                transaction.set_rollback(True, using=using)
+                return response
+            if not self._compared:
+                self._check_blindly(created=response.status_code == 201)
+            made = self._made(request, cast(Response, response))
+            if claim is not None:
+                headers = dict(made.items())
+                idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
+            # A trial, which the view itself asked to roll back. (Django asks so too for a closed connection.)
+            trial = connection.get_rollback() and not connection.closed_in_transaction
+        if outermost and not committed and not trial:
+            raise OutcomeUnknownError(f"the block on {using!r} has ended, and nobody saw its COMMIT")
+        return made
 
     def check_unchanged(self, revision: int) -> None:
         """Hold the locked row to the request's conditions; raise `PreconditionFailedError` (412)."""
@@ -81,38 +99,6 @@ class ResilientWrites(_View):
             set_rollback()
             return unavailable(exc, writes=True)  # type: ignore[return-value]  # DRF takes any response
         return super().handle_exception(exc)
-
-    def _write_once(
-        self, handler: Callable[..., Response], request: Request, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        using = self.write_alias()
-        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
-        claim = None if key is None else idempotency.claim_of(request, key)
-        connection = transaction.get_connection(using)
-        outermost = not connection.in_atomic_block
-        committed: list[bool] = []
-        with transaction.atomic(using=using):
-            if outermost:
-                transaction.on_commit(partial(committed.append, True), using=using)
-            if claim is not None and (first := idempotency.first_answer(claim, using)) is not None:
-                return first
-            if request.method == "POST":
-                self._check_collection()
-            response = handler(request, *args, **kwargs)
-            if response.status_code >= 400:
-                transaction.set_rollback(True, using=using)
-                return response
-            if not self._compared:
-                self._check_blindly(created=response.status_code == 201)
-            made = self._made(request, response)
-            if claim is not None:
-                headers = dict(made.items())
-                idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
-            # A trial, which the view itself asked to roll back. (Django asks so too for a closed connection.)
-            trial = connection.get_rollback() and not connection.closed_in_transaction
-        if outermost and not committed and not trial:
-            raise OutcomeUnknownError(f"the block on {using!r} has ended, and nobody saw its COMMIT")
-        return made
 
     def _check_collection(self) -> None:
         """Hold what is posted to, which is there if it can be read, to the conditions; no tag is compared."""

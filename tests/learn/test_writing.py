@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -53,6 +54,22 @@ class TestWhoMayWrite:
         assert api.get("/api/courses/operating-systems").status_code == 200
         api.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
         problem(api.get("/api/courses/operating-systems"), 401)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTransaction:
+    def test_is_one_without_savepoints(self, staff: APIClient, field: Field) -> None:
+        asked: list[tuple[str, str, dict[str, str]]] = [
+            ("post", "/api/courses", NEW),
+            ("patch", "/api/courses/operating-systems", {"summary": "New."}),
+            ("delete", "/api/courses/operating-systems", {}),
+        ]
+        for method, path, body in asked:
+            with CaptureQueriesContext(connection) as sent:
+                assert getattr(staff, method)(path, body, format="json").status_code < 300
+            statements = [query["sql"].split()[0] for query in sent]
+            assert "RELEASE" not in statements
+            assert (statements.count("BEGIN"), statements.count("COMMIT")) == (1, 1)
 
 
 class TestCreate:
