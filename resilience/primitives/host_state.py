@@ -219,11 +219,11 @@ class HostState:
 
     def _settle_in_locked(self, store: Store, now: float) -> bool:
         index = 0 if store.layout is ALONE else store.breaker_names.index(self._key)
-        seat = store.seat() if store.votes else None
-        if index is None or (store.votes and seat is None):
+        slot = store.slot() if store.votes else None
+        if index is None or (store.votes and slot is None):
             return False
         rows = store.layout.rows.of(index)
-        window = None if seat is None else Window(store, rows, seat, self.config)
+        window = None if slot is None else Window(store, rows, slot, self.config)
         # See Note [How a name is given back]: the window says that this process counts there.
         if store.layout is not ALONE and not store.breaker_names.holds(index, self._key):
             if window is not None:
@@ -260,7 +260,7 @@ class HostState:
         return self.counts.totals(self._sum(COUNT))
 
     def _sum(self, part: int) -> int:
-        return sum(self.store.words[self._region.of(seat) + part] for seat in range(self.store.seats))
+        return sum(self.store.words[self._region.of(slot) + part] for slot in range(self.store.used_slots))
 
 
 def in_use(store: Store, key: str) -> bool:

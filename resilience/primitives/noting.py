@@ -70,7 +70,7 @@ class Notes:
         name, store = state.name, state.store
         if store.layout.counters:
             store.counters.add("own_trouble", name, lacked)
-        if store.layout.shared and now - store.lacks.latest(lacked) >= _NOTED_EVERY:
+        if store.layout.whole and now - store.lacks.latest(lacked) >= _NOTED_EVERY:
             store.lacks.note(lacked, now)
         met = self._lacked.get(lacked)
         self._lacked[lacked] = now

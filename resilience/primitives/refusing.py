@@ -45,7 +45,7 @@ def _why_no_permit(host: HostState, record: Record, now: float) -> Refused | Non
     store = host.store
     if (
         host.config.probed
-        and store.layout.shared
+        and store.layout.whole
         and not _probing.get()
         and store.lease.holder(now) is not None
     ):

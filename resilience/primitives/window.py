@@ -12,7 +12,7 @@ import threading
 
 from .config import BreakerConfig
 from .rules import Totals
-from .store.layout import SEATS
+from .store.layout import USED_SLOTS
 from .store.row import (
     BUCKET_COUNT,
     BUCKETS,
@@ -41,15 +41,15 @@ _NUMBERS = 0x7FFFFFFF  # bucket numbers are kept within so many bits
 class Window:
     """One process's row of one breaker, and the sum over all rows.
 
-    `rows` is where the breaker's rows begin, in words; `seat` which of them is this process's.
+    `rows` is where the breaker's rows begin, in words; `slot` which of them is this process's.
     """
 
-    def __init__(self, store: Store, rows: int, seat: int, config: BreakerConfig) -> None:
+    def __init__(self, store: Store, rows: int, slot: int, config: BreakerConfig) -> None:
         self._store = store
         self._words = store.words
         self._times = store.times
         self._rows = rows
-        self._row = rows + seat * ROW_WORDS
+        self._row = rows + slot * ROW_WORDS
         self._config = config
         self._width = config.window / BUCKET_COUNT
         self._width_mark = round(self._width * 1e6)
@@ -156,7 +156,7 @@ class Window:
         words, tag, width, own = self._words, self.tag, self._width_mark, self._row
         total = trouble = 0
         runs: list[tuple[int, int]] = []
-        for row in range(self._rows, self._rows + words[SEATS] * ROW_WORDS, ROW_WORDS):
+        for row in range(self._rows, self._rows + words[USED_SLOTS] * ROW_WORDS, ROW_WORDS):
             total += words[row + COUNT]
             if words[row + TAG] == tag and words[row + WIDTH] == width:
                 trouble += words[row + TROUBLE]
@@ -190,16 +190,16 @@ class Window:
 
 
 def is_counted(store: Store, rows: int) -> bool:
-    """Say whether a living process counts in one of the rows that begin at `rows`; needs no seat."""
+    """Say whether a living process counts in one of the rows that begin at `rows`; needs no slot."""
     return any(
-        owner >= 0 and owner % store.layout.slots == seat and store.alive(owner)
-        for seat in range(store.seats)
-        for owner in (store.words[rows + seat * ROW_WORDS + OWNER],)
+        owner >= 0 and owner % store.layout.slots == slot and store.alive(owner)
+        for slot in range(store.used_slots)
+        for owner in (store.words[rows + slot * ROW_WORDS + OWNER],)
     )
 
 
 def sum_rows(store: Store, rows: int, tag: int, config: BreakerConfig, now: float) -> Totals:
-    """Sum the rows that begin at `rows` and count for window `tag`; needs no seat."""
+    """Sum the rows that begin at `rows` and count for window `tag`; needs no slot."""
     words = store.words
     width = config.window / BUCKET_COUNT
     mark = round(width * 1e6)
@@ -207,7 +207,7 @@ def sum_rows(store: Store, rows: int, tag: int, config: BreakerConfig, now: floa
     wanted = {number & _NUMBERS for number in range(last - BUCKET_COUNT + 1, last + 1)}
     failures = slow = successes = recent = total = 0
     runs: list[tuple[int, int]] = []
-    for at in range(rows, rows + words[SEATS] * ROW_WORDS, ROW_WORDS):
+    for at in range(rows, rows + words[USED_SLOTS] * ROW_WORDS, ROW_WORDS):
         row = words[at : at + ROW_WORDS].tolist()
         total += row[COUNT]
         if row[TAG] != tag or row[WIDTH] != mark:

@@ -172,13 +172,13 @@ class TestProcesses:
             dead.call(two.dependency)
         two.fails(dead, 2)
         assert two.store is not None
-        seat = two.store.seat()
+        slot = two.store.slot()
         two.store.close()
         heir = another()
         inherited = heir.breaker()
         inherited.call(heir.dependency)
         assert heir.store is not None
-        assert heir.store.seat() == seat
+        assert heir.store.slot() == slot
         assert (living.snapshot().successes, living.snapshot().failures) == (4, 2)
         assert living.calls()["call", "success"] == 4
 
@@ -266,7 +266,7 @@ class TestForks:
         def work() -> None:
             breaker.call(bench.dependency)
             bench.fails(breaker, 3)
-            assert host_store.seat() == 1
+            assert host_store.slot() == 1
             assert breaker.shown() is State.OPEN
 
         self.child(work)

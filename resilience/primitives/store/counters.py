@@ -40,18 +40,18 @@ class Counters:
     def place(self, *labels: str) -> int | None:
         """Return where this process counts under these labels, for `add_at`; None and errors as for `add`."""
         name = _joined(labels)
-        seat, index = self._store.seat(), self._names.index(name)
-        if seat is not None and index is not None:
-            self._users.use(index, seat)
+        slot, index = self._store.slot(), self._names.index(name)
+        if slot is not None and index is not None:
+            self._users.use(index, slot)
             # See Note [How a name is given back].
             if self._names.holds(index, name):
-                return self._store.layout.counts.of(seat) + index
+                return self._store.layout.counts.of(slot) + index
         self._store.say_once(f"{labels[0]} are not all counted: the store has no room, or is busy")
         return None
 
-    def seated(self, seat: int) -> None:
+    def slot_taken(self, slot: int) -> None:
         """Begin in a slot that another process may have had."""
-        self._users.leave_all(seat)
+        self._users.leave_all(slot)
 
     def add_at(self, at: int, amount: int = 1) -> None:
         """Count at a place; it is void after a fork, and once the store was replaced."""
@@ -63,8 +63,8 @@ class Counters:
         words, region = self._store.words, self._store.layout.counts
         names = self._names.all()
         sums = [0] * len(names)
-        for seat in range(self._store.seats):
-            row = words[region.of(seat) : region.of(seat) + len(names)].tolist()
+        for slot in range(self._store.used_slots):
+            row = words[region.of(slot) : region.of(slot) + len(names)].tolist()
             sums = [total + one for total, one in zip(sums, row, strict=True)]
         return {tuple(name.split("|")): total for name, total in zip(names, sums, strict=True) if name}
 

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 from ..errors import StoreUnavailableError
-from . import layout as at
-from .layout import FORMAT, HOST, Layout
+from .layout import FORMAT, HELD, HOST, LIMITS_HELD, USED_SLOTS, Layout
 from .lock import HostLock, try_locks
 from .mapped import open_mapped
 from .slots import SlotLocks
@@ -34,7 +33,7 @@ class HostStore(Store):
         self._create = create
         self._seat_lock = threading.Lock()
         # Guarded by _seat_lock.
-        self._seat: int | None = None
+        self._slot: int | None = None
         self._open()
 
     def _open(self) -> None:
@@ -42,18 +41,18 @@ class HostStore(Store):
         try_locks(self.path)
         self._use(memoryview(memory))
         self._locks = SlotLocks(self.path, self._inode)
-        self.lock = HostLock(self.path.with_suffix(".lock"), self.times, at.HELD)
-        self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, at.LIMITS_HELD)
+        self.lock = HostLock(self.path.with_suffix(".lock"), self.times, HELD)
+        self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, LIMITS_HELD)
 
-    def seat(self) -> int | None:
+    def slot(self) -> int | None:
         with self._seat_lock:
-            if self._seat is None:
-                self._seat = self._claim_locked()
-            return self._seat
+            if self._slot is None:
+                self._slot = self._claim_locked()
+            return self._slot
 
     def _claim_locked(self) -> int | None:
         """Claim a slot that was used before, the longest ago first, else the next; None if all live."""
-        info, used = self.layout.slot_info, self.seats
+        info, used = self.layout.slot_info, self.used_slots
         # Not needed to be right (the file locks see to that), but it spares a race for the same slot.
         taken = self.lock.take()
         try:
@@ -61,12 +60,12 @@ class HostStore(Store):
             candidates: list[int] = [*free, *range(used, self.layout.slots)]
             for slot in candidates:
                 if self._locks.claim(slot):
-                    self.words[at.SEATS] = max(self.words[at.SEATS], slot + 1)
+                    self.words[USED_SLOTS] = max(self.words[USED_SLOTS], slot + 1)
                     self.times[info.of(slot)] = time.monotonic()
                     self.words[info.of(slot) + 1] = os.getpid()
                     self.words[info.of(slot) + 2] += 1
-                    self.counters.seated(slot)
-                    self.pools.seated(slot)
+                    self.counters.slot_taken(slot)
+                    self.pools.slot_taken(slot)
                     return slot
         finally:
             if taken is not None:
@@ -75,8 +74,8 @@ class HostStore(Store):
         return None
 
     def me(self) -> int | None:
-        seat = self.seat()
-        return None if seat is None else self._term(seat) * self.layout.slots + seat
+        slot = self.slot()
+        return None if slot is None else self._term(slot) * self.layout.slots + slot
 
     def alive(self, process: int) -> bool:
         slot = process % self.layout.slots
@@ -84,7 +83,7 @@ class HostStore(Store):
         return self._term(slot) == process // self.layout.slots and self.occupied(slot)
 
     def occupied(self, slot: int) -> bool:
-        return slot == self._seat or self._locks.taken(slot)
+        return slot == self._slot or self._locks.taken(slot)
 
     def _term(self, slot: int) -> int:
         """Return how many processes have had this slot."""
@@ -93,10 +92,10 @@ class HostStore(Store):
     def refresh(self) -> None:
         """Move to the store that the path names now, if it is another one or gone."""
         with self._seat_lock:
-            seat = self._seat
-            if seat is not None and self.words[at.SEATS] <= seat:
+            slot = self._slot
+            if slot is not None and self.words[USED_SLOTS] <= slot:
                 # Another process raised it at the same time, from a lower number.
-                self.words[at.SEATS] = seat + 1
+                self.words[USED_SLOTS] = slot + 1
             if self._is_current():
                 return
             old = self._locks
@@ -106,7 +105,7 @@ class HostStore(Store):
                 self.say_once(f"the store was taken away, and its memory is used on: {error}")
                 return
             old.close()
-            self._seat = None
+            self._slot = None
         log.warning("the store at %s was replaced; this process has moved to the new one", self.path)
         self.breaker_names.forget()
         self.counters.forget()
@@ -122,12 +121,12 @@ class HostStore(Store):
     def close(self) -> None:
         """Give the slot back; the memory stays mapped while anybody looks into it."""
         with self._seat_lock:
-            self._seat = None
+            self._slot = None
             self._locks.close()
 
     def _after_fork(self) -> None:
         self._seat_lock = threading.Lock()
-        self._seat = None
+        self._slot = None
         self._locks.reopen()
         for lock in (self.lock, self.limits_lock):
             lock.forget()

@@ -15,7 +15,7 @@ MAGIC, VERSION, SIZE, READY = 0, 1, 2, 3
 BOOT = 4  # 40 bytes
 SECRET = 9  # keys the hashes of `limits`
 SECRET_BYTES = 16
-SEATS = 11  # how many slots were ever used
+USED_SLOTS = 11  # how many slots were ever used
 HELD = 12  # since when the lock is held, monotonic seconds as a float; 0: it is not, as far as known
 LIMITS_HELD = 13  # the same of the lock of `limits`
 HEADER_WORDS = 64
@@ -50,9 +50,9 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Room for so many breakers, slots, counters for each slot, pools for each slot and limits.
+    """Room for this number of breakers, of slots, of counters and pools for each slot, and of limits.
 
-    Without `shared` there is none for what only a host's processes have to tell each other.
+    One that is not `whole` lacks what only the processes of a host have to tell each other.
     """
 
     breakers: int
@@ -60,7 +60,7 @@ class Layout:
     counters: int = 0
     pools: int = 0
     limits: int = 0
-    shared: bool = True
+    whole: bool = True
 
     breaker_names: Region = field(init=False)
     records: Region = field(init=False)
@@ -91,13 +91,13 @@ class Layout:
             ("rows", self.breakers, self.slots * ROW_WORDS),
             ("slot_info", self.slots, SLOT_WORDS),
             ("last_errors", self.breakers, ERROR_WORDS),
-            ("lease", int(self.shared), 1 + COPIES * SMALL_COPY),
-            ("marks", int(self.shared), 1 + COPIES * SMALL_COPY),
-            ("faults", int(self.shared), 1 + COPIES * LARGE_COPY),
-            ("table_locks", int(self.shared), 1 + COPIES * LARGE_COPY),
-            ("silences", int(self.shared), 1 + COPIES * LARGE_COPY),
-            ("lacks", int(self.shared), 1 + COPIES * SMALL_COPY),
-            ("folders", int(self.shared), 1 + COPIES * LARGE_COPY),
+            ("lease", int(self.whole), 1 + COPIES * SMALL_COPY),
+            ("marks", int(self.whole), 1 + COPIES * SMALL_COPY),
+            ("faults", int(self.whole), 1 + COPIES * LARGE_COPY),
+            ("table_locks", int(self.whole), 1 + COPIES * LARGE_COPY),
+            ("silences", int(self.whole), 1 + COPIES * LARGE_COPY),
+            ("lacks", int(self.whole), 1 + COPIES * SMALL_COPY),
+            ("folders", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),
             # A byte for each counter: whether the process of the slot counts there.
@@ -121,4 +121,4 @@ HOST = Layout(breakers=64, slots=1024, counters=512, pools=16, limits=65_536)
 # The same for one process, which falls back on it when no host store can be had.
 LOCAL = Layout(breakers=64, slots=1, counters=512, pools=16, limits=65_536)
 # A breaker that nobody declared, in the memory of its process.
-ALONE = Layout(breakers=1, slots=1, shared=False)
+ALONE = Layout(breakers=1, slots=1, whole=False)

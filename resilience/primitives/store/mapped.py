@@ -14,9 +14,8 @@ import stat
 from pathlib import Path
 
 from ..errors import StoreUnavailableError
-from . import layout as at
 from .folder import ensure, refuse_another_owner, user
-from .layout import FORMAT, SECRET_BYTES, WORD, Layout
+from .layout import BOOT, FORMAT, MAGIC, READY, SECRET, SECRET_BYTES, SIZE, USED_SLOTS, VERSION, WORD, Layout
 
 _MAGIC = int.from_bytes(b"resilien", "little")
 _BOOT_BYTES = 40
@@ -118,13 +117,13 @@ def _map(file: int, layout: Layout) -> mmap.mmap | None:
     memory = mmap.mmap(file, layout.size)
     with memoryview(memory).cast("q") as words:
         whole = (
-            words[at.MAGIC] == _MAGIC
-            and words[at.VERSION] == FORMAT
-            and words[at.SIZE] == layout.size
-            and words[at.READY] == 1
-            and 0 <= words[at.SEATS] <= layout.slots
+            words[MAGIC] == _MAGIC
+            and words[VERSION] == FORMAT
+            and words[SIZE] == layout.size
+            and words[READY] == 1
+            and 0 <= words[USED_SLOTS] <= layout.slots
         )
-    if whole and memory[at.BOOT * WORD : at.BOOT * WORD + _BOOT_BYTES] == boot_id().ljust(_BOOT_BYTES, b"\0"):
+    if whole and memory[BOOT * WORD : BOOT * WORD + _BOOT_BYTES] == boot_id().ljust(_BOOT_BYTES, b"\0"):
         return memory
     memory.close()
     return None
@@ -137,12 +136,12 @@ def _build(path: Path, layout: Layout, *, instead_of: int | None) -> None:
     try:
         os.posix_fallocate(file, 0, layout.size)
         with mmap.mmap(file, layout.size) as memory:
-            memory[at.BOOT * WORD : at.BOOT * WORD + _BOOT_BYTES] = boot_id().ljust(_BOOT_BYTES, b"\0")
-            secret = at.SECRET * WORD
+            memory[BOOT * WORD : BOOT * WORD + _BOOT_BYTES] = boot_id().ljust(_BOOT_BYTES, b"\0")
+            secret = SECRET * WORD
             memory[secret : secret + SECRET_BYTES] = secrets.token_bytes(SECRET_BYTES)
             with memoryview(memory).cast("q") as words:
-                words[at.MAGIC], words[at.VERSION], words[at.SIZE] = _MAGIC, FORMAT, layout.size
-                words[at.READY] = 1
+                words[MAGIC], words[VERSION], words[SIZE] = _MAGIC, FORMAT, layout.size
+                words[READY] = 1
             memory.flush()
         if instead_of is None:
             with contextlib.suppress(FileExistsError):

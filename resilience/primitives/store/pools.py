@@ -54,19 +54,19 @@ class Pools:
         del self._places[name]
         return False
 
-    def seated(self, seat: int) -> None:
+    def slot_taken(self, slot: int) -> None:
         """Begin in a slot that another process may have had."""
-        self._users.leave_all(seat)
+        self._users.leave_all(slot)
 
     def totals(self) -> dict[str, Gauge]:
         """Return the sums over the host, by pool."""
         places = {place: name for place, name in enumerate(self._names.all()) if name}
         sums = {name: [0, 0, 0, 0] for name in places.values()}
         region = self._store.layout.gauges
-        for seat in range(self._store.seats):
-            living = self._store.occupied(seat)
+        for slot in range(self._store.used_slots):
+            living = self._store.occupied(slot)
             for place, name in places.items():
-                at = region.of(seat) + place * GAUGE_WORDS
+                at = region.of(slot) + place * GAUGE_WORDS
                 row = self._store.words[at : at + GAUGE_WORDS].tolist()
                 for part in range(GAUGE_WORDS):
                     if living or part == 3:
@@ -77,10 +77,10 @@ class Pools:
         }
 
     def _place(self, name: str) -> tuple[int, int, int] | None:
-        seat, index = self._store.seat(), self._names.index(name)
-        if seat is None or index is None:
+        slot, index = self._store.slot(), self._names.index(name)
+        if slot is None or index is None:
             self._store.say_once("bulkheads are not all shown: the store has no room, or is busy")
             return None
-        at = self._store.layout.gauges.of(seat) + index * GAUGE_WORDS
+        at = self._store.layout.gauges.of(slot) + index * GAUGE_WORDS
         self._places[name] = index, at, self._store.words[at + 3]
         return self._places[name]

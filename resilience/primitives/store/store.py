@@ -11,9 +11,8 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Literal, Protocol
 
-from . import layout as at
 from .counters import Counters
-from .layout import LOCAL, SECRET_BYTES, WORD, Layout
+from .layout import LOCAL, SECRET, SECRET_BYTES, USED_SLOTS, WORD, Layout
 from .lock import Lock, ThreadLock
 from .names import Names
 from .pools import Pools
@@ -71,12 +70,12 @@ class Store(ABC):
         return self._role == "server"
 
     @property
-    def seats(self) -> int:
+    def used_slots(self) -> int:
         """How many slots were ever used."""
-        return int(self.words[at.SEATS])
+        return int(self.words[USED_SLOTS])
 
     @abstractmethod
-    def seat(self) -> int | None:
+    def slot(self) -> int | None:
         """Return this process's slot, which is claimed if need be; None when there is none to be had."""
 
     @abstractmethod
@@ -175,12 +174,12 @@ class LocalStore(Store):
     def __init__(self, layout: Layout = LOCAL, *, role: Role = "server") -> None:
         super().__init__(layout, role)
         self._use(memoryview(bytearray(layout.size)))
-        self.words[at.SEATS] = 1
-        self.bytes[at.SECRET * WORD : at.SECRET * WORD + SECRET_BYTES] = os.urandom(SECRET_BYTES)
+        self.words[USED_SLOTS] = 1
+        self.bytes[SECRET * WORD : SECRET * WORD + SECRET_BYTES] = os.urandom(SECRET_BYTES)
         self.lock = ThreadLock()
         self.limits_lock = ThreadLock()
 
-    def seat(self) -> int | None:
+    def slot(self) -> int | None:
         return 0
 
     def me(self) -> int | None:

@@ -38,7 +38,7 @@ class Users(ABC):
         """Leave nothing there of its last user; the lock was `taken` then."""
 
     def _living(self) -> list[int]:
-        return [slot for slot in range(self._store.seats) if self._store.occupied(slot)]
+        return [slot for slot in range(self._store.used_slots) if self._store.occupied(slot)]
 
 
 class BreakerUsers(Users):
@@ -56,7 +56,7 @@ class BreakerUsers(Users):
     def missed(self, place: int) -> float:
         """Return when it was last counted for: a server that restarts was here a moment ago."""
         words, rows = self._store.words, self._store.layout.rows.of(place)
-        ends = range(rows, rows + self._store.seats * ROW_WORDS, ROW_WORDS)
+        ends = range(rows, rows + self._store.used_slots * ROW_WORDS, ROW_WORDS)
         return max((words[row + CURRENT] * words[row + WIDTH] / 1e6 for row in ends), default=0.0)
 
     def clear(self, place: int, taken: float) -> None:
@@ -64,7 +64,7 @@ class BreakerUsers(Users):
         # A version of its own: whoever still looks here would write an older one back.
         self._record(place).put_locked(Record(), taken)
         rows = layout.rows.of(place)
-        for at in range(rows, rows + self._store.seats * ROW_WORDS):
+        for at in range(rows, rows + self._store.used_slots * ROW_WORDS):
             words[at] = 0
         words[layout.last_errors.of(place) + 1] = 0
 
@@ -91,10 +91,10 @@ class CounterUsers(Users):
 
     def missed(self, place: int) -> float:
         counts = self._store.layout.counts
-        return sum(self._store.words[counts.of(slot) + place] for slot in range(self._store.seats))
+        return sum(self._store.words[counts.of(slot) + place] for slot in range(self._store.used_slots))
 
     def clear(self, place: int, taken: float) -> None:
-        for slot in range(self._store.seats):
+        for slot in range(self._store.used_slots):
             self._store.words[self._store.layout.counts.of(slot) + place] = 0
 
     def _byte(self, place: int, slot: int) -> int:
@@ -115,10 +115,10 @@ class PoolUsers(Users):
         return any(self._store.words[self._at(place, slot) + LIMIT] > 0 for slot in self._living())
 
     def missed(self, place: int) -> float:
-        return sum(self._store.words[self._at(place, slot) + 3] for slot in range(self._store.seats))
+        return sum(self._store.words[self._at(place, slot) + 3] for slot in range(self._store.used_slots))
 
     def clear(self, place: int, taken: float) -> None:
-        for slot in range(self._store.seats):
+        for slot in range(self._store.used_slots):
             for part in range(GAUGE_WORDS):
                 self._store.words[self._at(place, slot) + part] = 0
 

@@ -61,7 +61,7 @@ class TestBuilding:
     def test_a_second_process_finds_the_first_ones(self, folder: Path, clock: ManualClock) -> None:
         first, second = server(folder), server(folder)
         assert first._inode == second._inode
-        assert (first.seat(), second.seat()) == (0, 1)
+        assert (first.slot(), second.slot()) == (0, 1)
         fail(breaker(first, clock))
         assert breaker(second, clock).shown() is State.OPEN
         first.close()
@@ -136,8 +136,8 @@ DAMAGES = {
     "of another version": word(layout.VERSION, layout.FORMAT + 1),
     "of another size": word(layout.SIZE, 1),
     "not finished": word(layout.READY, 0),
-    "with more slots than there are": word(layout.SEATS, 9),
-    "with fewer slots than none": word(layout.SEATS, -1),
+    "with more slots than there are": word(layout.USED_SLOTS, 9),
+    "with fewer slots than none": word(layout.USED_SLOTS, -1),
     "of another boot": word(layout.BOOT, 1),
 }
 
@@ -200,8 +200,8 @@ class TestDamagedBeforeOpening:
 
     def test_the_bounds_of_the_slots_are_whole(self, folder: Path) -> None:
         server(folder).close()
-        for seats in (0, SMALL.slots):
-            word(layout.SEATS, seats)(folder / FILE)
+        for slots in (0, SMALL.slots):
+            word(layout.USED_SLOTS, slots)(folder / FILE)
             command(folder).close()
 
     def test_state_outlives_its_processes(self, folder: Path, clock: ManualClock) -> None:

@@ -112,7 +112,7 @@ class TestEnsure:
 class TestStore:
     def test_of_a_volume_for_everybody_is_shared(self, volume: Path) -> None:
         stores = [HostStore(own(volume), "test", role="server", create=True, layout=SMALL) for _ in range(2)]
-        assert [store.seat() for store in stores] == [0, 1]
+        assert [store.slot() for store in stores] == [0, 1]
         for store in stores:
             store.close()
 

@@ -36,11 +36,11 @@ class TestInUse:
         """A server that comes back with other settings takes the same slot, and uses another breaker."""
         server, other = another(), another()
         made(server)
-        seat = server.seat()
+        slot = server.slot()
         server.close()
         successor = another()
         made(successor, "database@elsewhere")
-        assert successor.seat() == seat
+        assert successor.slot() == slot
         assert in_use(other, "database@elsewhere")
         assert not in_use(other, "database@here")
 

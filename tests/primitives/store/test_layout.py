@@ -60,7 +60,7 @@ class TestLayout:
         }
 
     def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
-        found = regions(Layout(breakers=1, slots=1, shared=False))
+        found = regions(Layout(breakers=1, slots=1, whole=False))
         shared = ("lease", "marks", "faults", "table_locks", "silences", "lacks", "folders")
         assert {found[name].room for name in shared} == {0}
 

@@ -43,7 +43,7 @@ class TestCommands:
         with guarded:
             pass
         assert served.snapshot().failures == 1
-        assert looking.seats == 1
+        assert looking.used_slots == 1
         owner.close()
         looking.close()
 
@@ -87,7 +87,7 @@ class TestWhileMapped:
                     each.admit()
         assert len({store._inode for store in stores}) == 1
         assert stores[0]._inode != old
-        assert len({store.seat() for store in stores}) == 3
+        assert len({store.slot() for store in stores}) == 3
         assert len(said(caplog)) == 3
         override = breakers[2].snapshot().override
         assert override is not None
@@ -132,8 +132,8 @@ class TestWhileMapped:
 
     def test_a_look_at_an_unchanged_store_changes_nothing(self, folder: Path) -> None:
         store = server(folder)
-        seat, memory = store.seat(), store.words
+        slot, memory = store.slot(), store.words
         store.refresh()
-        assert store.seat() == seat
+        assert store.slot() == slot
         assert store.words is memory
         store.close()

@@ -386,7 +386,7 @@ class TestPools:
         assert self.put(process, "read", rejected=2)
         process.close()
         successor = another()
-        assert successor.seat() == 0
+        assert successor.slot() == 0
         assert successor.pools.totals() == {"read": Gauge(rejected=2)}
 
     def test_that_lost_their_name_on_the_way_are_looked_up_again(self, another: Another) -> None:

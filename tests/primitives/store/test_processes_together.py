@@ -164,13 +164,13 @@ class TestSlots:
     def test_are_used_again_the_longest_ago_claimed_first(self, another: Another) -> None:
         """So that the counts of the dead stay in the window as long as may be."""
         zero, one = another(), another()
-        assert (zero.seat(), one.seat()) == (0, 1)
+        assert (zero.slot(), one.slot()) == (0, 1)
         zero.close()
         zero = another()
-        assert zero.seat() == 0
+        assert zero.slot() == 0
         zero.close()
         one.close()
-        assert another().seat() == 1
+        assert another().slot() == 1
 
 
 class TestMoving:
@@ -204,8 +204,8 @@ class TestMoving:
 
 class TestLocal:
     def test_has_one_seat(self) -> None:
-        assert LocalStore().seats == 1
-        assert LocalStore(Layout(breakers=2, slots=1)).seats == 1
+        assert LocalStore().used_slots == 1
+        assert LocalStore(Layout(breakers=2, slots=1)).used_slots == 1
 
     def test_counts_alone(self, clock: ManualClock) -> None:
         store = LocalStore()

@@ -71,7 +71,7 @@ class TestLease:
         busy.lock.release()
         others = [another() for _ in range(SMALL.slots)]
         for store in others:
-            store.seat()
+            store.slot()
         assert others[-1].lease.take(100.0) is None
 
 
@@ -190,7 +190,7 @@ class TestCounters:
         one.counters.add("responses", "live", amount=3)
         one.close()
         successor = another()
-        assert successor.seat() == 0
+        assert successor.slot() == 0
         successor.counters.add("responses", "live")
         assert successor.counters.totals() == {("responses", "live"): 4}
 

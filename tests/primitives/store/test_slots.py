@@ -54,9 +54,9 @@ def stopped_child(work: Callable[[], object]) -> int:
 class TestSlots:
     def test_each_process_has_one_of_its_own_and_keeps_it(self, another: Another) -> None:
         stores = [another() for _ in range(4)]
-        assert [store.seat() for store in stores] == [0, 1, 2, 3]
-        assert [store.seat() for store in stores] == [0, 1, 2, 3]
-        assert stores[0].seats == 4
+        assert [store.slot() for store in stores] == [0, 1, 2, 3]
+        assert [store.slot() for store in stores] == [0, 1, 2, 3]
+        assert stores[0].used_slots == 4
 
     def test_live_as_long_as_their_process(self, another: Another) -> None:
         one, two = another(), another()
@@ -73,7 +73,7 @@ class TestSlots:
         assert before is not None
         two.close()
         three = another()
-        assert three.seat() == before % SMALL.slots
+        assert three.slot() == before % SMALL.slots
         assert three.me() != before
         assert not one.alive(before)
         assert not three.alive(before)
@@ -81,16 +81,16 @@ class TestSlots:
     def test_of_the_dead_are_used_again_the_longest_unused_first(self, another: Another) -> None:
         stores = [another() for _ in range(3)]
         for store in stores:
-            store.seat()
+            store.slot()
         stores[1].close()
         stores[0].close()
-        assert [another().seat() for _ in range(3)] == [0, 1, 3]
+        assert [another().slot() for _ in range(3)] == [0, 1, 3]
 
     def test_run_out(self, another: Another, caplog: pytest.LogCaptureFixture) -> None:
         stores = [another() for _ in range(SMALL.slots + 1)]
-        seats = [store.seat() for store in stores]
-        assert seats == [*range(SMALL.slots), None]
-        assert stores[-1].seat() is None
+        slots = [store.slot() for store in stores]
+        assert slots == [*range(SMALL.slots), None]
+        assert stores[-1].slot() is None
         assert caplog.text.count(f"all {SMALL.slots} slots") == 1
 
     def test_are_claimed_even_while_the_lock_is_busy(
@@ -99,44 +99,44 @@ class TestSlots:
         holder = another()
         assert holder.lock.take() is not None
         stores = [another() for _ in range(SMALL.slots + 1)]
-        assert [store.seat() for store in stores] == [*range(SMALL.slots), None]
+        assert [store.slot() for store in stores] == [*range(SMALL.slots), None]
 
     def test_taken_at_the_same_time_are_all_summed_within_a_second(self, another: Another) -> None:
         one, two = another(), another()
-        one.seat()
-        two.seat()
+        one.slot()
+        two.slot()
         one.words[11] = 1  # As if the one with the lower number had written last.
         two.refresh()
-        assert one.seats == 2
+        assert one.used_slots == 2
 
     def test_know_who_took_them_and_when(self, store: HostStore) -> None:
-        seat = store.seat()
-        assert seat is not None
-        at = store.layout.slot_info.of(seat)
+        slot = store.slot()
+        assert slot is not None
+        at = store.layout.slot_info.of(slot)
         assert store.times[at] > 0
         assert store.words[at + 1] == os.getpid()
 
 
 class TestForkedChildren:
     def test_leave_the_slot_to_their_parent_and_take_their_own(self, store: HostStore) -> None:
-        assert store.seat() == 0
+        assert store.slot() == 0
 
         def child() -> None:
-            assert store.seat() == 1
+            assert store.slot() == 1
             assert store.occupied(0)
 
         in_child(child)
-        assert store.seat() == 0
+        assert store.slot() == 0
         assert not store.occupied(1)
 
     def test_do_not_keep_a_dead_parents_slot_alive(self, another: Another) -> None:
         watcher, shared = another(), another()
 
         def parent() -> None:
-            assert shared.seat() == 0
+            assert shared.slot() == 0
             grandchild = os.fork()
             if grandchild == 0:
-                assert shared.seat() == 1
+                assert shared.slot() == 1
                 signal.pause()
             pids.append(grandchild)
             os.write(tell, f"{grandchild}\n".encode())
@@ -159,7 +159,7 @@ class TestForkedChildren:
             os.close(tell)
 
     def test_that_are_killed_free_their_slot_and_stopped_ones_keep_it(self, store: HostStore) -> None:
-        pid = stopped_child(store.seat)
+        pid = stopped_child(store.slot)
         assert store.occupied(0)
         os.kill(pid, signal.SIGSTOP)
         assert store.occupied(0)
@@ -178,9 +178,9 @@ class TestForkedChildren:
         store.path.unlink()
 
         def child() -> None:
-            assert store.seat() is None
+            assert store.slot() is None
             store.refresh()
-            assert store.seat() == 0
+            assert store.slot() == 0
 
         in_child(child)
 
@@ -199,7 +199,7 @@ class TestSlotLocks:
             locks.close()
 
     def test_may_be_closed_twice(self, store: HostStore) -> None:
-        store.seat()
+        store.slot()
         store.close()
         store.close()
 
@@ -208,7 +208,7 @@ class TestAfterAFork:
     """As in a child, but where it can be watched."""
 
     def test_all_is_made_anew(self, store: HostStore) -> None:
-        store.seat()
+        store.slot()
         before = store.me()
         store.counters.add("responses", "live")
         store.pools.put("read", in_use=1, waiting=0, limit=1, rejected=0)
