@@ -1,4 +1,4 @@
-"""How reads grow with the catalogue: 1,000 to 100,000 courses on PostgreSQL, and a static file of the most.
+"""How reads grow with the catalogue: 1,000 to 100,000 courses on PostgreSQL, and a static copy of the most.
 
     python -m benchmarks.growth [--sizes 1000 10000 100000] [--rounds 15]
 
@@ -108,8 +108,8 @@ def compare(sizes: Sequence[int], rounds: int) -> None:
     print(_by_size(live, "counted"))
     print("\nMilliseconds until it is answered, with whatever else the machine did; the count is kept.\n")
     print(_by_size(live, "waited"))
-    print(f"\n`manage.py fallback export` built a static file of {sizes[-1]:,} courses in {built:.1f} s.\n")
-    heads = ("static file", "count kept, ms", "counted anew, ms", "until answered, ms")
+    print(f"\n`manage.py fallback export` built a static copy of {sizes[-1]:,} courses in {built:.1f} s.\n")
+    heads = ("static copy", "count kept, ms", "counted anew, ms", "until answered, ms")
     rows = ((name, *map(spread, (each.kept, each.counted, each.waited))) for name, each in static.items())
     print(table(heads, rows))
 

@@ -1,4 +1,4 @@
-"""What of the catalogue is exported to the static file, and what stands in while there is no export."""
+"""What of the catalogue is exported to the static copy, and what stands in while there is no export."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -106,7 +106,7 @@ class Entry(models.Model):
         if update_fields is not None:
             update_fields = {*update_fields, *self._kept_columns()}
         try:
-            # The generation is raised by a signal: in the same transaction, also where nobody began one.
+            # A signal raises the catalogue version: in the same transaction, also where nobody began one.
             with transaction.atomic(using=using, savepoint=False):
                 super().save(
                     force_insert=force_insert,

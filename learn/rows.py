@@ -6,7 +6,7 @@ from typing import Any, Self
 from django.db import models, transaction
 from django.utils import timezone
 
-from resilience.tiers.generation import raise_generation
+from resilience.tiers.catalogue_version import raise_version
 
 # Columns that decide whether everybody sees a row.
 _PLACES = frozenset({"published", "field", "field_id", "category", "category_id"})
@@ -33,7 +33,7 @@ class EntryQuerySet(models.QuerySet[Any]):
             changed = super().update(**columns)
             if changed:
                 hides = columns.get("published") is not True and not _PLACES.isdisjoint(columns)
-                raise_generation(removal=hides, using=self.db)
+                raise_version(removal=hides, using=self.db)
         return changed
 
     def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
@@ -44,7 +44,7 @@ class EntryQuerySet(models.QuerySet[Any]):
             if entries:
                 replaces = bool(options.get("update_conflicts"))
                 hides = replaces and not all(entry.published for entry in entries)
-                raise_generation(removal=hides, using=self.db)
+                raise_version(removal=hides, using=self.db)
         return stored
 
     def _set_published(self, published: bool) -> int:

@@ -18,7 +18,7 @@ class ResilienceConfig(AppConfig):
         from resilience.checks import register_all
         from resilience.journal import events
         from resilience.observe import logs
-        from resilience.tiers import generation
+        from resilience.tiers import catalogue_version
 
         for codec in _NEEDED_IN_OUTAGES:
             codecs.lookup(codec)
@@ -28,7 +28,7 @@ class ResilienceConfig(AppConfig):
         reports.install()
         if registry.role() == "server":
             logs.unblock()
-        generation.listen()
+        catalogue_version.listen()
         if apps.is_installed("django.contrib.auth"):
             from resilience.operate import end_passes
 

@@ -22,7 +22,7 @@ from resilience.conf import databases
 from resilience.db.outages import is_outage, retry_after
 from resilience.primitives import CircuitBreaker, Mark, TierUnavailableError
 from resilience.request.scope import current_scope, note_degraded
-from resilience.tiers import conditions, fresh, generation, labels, passed_over, static_copy, stored
+from resilience.tiers import catalogue_version, conditions, fresh, labels, passed_over, static_copy, stored
 from resilience.tiers.flight import flight
 from resilience.tiers.stored import Stored
 
@@ -113,7 +113,7 @@ class ResilientReads(HandlingView):
                 lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
             # Before the database is asked: what is written from here on makes the answer an old one.
-            lookup.mark = generation.current()
+            lookup.mark = catalogue_version.current()
             lookup.held.enter_context(registry.bulkhead("read").enter())
 
     def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -157,7 +157,7 @@ class ResilientReads(HandlingView):
         found = stored.find(lookup.key) if lookup.key else None
         if found is None:
             raise TierUnavailableError("nothing is stored for this")
-        if not found.may_stand_in(generation.current()):
+        if not found.may_stand_in(catalogue_version.current()):
             raise TierUnavailableError("what is stored for this is too old", reason="stale")
         return Served(found.response(), stand_in=("cached", found.as_of))
 

@@ -1,4 +1,4 @@
-"""Which database answers: the primary, or the static file while its tier serves.
+"""Which database answers: the primary, or the static copy while its tier serves.
 
 An open breaker changes nothing here: the engine refuses then, and the tier chain, which labels its answers,
 goes on to the next tier. A router that turned to the file by itself would pass old rows off as new ones.
@@ -16,13 +16,13 @@ from django.db import DEFAULT_DB_ALIAS
 from resilience.conf.databases import STATIC_ALIAS
 from resilience.primitives import TierUnavailableError
 
-# The models whose rows the static file holds, within its tier; None outside it.
+# The models whose rows the static copy holds, within its tier; None outside it.
 _held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)
 
 
 @contextmanager
 def static_tier(models: Iterable[type[Any]]) -> Iterator[None]:
-    """Read from the static file within the block; it holds the rows of these models."""
+    """Read from the static copy within the block; it holds the rows of these models."""
     token = _held.set(frozenset(models))
     try:
         yield
@@ -39,7 +39,7 @@ class TierRouter:
 
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
         if (held := _held.get()) is not None and model._meta.concrete_model not in held:
-            raise TierUnavailableError(f"the static file holds no {model._meta.verbose_name_plural}")
+            raise TierUnavailableError(f"the static copy holds no {model._meta.verbose_name_plural}")
         return STATIC_ALIAS if held is not None or _origin(hints) == STATIC_ALIAS else None
 
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:

@@ -11,15 +11,15 @@ from django.db.models import Count, Max, QuerySet
 from django.db.models.expressions import Combinable
 
 from resilience import registry
-from resilience.tiers import generation
-from resilience.tiers.lru import Memory
+from resilience.tiers import catalogue_version
+from resilience.tiers.lru import LRU
 from resilience.tiers.static_copy.reading import FileConnection
 from resilience.tiers.stored import FRESH_FOR
 
 # Note [A page and its count are of one state]
-# Two statements may see two states. So the generation is read beside a page's rows, and beside a count: each
-# in one statement, which sees one state. It rises in the transaction of every write, so a page and a count
-# that came with one generation belong together, however much time lies between them.
+# Two statements may see two states. So the catalogue version is read beside a page's rows and beside a count,
+# each in one statement, which sees one state. The version rises in the transaction of every write. So a page
+# and a count that came with one version belong together, however much time lies between them.
 
 # How often rows are counted anew because a write came between count and page. Whoever is passed by writes as
 # often as that gets the last two.
@@ -37,7 +37,7 @@ class Kept(NamedTuple):
     at: float
 
 
-_counts: Memory[Kept] = Memory(_MEMORY_BYTES)
+_counts: LRU[Kept] = LRU(_MEMORY_BYTES)
 
 
 class Counted:
@@ -87,12 +87,12 @@ def forget() -> None:
 def _state(rows: QuerySet[Any]) -> tuple[Hashable, Combinable | None]:
     """Return of which state rows are that are read now, and what to read beside them to know it.
 
-    In a transaction nothing tells: its own writes raise the generation only at its end.
+    In a transaction nothing tells: its own writes raise the version only at its end.
     """
     connection = connections[rows.db]
     if registry.role() == "server" and not connection.in_atomic_block:
         if rows.db == DEFAULT_DB_ALIAS:
-            return None, generation.beside(rows.db)
+            return None, catalogue_version.as_column(rows.db)
         if isinstance(connection, FileConnection):
             return connection.file.path.name, None  # A file never changes.
     return None, None

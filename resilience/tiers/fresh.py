@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 
-from resilience.tiers import conditions, generation, labels
-from resilience.tiers.lru import Memory
+from resilience.tiers import catalogue_version, conditions, labels
+from resilience.tiers.lru import LRU
 from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
 _MEMORY_BYTES = 4 * 1_048_576
@@ -29,7 +29,7 @@ class _Front(NamedTuple):
     headers: dict[str, str]
 
 
-_front: Memory[_Front] = Memory(_MEMORY_BYTES)
+_front: LRU[_Front] = LRU(_MEMORY_BYTES)
 
 
 def answer(request: HttpRequest) -> HttpResponse | None:
@@ -41,7 +41,7 @@ def answer(request: HttpRequest) -> HttpResponse | None:
     if key is None or (found := _front.get(key)) is None:
         return None
     stored, headers = found
-    if not stored.is_fresh(generation.current()):
+    if not stored.is_fresh(catalogue_version.current()):
         return None
     response = HttpResponse(stored.body, headers=headers)
     label(response, stored)

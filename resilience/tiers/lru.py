@@ -13,7 +13,7 @@ T = TypeVar("T")
 _PROTECTED = 0.8
 
 
-class Memory(Generic[T]):
+class LRU(Generic[T]):
     """Hold what was used last, up to `limit` bytes: a segmented LRU (Karedla, Love and Wherry, 1994).
 
     A new thing starts on probation and is protected once it is asked for again. One larger than an eighth of

@@ -17,13 +17,13 @@ from django.http.response import HttpResponseBase
 
 from resilience import registry
 from resilience.primitives import Mark
-from resilience.tiers import generation
-from resilience.tiers.lru import Memory
+from resilience.tiers import catalogue_version
+from resilience.tiers.lru import LRU
 
 logger = logging.getLogger("resilience.tiers")
 
-# How long a stored answer of the current generation stands for a live one, and how long any may stand in
-# while there is none, in seconds.
+# Seconds for which a stored answer of the current catalogue version stands for a live one, and for which any
+# may stand in while there is none.
 FRESH_FOR = 30.0
 KEPT_FOR = 300.0
 
@@ -41,7 +41,7 @@ class Stored:
     body: bytes
     headers: dict[str, str]
     at: float  # wall seconds: hosts share it
-    generation: int
+    version: int
     removals: int
 
     @property
@@ -55,7 +55,7 @@ class Stored:
 
     def is_fresh(self, mark: Mark) -> bool:
         """Tell whether it stands for a live answer: young, and nothing was written since."""
-        return self.generation == mark.generation and -FRESH_FOR < self.age() < FRESH_FOR
+        return self.version == mark.version and -FRESH_FOR < self.age() < FRESH_FOR
 
     def may_stand_in(self, mark: Mark) -> bool:
         """Tell whether it may answer while nothing live does: nothing went out of sight since."""
@@ -66,7 +66,7 @@ class Stored:
         return HttpResponse(self.body, headers=self.headers)
 
 
-_memory: Memory[Stored] = Memory(_MEMORY_BYTES)
+_memory: LRU[Stored] = LRU(_MEMORY_BYTES)
 _newest: Stored | None = None  # the last answer that was kept in it
 
 
@@ -95,7 +95,7 @@ def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = 
 def find(key: str) -> Stored | None:
     """Return what is stored under the key, from memory, else from the cache."""
     found = _memory.get(key)
-    if found is not None and found.age() < FRESH_FOR and found.generation == generation.current().generation:
+    if found is not None and found.age() < FRESH_FOR and found.version == catalogue_version.current().version:
         return found
     shared = _read(key)
     if shared is None or (found is not None and found.at >= shared.at):
@@ -107,7 +107,7 @@ def find(key: str) -> Stored | None:
 def find_fresh(key: str) -> Stored | None:
     """Return what is stored under the key, if it stands for a live answer."""
     found = find(key)
-    return found if found is not None and found.is_fresh(generation.current()) else None
+    return found if found is not None and found.is_fresh(catalogue_version.current()) else None
 
 
 def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
@@ -117,7 +117,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
     how it is asked for. While the state is unknown nothing is stored.
     """
     global _newest
-    if response.status_code != 200 or response.cookies or not mark.generation or response.streaming:
+    if response.status_code != 200 or response.cookies or not mark.version or response.streaming:
         return None
     if not varies_little(response):
         return None
@@ -126,7 +126,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
         body=response.content,
         headers=headers,
         at=time.time(),
-        generation=mark.generation,
+        version=mark.version,
         removals=mark.removals,
     )
     _newest = made
@@ -143,7 +143,7 @@ def varies_little(response: HttpResponseBase) -> bool:
 
 def holds_any() -> bool:
     """Say whether this process holds any answer that is young enough to stand in for a live one."""
-    return _newest is not None and _newest.may_stand_in(generation.current())
+    return _newest is not None and _newest.may_stand_in(catalogue_version.current())
 
 
 def forget() -> None:
@@ -170,7 +170,7 @@ def _stored(value: Any) -> Stored | None:
             "body": bytes(),
             "headers": dict(headers),
             "at": float(),
-            "generation": int(),
+            "version": int(),
             "removals": int(),
             **others,
         } if not others:

@@ -1,4 +1,4 @@
-"""What is unpublished is gone at once from what is live and stored, and soon from the static file."""
+"""What is unpublished is gone at once from what is live and stored, and soon from the static copy."""
 
 import json
 import subprocess

@@ -114,7 +114,7 @@ class TestReads:
     @pytest.fixture(autouse=True)
     def server(self, course: Course) -> Iterator[None]:
         with server_role():
-            registry.store().marks.rise(generation=1)
+            registry.store().marks.rise(version=1)
             yield
         cache.clear()
         stored.forget()
@@ -133,7 +133,7 @@ class TestReads:
             if request.param == "cached":
                 api.get(path)
                 registry.breaker("database").isolate(who="test", why="test")
-                registry.store().marks.rise(generation=registry.store().marks.read().generation + 1)
+                registry.store().marks.rise(version=registry.store().marks.read().version + 1)
             return api.get(path, headers=said)
 
         return ask

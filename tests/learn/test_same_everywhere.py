@@ -1,4 +1,4 @@
-"""SQLite, PostgreSQL and the static file find and order the same rows, whatever is asked."""
+"""SQLite, PostgreSQL and the static copy find and order the same rows, whatever is asked."""
 
 import os
 import random

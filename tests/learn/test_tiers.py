@@ -17,7 +17,7 @@ from learn.views import CourseViewSet
 from resilience import registry
 from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
-from resilience.tiers import fresh, generation, passed_over, stored
+from resilience.tiers import catalogue_version, fresh, passed_over, stored
 from resilience.tiers.static_copy import building
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,7 +171,7 @@ class TestFresh:
             {"headers": []},
             {"headers": {"X-A": "1\r\nX-B: 2"}},
             {"headers": {"\u00e9": "1"}},
-            {"generation": None},
+            {"version": None},
             {"removals": "0"},
             {"of another version": 1},
         ],
@@ -214,7 +214,7 @@ class TestCached:
 
     def test_says_why_the_database_was_passed_over(self, client: Client, dead: Any) -> None:
         client.get("/api/courses")
-        generation.raise_generation()
+        catalogue_version.raise_version()
         dead()
         said = client.get("/api/courses")["Cache-Status"]
         assert re.fullmatch(r'resilience; hit; ttl=-\d+; detail="cached live:unavailable"', said)
@@ -291,7 +291,7 @@ class TestStatic:
 
     def test_its_tag_is_its_own(self, client: Client, dead: Any) -> None:
         live = client.get("/api/courses/jazz")["ETag"]
-        generation.raise_generation(removal=True)
+        catalogue_version.raise_version(removal=True)
         dead()
         degraded = client.get("/api/courses/jazz")["ETag"]
         assert degraded != live

@@ -6,7 +6,7 @@ from tests.soak.plan import draw
 from tests.soak.run import run
 from tests.soak.verdict import judge
 
-# Connections of 16 threads to database, cache and static file, those of a few clients, and the server's own.
+# Connections of 16 threads to database, cache and static copy, those of a few clients, and the server's own.
 MOST_DESCRIPTORS = 150
 # KiB; a worker at rest has 90 MB.
 MOST_MEMORY = 400 * 1024

@@ -1,4 +1,4 @@
-"""Build, export and show the static file that answers reads while the database does not."""
+"""Build, export and show the static copy that answers reads while the database does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resilience.primitives import TierUnavailableError
 from resilience.tiers.static_copy import StaticInfo, building, files, keeping, removing
 
 NO_FILE = 1
-"""Exit status when there is no static file, or none could be built."""
+"""Exit status when there is no static copy, or none could be built."""
 
 _PR_SET_PDEATHSIG = 1
 # How far what runs in the background steps back behind the server.
@@ -26,7 +26,7 @@ _NICENESS = 10
 
 class Command(BaseCommand):
     help = (
-        "Build the static file from the fixtures, export it from the live database, remove from it what is "
+        "Build the static copy from the fixtures, export it from the live database, remove from it what is "
         "no longer public, or show its rows, their age and where they come from."
     )
     requires_system_checks = []
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         except (building.BuildError, TierUnavailableError) as error:
             raise CommandError(str(error), returncode=NO_FILE) from error
         except OSError as error:
-            raise CommandError(f"the static file cannot be written: {error}", returncode=NO_FILE) from error
+            raise CommandError(f"the static copy cannot be written: {error}", returncode=NO_FILE) from error
         except DatabaseError as error:
             raise CommandError(f"a database cannot be used: {error}", returncode=NO_FILE) from error
 

@@ -61,9 +61,9 @@ class Lease:
 
 
 class Mark(NamedTuple):
-    """The catalogue's generation and removals, as the host knows them; both only rise."""
+    """The catalogue version and the number of removals, as the host knows them; both only rise."""
 
-    generation: int = 0
+    version: int = 0
     removals: int = 0
 
 
@@ -78,11 +78,11 @@ class Marks:
     def read(self) -> Mark:
         return self._value.read()
 
-    def rise(self, *, generation: int = 0, removals: int = 0) -> bool:
+    def rise(self, *, version: int = 0, removals: int = 0) -> bool:
         """Raise what is lower; False when the lock could not be had, so that it has to be tried again."""
 
         def risen(last: Mark) -> Mark:
-            return Mark(max(last.generation, generation), max(last.removals, removals))
+            return Mark(max(last.version, version), max(last.removals, removals))
 
         last = self.read()
         return risen(last) == last or self._value.update(risen) is not None

@@ -1,4 +1,4 @@
-"""Build a static file: the exported apps' own tables, filled, indexed, and put in place."""
+"""Build a static copy: the exported apps' own tables, filled, indexed, and put in place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_si
 
 
 class BuildError(ResilienceError):
-    """Say why no static file could be built. What was there before still counts."""
+    """Say why no static copy could be built. What was there before still counts."""
 
 
 class BusyError(BuildError):
@@ -84,7 +84,7 @@ def alone() -> Iterator[None]:
     """Build nothing beside another process of this host; raise `BusyError` when one is at it."""
     with files.locked("build") as mine:
         if not mine:
-            raise BusyError("another process is building the static file")
+            raise BusyError("another process is building the static copy")
         files.clear_abandoned()
         yield
 
@@ -128,7 +128,7 @@ def _build_in(
             source=source, as_of=as_of or _last_change(export), rows=counts, fingerprint=fingerprint
         )
         info.write(connection.connection, made)
-    logger.info("built a static file from %s: %s", source, counts)
+    logger.info("built a static copy from %s: %s", source, counts)
     events.record("static_built", source=source, epoch=epoch, rows=sum(counts.values()))
     return made
 

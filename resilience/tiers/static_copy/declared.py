@@ -1,4 +1,4 @@
-"""What a project puts into the static file, named by `RESILIENCE["FALLBACK"]`."""
+"""What a project puts into the static copy, named by `RESILIENCE["FALLBACK"]`."""
 
 from __future__ import annotations
 

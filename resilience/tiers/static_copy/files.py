@@ -81,7 +81,7 @@ def _current(folder: Path, wanted: str) -> StaticFile | str:
     try:
         changed = folder.stat().st_mtime_ns
     except OSError:
-        return "no static file has been built yet"
+        return "no static copy has been built yet"
     known = _listings.get(folder)
     if known is None or not known.settled or known.changed != changed or known.schema != wanted:
         settled = abs(time.time_ns() - changed) > _AT_REST  # also where the clock was set back
@@ -96,13 +96,13 @@ def _epoch(path: Path) -> int:
 
 
 def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str:
-    reason = "no static file has been built yet"
+    reason = "no static copy has been built yet"
     before = known.found if known is not None else None
     try:
         paths = _listed(folder, wanted)
     except OSError as error:
         _refuse_own_trouble(folder, error)
-        return f"the folder of static files cannot be read: {error}"
+        return f"the folder of static copies cannot be read: {error}"
     for path in paths:
         try:
             status = path.stat()
@@ -161,7 +161,7 @@ def sound(file: StaticFile) -> bool:
 def set_aside(file: StaticFile, why: object) -> None:
     """Take a damaged file out of everybody's way; what stays is for whoever looks into it."""
     logger.error(
-        "the static file %s is damaged (%s): it is set aside and has to be built anew", file.path, why
+        "the static copy %s is damaged (%s): it is set aside and has to be built anew", file.path, why
     )
     try:
         if file.path.stat().st_ino == file.inode:

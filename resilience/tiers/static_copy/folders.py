@@ -1,4 +1,4 @@
-"""Where static files may lie: the folder of the settings, and what stands in for it while it takes none.
+"""Where static copies may lie: the folder of the settings, and what stands in for it while it takes none.
 
 A disk may be full, or read-only. An outage comes all the same, and what goes out of sight has to go out of
 the copy too. So a file that finds no room in the folder of the settings is written beside the host's store,
@@ -52,7 +52,7 @@ def in_one_that_takes_it(write: Callable[[Path], T]) -> T:
         except Exception as error:
             if not _is_of_the_folder(error):
                 raise
-            logger.warning("%s takes no static file: %s", folder, error)
+            logger.warning("%s takes no static copy: %s", folder, error)
             first = first or error
     assert first is not None  # noqa: S101 - there is one folder at least
     raise first

@@ -1,4 +1,4 @@
-"""What a static file says of itself: where its rows come from, of what time they are, and how many."""
+"""What a static copy says of itself: where its rows come from, of what time they are, and how many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep the static file up to date, as a chore of the steward, and there at all, when a server starts."""
+"""Keep the static copy up to date, as a chore of the steward, and there at all, when a server starts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Keeper:
     def _forget(self) -> None:
         """Look at everything anew, as each new steward does: what the last one left undone is not known."""
         self._checked: StaticFile | None = None
-        self._exported = self._removed = -1  # the generation and removals that the file is known to have
+        self._exported = self._removed = -1  # the version and removals that the file is known to have
         self._due = self._again = -math.inf  # when the next export may begin, and anything after a failure
 
     def run(self, epoch: int) -> None:
@@ -76,15 +76,15 @@ class Keeper:
             if not _child("remove", "--background"):
                 return
             self._removed = mark.removals
-        if mark.generation != self._exported and now >= self._due:
+        if mark.version != self._exported and now >= self._due:
             if not _child("export", "--if-changed", "--background"):
                 return
-            self._exported, self._due = mark.generation, now + EXPORT_EVERY
+            self._exported, self._due = mark.version, now + EXPORT_EVERY
         self._again = now
 
 
 class Start:
-    """The first seconds of a process, in which it sees to it that there is a static file that is well."""
+    """The first seconds of a process, in which it sees to it that there is a static copy that is well."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,7 +101,7 @@ class Start:
                 try:
                     threading.Thread(target=self._run, name="resilience-static", daemon=True).start()
                 except RuntimeError as error:  # The next look tries again.
-                    logger.warning("no static file is seen to at the start: %s", error)
+                    logger.warning("no static copy is seen to at the start: %s", error)
                     return
                 self._began = registry.clock().monotonic()
 
@@ -132,11 +132,11 @@ class Start:
                 time.sleep(_LOOK)
             self._done.set()
         except Exception:
-            logger.exception("no static file could be built at the start")
+            logger.exception("no static copy could be built at the start")
 
 
 def build_if_missing() -> bool:
-    """Have a static file built from the fixtures where none opens; raise `RuntimeError` if that fails.
+    """Have a static copy built from the fixtures where none opens; raise `RuntimeError` if that fails.
 
     False when another process is at it, or there is nothing to make it of, and there is none yet.
     """

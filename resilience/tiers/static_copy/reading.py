@@ -26,7 +26,7 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 class FileConnection(DatabaseWrapper):
-    """Django's own SQLite connection, to one static file. A newer file gets another connection."""
+    """Django's own SQLite connection, to one static copy. A newer file gets another connection."""
 
     def __init__(self, file: StaticFile, usual: BaseDatabaseWrapper) -> None:
         super().__init__({**usual.settings_dict, "NAME": file.uri}, STATIC_ALIAS)
@@ -42,7 +42,7 @@ class FileConnection(DatabaseWrapper):
 
 @contextmanager
 def opened() -> Iterator[StaticInfo]:
-    """Read from the static file within the block.
+    """Read from the static copy within the block.
 
     Raises `TierUnavailableError` when there is none, or when it proves to be damaged within the block: it is
     then set aside, and the next entry reads an older one until a new one is built.
@@ -56,7 +56,7 @@ def opened() -> Iterator[StaticInfo]:
                 raise
             files.set_aside(file, error)
             raise TierUnavailableError(
-                f"the static file is damaged: {error}", reason="unavailable"
+                f"the static copy is damaged: {error}", reason="unavailable"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Take out of the static file what went out of sight, without exporting everything again."""
+"""Take out of the static copy what went out of sight, without exporting everything again."""
 
 from __future__ import annotations
 

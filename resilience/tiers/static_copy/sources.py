@@ -1,4 +1,4 @@
-"""Where the rows of a static file come from: the live database, fixtures, or samples.
+"""Where the rows of a static copy come from: the live database, fixtures, or samples.
 
 Each source yields a model and rows of it, as the values of its columns (`attname`), parents first.
 """

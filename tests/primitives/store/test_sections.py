@@ -78,15 +78,15 @@ class TestLease:
 class TestMarks:
     def test_only_rise(self, one: HostStore, two: HostStore) -> None:
         assert one.marks.read() == Mark(0, 0)
-        assert one.marks.rise(generation=5)
-        assert two.marks.rise(generation=3, removals=2)
-        assert one.marks.read() == two.marks.read() == Mark(generation=5, removals=2)
+        assert one.marks.rise(version=5)
+        assert two.marks.rise(version=3, removals=2)
+        assert one.marks.read() == two.marks.read() == Mark(version=5, removals=2)
 
     def test_say_when_they_could_not_be_raised(self, one: HostStore, busy: HostStore) -> None:
-        assert not one.marks.rise(generation=5)
+        assert not one.marks.rise(version=5)
         assert one.marks.rise()
         busy.lock.release()
-        assert one.marks.rise(generation=5)
+        assert one.marks.rise(version=5)
 
 
 class TestFaults:

@@ -77,7 +77,7 @@ urlpatterns = [
 @pytest.fixture(autouse=True)
 def server() -> Iterator[None]:
     with server_role():
-        registry.store().marks.rise(generation=1)
+        registry.store().marks.rise(version=1)
         yield
     cache.clear()
     stored.forget()

@@ -123,10 +123,10 @@ class TestReady:
 
     def test_while_a_stored_answer_may_stand_in(self, client: Client) -> None:
         registry.breaker("database").isolate(who="ada", why="a drill")
-        registry.store().marks.rise(generation=7, removals=1)
+        registry.store().marks.rise(version=7, removals=1)
         stored.keep("resilience:key", HttpResponse(b"{}"), Mark(7, 1))
         assert client.get(READY).json()["tiers"] == ["cached"]
-        registry.store().marks.rise(generation=8, removals=2)  # something was unpublished
+        registry.store().marks.rise(version=8, removals=2)  # something was unpublished
         assert client.get(READY).status_code == 503
 
     def test_not_when_nothing_can_be_served(self, client: Client) -> None:

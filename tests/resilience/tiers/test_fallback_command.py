@@ -32,7 +32,7 @@ def run(*arguments: str) -> str:
 
 class TestFallback:
     def test_status_says_that_there_is_none(self) -> None:
-        with pytest.raises(CommandError, match="no static file has been built yet") as caught:
+        with pytest.raises(CommandError, match="no static copy has been built yet") as caught:
             run("status")
         assert caught.value.returncode == 1
 

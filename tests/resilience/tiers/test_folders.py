@@ -130,7 +130,7 @@ class TestStandIn:
     def test_is_told_of_with_the_reason(self, course: Course, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING, "resilience.static"):
             building.from_live()
-        assert "takes no static file: [Errno 17] File exists" in caplog.text
+        assert "takes no static copy: [Errno 17] File exists" in caplog.text
 
     def test_is_not_tried_for_what_is_no_fault_of_a_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[Path] = []

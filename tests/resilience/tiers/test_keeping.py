@@ -1,4 +1,4 @@
-"""What the steward does for the static file: which child it starts when, and what it finds damaged."""
+"""What the steward does for the static copy: which child it starts when, and what it finds damaged."""
 
 import shutil
 import threading
@@ -100,7 +100,7 @@ class TestKeeper:
         keeper = Keeper()
         keeper.run(1)
         children.since()
-        registry.store().marks.rise(generation=7)
+        registry.store().marks.rise(version=7)
         clock.advance(keeping.EXPORT_EVERY - 1)
         keeper.run(1)
         assert children.since() == []
@@ -113,7 +113,7 @@ class TestKeeper:
         keeper = Keeper()
         keeper.run(1)
         children.since()
-        registry.store().marks.rise(generation=7, removals=1)
+        registry.store().marks.rise(version=7, removals=1)
         clock.advance(2)
         keeper.run(1)
         assert children.since() == ["remove"]

@@ -1,4 +1,4 @@
-"""The static file: which one counts, what damage does, what a build leaves behind."""
+"""The static copy: which one counts, what damage does, what a build leaves behind."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def catalogue(title: str = "Optics") -> Any:
 
 class TestOpened:
     def test_says_that_nothing_was_built(self) -> None:
-        with pytest.raises(TierUnavailableError, match="no static file has been built yet"), opened():
+        with pytest.raises(TierUnavailableError, match="no static copy has been built yet"), opened():
             pass
 
     def test_reads_the_file_and_not_the_primary(self) -> None:

@@ -1,4 +1,4 @@
-"""Every way to write the catalogue raises its generation; every way to hide something, its removals."""
+"""Every way to write the catalogue raises its version; every way to hide something, its removals."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from resilience import registry
 from resilience.models import Generation
 from resilience.primitives import Mark
 from resilience.testing import server_role
-from resilience.tiers import generation
+from resilience.tiers import catalogue_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,12 +84,12 @@ WRITES: dict[str, tuple[Callable[[Course], Any], bool]] = {
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_is_known_to_the_host_once_it_is_committed(course: Course, name: str) -> None:
     write, removes = WRITES[name]
-    before = generation.current()
+    before = catalogue_version.current()
     with transaction.atomic():
         write(course)
-        assert generation.current() == before
-    after = generation.current()
-    assert after.generation > before.generation
+        assert catalogue_version.current() == before
+    after = catalogue_version.current()
+    assert after.version > before.version
     assert (after.removals > before.removals) is removes
     assert Generation.objects.values_list("generation", "removals").get() == after
 
@@ -97,56 +97,56 @@ def test_a_write_is_known_to_the_host_once_it_is_committed(course: Course, name:
 class TestRaising:
     def test_loaddata_raises_it_too(self) -> None:
         call_command("loaddata", "fixtures/categories.json", verbosity=0)
-        assert generation.current().generation > 1
+        assert catalogue_version.current().version > 1
 
     def test_one_transaction_raises_it_once(self, course: Course) -> None:
-        before = generation.current()
+        before = catalogue_version.current()
         with transaction.atomic():
             _rename(course)
             _hide(course)
-        after = generation.current()
-        assert (after.generation - before.generation, after.removals - before.removals) == (1, 1)
+        after = catalogue_version.current()
+        assert (after.version - before.version, after.removals - before.removals) == (1, 1)
 
     def test_a_write_that_is_rolled_back_raises_nothing(self, course: Course) -> None:
-        before = generation.current()
+        before = catalogue_version.current()
         with transaction.atomic():
             _rename(course)
             transaction.set_rollback(True)
         with transaction.atomic():
             pass
-        assert generation.current() == before
+        assert catalogue_version.current() == before
 
     @pytest.mark.parametrize("stored", [True, False])
     def test_in_a_section_by_hand_it_counts_when_that_was_stored(self, course: Course, stored: bool) -> None:
-        before = generation.current()
+        before = catalogue_version.current()
         user = User.objects.create_user("ada")
         transaction.set_autocommit(False)
         try:
             _rename(course)
             user.is_active = False
             user.save()  # Which ends the passes of the user, after the commit too.
-            generation.raise_generation()
+            catalogue_version.raise_version()
             if stored:
                 transaction.commit()
             else:
                 transaction.rollback()
         finally:
             transaction.set_autocommit(True)
-        assert (generation.current().generation > before.generation) == stored
+        assert (catalogue_version.current().version > before.version) == stored
         assert User.objects.get().is_active != stored
 
     def test_outside_a_transaction_it_counts_at_once(self, course: Course) -> None:
-        before = generation.current()
+        before = catalogue_version.current()
         _rename(course)
-        assert generation.current().generation == before.generation + 1
+        assert catalogue_version.current().version == before.version + 1
 
     def test_what_others_wrote_comes_with_the_next_refresh(self) -> None:
         Generation.objects.update_or_create(pk=1, defaults={"generation": 7_000, "removals": 12})
-        generation.refresh()
-        assert generation.current() == Mark(7_000, 12)
+        catalogue_version.refresh()
+        assert catalogue_version.current() == Mark(7_000, 12)
 
     def test_a_row_that_is_not_there_yet_changes_nothing(self) -> None:
         Generation.objects.all().delete()
         before = registry.store().marks.read()
-        generation.refresh()
-        assert generation.current() == before
+        catalogue_version.refresh()
+        assert catalogue_version.current() == before
