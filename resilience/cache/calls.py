@@ -9,7 +9,14 @@ import redis
 
 from resilience import causes, conf, faults, registry
 from resilience.cache import failures
-from resilience.primitives import CircuitBreaker, Outcome, RejectedError, current_deadline, deadline_scope
+from resilience.primitives import (
+    Call,
+    CircuitBreaker,
+    Outcome,
+    RejectedError,
+    current_deadline,
+    deadline_scope,
+)
 from resilience.request.scope import give_up_cache, has_given_up_cache
 
 T = TypeVar("T")
@@ -43,7 +50,7 @@ class Calls:
         writes = registry.breaker(self._writes)
         if storing and writes.refuses():
             return otherwise
-        made = breaker.calling(operation, classify=lambda error: self._outcome(error, operation, made.took))
+        made = breaker.calling(operation, judge=self._judge)
         try:
             with made:
                 answer = self.ask(call)
@@ -81,13 +88,13 @@ class Calls:
         registry.store().counters.add("calls", self._breaker, "decode", "failure")
         log.warning("cache entry %r is taken for missing: %s", key, error)
 
-    def _outcome(self, error: BaseException, operation: str, elapsed: float) -> Outcome:
+    def _judge(self, made: Call, error: BaseException) -> Outcome:
         # See Note [A wait that we cut short].
-        if failures.timed_out(error) and elapsed < self._limit:
-            return Outcome.SLOW if elapsed >= self._limit / 2 else Outcome.IGNORED
-        if failures.refuses_writes(error) and operation in CHANGING:
+        if failures.timed_out(error) and made.took < self._limit:
+            return Outcome.SLOW if made.took >= self._limit / 2 else Outcome.IGNORED
+        if failures.refuses_writes(error) and made.operation in CHANGING:
             return Outcome.ANSWERED  # it answers reads; its other breaker hears of it
-        return failures.classify(error, operation)
+        return failures.classify(error, made.operation)
 
 
 def _note_write(

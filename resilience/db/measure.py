@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import django.db
 
-from resilience import conf
 from resilience.db import failures
 from resilience.db.connection import CutError, SpentError
-from resilience.primitives import Admission, Outcome
+from resilience.primitives import Admission
 from resilience.request.scope import note_commit
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 # A query and a COMMIT count when they were answered. What surrounds them (connect, health check, fetch,
 # savepoint, ROLLBACK) counts only when it fails or is slow: a server that accepts connections and fails every
 # query would otherwise look half healthy, and "no call has succeeded since" would never hold.
-
-_TROUBLE = (Outcome.FAILURE, Outcome.SLOW)
-_OWN_LIMIT = ("connect", "health_check", "commit")
 
 
 def is_read(sql: object) -> bool:
@@ -57,7 +53,7 @@ class Measured:
         self._wrapper = wrapper
         self._sql = sql
         self._call = wrapper.breaker.calling(
-            operation, classify=self._classify, admission=admission, quiet=not counts, timed=timed
+            operation, judge=wrapper.judge, admission=admission, quiet=not counts, timed=timed
         )
 
     def __enter__(self) -> None:
@@ -81,16 +77,6 @@ class Measured:
     def _stores_at_once(self) -> bool:
         wrapper = self._wrapper
         return wrapper.autocommit and not (is_read(self._sql) or begins(self._sql) or wrapper.preparing)
-
-    def _classify(self, cause: BaseException) -> Outcome:
-        """Tell what the driver's error says about the server: nothing where only its connection failed."""
-        call = self._call
-        limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
-        had_full_time = call.took >= limit
-        outcome = failures.classify(cause, had_full_time=had_full_time)
-        if outcome in _TROUBLE and self._wrapper.doubts(cause, began=call.began, had_full_time=had_full_time):
-            return Outcome.IGNORED
-        return outcome
 
     def _told(self, cause: BaseException) -> django.db.OperationalError | None:
         """Throw a dead connection away, and return the error to raise instead, if any."""

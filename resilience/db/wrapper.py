@@ -14,7 +14,7 @@ from django.utils.functional import cached_property
 
 from resilience import conf, registry
 from resilience.conf import databases
-from resilience.db import faults
+from resilience.db import failures, faults
 from resilience.db.cursor import GuardedCursor, GuardedDebugCursor
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
 from resilience.db.measure import Measured
@@ -22,6 +22,7 @@ from resilience.db.transactions import KeptTransactions
 from resilience.primitives import (
     Admission,
     BreakerOpenError,
+    Call,
     CircuitBreaker,
     Outcome,
     current_deadline,
@@ -33,6 +34,9 @@ from resilience.request.scope import note_commit
 # Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
 # back work that is already done, on a server that may be healthy again. So it is measured, and always sent.
 
+
+_TROUBLE = (Outcome.FAILURE, Outcome.SLOW)
+_OWN_LIMIT = ("connect", "health_check", "commit")
 
 Last = TypeVar("Last", bound=Callable[[], None])
 
@@ -144,6 +148,15 @@ class GuardedWrapper(KeptTransactions):
 
     def prove(self) -> None:
         """Make sure of the connection before what nobody may repeat: one that was kept may have been lost."""
+
+    def judge(self, call: Call, cause: BaseException) -> Outcome:
+        """Tell what a driver's error says about the server: nothing where only its connection failed."""
+        limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
+        had_full_time = call.took >= limit
+        outcome = failures.classify(cause, had_full_time=had_full_time)
+        if outcome in _TROUBLE and self.doubts(cause, began=call.began, had_full_time=had_full_time):
+            return Outcome.IGNORED
+        return outcome
 
     def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
         """Tell whether a call failed by its connection, which says nothing of the server."""

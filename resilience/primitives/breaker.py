@@ -65,7 +65,7 @@ class Call:
 
     breaker: "CircuitBreaker"
     operation: str
-    classify: Classify
+    judge: "Judge | None"
     admission: Admission | None
     quiet: bool
     timed: bool
@@ -85,13 +85,19 @@ class Call:
         breaker = self.breaker
         took = breaker._stopwatch() - self.began if self.timed or error is not None else 0.0
         self.took = took
-        outcome = SUCCESS if error is None else self.classify(error)
+        if error is None:
+            outcome = SUCCESS
+        else:
+            outcome = breaker.classify(error) if self.judge is None else self.judge(self, error)
         if outcome is SUCCESS and self.quiet and took <= breaker._slow_after:
             self.outcome = None
         elif self.admission is not None:
             self.outcome = outcome
             breaker.settle(self.admission, outcome, error=error, operation=self.operation, took=took)
         return False
+
+
+Judge = Callable[[Call, BaseException], Outcome]
 
 
 class CircuitBreaker(circuitbreaker.CircuitBreaker):
@@ -145,7 +151,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         self,
         operation: str = "call",
         *,
-        classify: Classify | None = None,
+        judge: Judge | None = None,
         admission: Admission | None = None,
         quiet: bool = False,
         timed: bool = True,
@@ -153,11 +159,11 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """Return what surrounds one call: `with breaker.calling("query"): ask()`.
 
         Entering raises `BreakerOpenError` where the call is refused. What the block raises goes through, and
-        counts as `classify` says, by default the breaker's. Metrics count by `operation`. With an `admission`
-        it is one of the calls that this lets pass. If `quiet`, a success counts only when it was slow. If not
-        `timed`, because the caller's own work lies in between, a success is never slow.
+        counts as `judge` says, by default as `classify` does. Metrics count by `operation`. With an
+        `admission` it is one of the calls that this lets pass. If `quiet`, a success counts only when it was
+        slow. If not `timed`, because the caller's own work lies in between, a success is never slow.
         """
-        return Call(self, operation, classify or self.classify, admission, quiet, timed)
+        return Call(self, operation, judge, admission, quiet, timed)
 
     def admit(self) -> Admission:
         """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open."""

@@ -66,7 +66,7 @@ class Guard:
     def calling(self, operation: str = "call", *, classify: Classify | None = None) -> Iterator[None]:
         """Surround one call, which is never repeated: a block cannot be run twice. Raises as `call` does.
 
-        `operation` and `classify` are those of `CircuitBreaker.calling`.
+        `classify` says what an error counts as, by default the breaker's; metrics count by `operation`.
         """
         with self._place(), self._once(operation, classify):
             yield
@@ -83,7 +83,8 @@ class Guard:
         budget(math.inf)  # Asked before the breaker: a call that cannot begin must not take a permit.
         with ExitStack() as stack:
             if self.breaker is not None:
-                stack.enter_context(self.breaker.calling(operation, classify=classify))
+                judge = None if classify is None else lambda _, error: classify(error)
+                stack.enter_context(self.breaker.calling(operation, judge=judge))
             if self.limit is not None:
                 stack.enter_context(deadline_scope(self.limit, clock=self._clock))
             yield

@@ -12,6 +12,7 @@ from resilience.primitives.deadline import current_deadline, deadline_scope
 from resilience.primitives.errors import BreakerOpenError, BulkheadFullError, DeadlineExceededError
 from resilience.primitives.guard import Guard
 from resilience.primitives.retry import Retry
+from resilience.primitives.rules import Outcome
 
 
 class LostError(Exception):
@@ -213,3 +214,33 @@ class TestFallback:
 
         with pytest.raises(DeadlineExceededError):
             guard.call(late, fallback=lambda: "stored")
+
+
+class TestCalling:
+    """The same around a block, which cannot be run twice."""
+
+    def test_surrounds_the_block_in_the_same_order(
+        self, guard: Guard, bulkhead: Bulkhead, breaker: CircuitBreaker
+    ) -> None:
+        with guard.calling("fetch"):
+            deadline = current_deadline()
+            assert bulkhead.in_use == 1
+        assert deadline is not None
+        assert deadline.remaining() == 2.0
+        assert breaker.snapshot().successes == 1
+
+    def test_counts_a_failure_as_it_is_told_and_repeats_nothing(
+        self, guard: Guard, breaker: CircuitBreaker
+    ) -> None:
+        with pytest.raises(LostError), guard.calling(classify=lambda error: Outcome.SLOW):
+            lose()
+        assert (breaker.snapshot().calls, breaker.snapshot().slow) == (1, 1)
+
+    def test_takes_no_permit_for_what_cannot_begin(self, guard: Guard, breaker: CircuitBreaker) -> None:
+        with deadline_scope(0.0), pytest.raises(DeadlineExceededError), guard.calling():
+            pytest.fail("the block ran")
+        assert breaker.snapshot().calls == 0
+
+    def test_of_an_empty_guard_is_the_plain_block(self) -> None:
+        with Guard("partner").calling():
+            assert current_deadline() is None
