@@ -56,10 +56,23 @@ def _config(place: Place) -> Any:
     )
 
 
-def _ours_host(place: Place) -> Decorate:
+def _ours_host(place: Place) -> Any:
     module = import_module("resilience.primitives")
     store = module.HostStore(place.folder, "bench", role="server", create=True)
-    decorate: Decorate = module.CircuitBreaker(name="bench", config=_config(place), store=store)
+    return module.CircuitBreaker(name="bench", config=_config(place), store=store)
+
+
+def _ours_calling(place: Place) -> Decorate:
+    """Return what decorates as database, cache, sign-in and partners make their calls."""
+    breaker = _ours_host(place)
+
+    def decorate(function: Function) -> Function:
+        def call() -> None:
+            with breaker.calling("query"):
+                function()
+
+        return call
+
     return decorate
 
 
@@ -149,7 +162,15 @@ def _error(module: str, name: str) -> Callable[[], type[BaseException]]:
     return find
 
 
+CALLING = Peer(
+    label="ours, host store, by calling",
+    distribution=None,
+    window="yes",
+    build=_ours_calling,
+    refusal=_error("resilience.primitives", "BreakerOpenError"),
+)
 OURS = (
+    CALLING,
     Peer(
         label="ours, host store",
         distribution=None,

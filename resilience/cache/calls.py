@@ -10,6 +10,7 @@ import redis
 from resilience import causes, conf, faults, registry
 from resilience.cache import failures
 from resilience.primitives import (
+    BreakerOpenError,
     Call,
     CircuitBreaker,
     Outcome,
@@ -54,9 +55,9 @@ class Calls:
         try:
             with made:
                 answer = self.ask(call)
+        except BreakerOpenError:
+            return otherwise
         except BaseException as error:
-            if made.admission is None and isinstance(error, RejectedError):
-                return otherwise
             refused = operation in CHANGING and failures.refuses_writes(error)
             if refused:
                 _note_write(writes, Outcome.FAILURE, operation, error)

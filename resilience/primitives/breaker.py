@@ -66,9 +66,10 @@ class Call:
     breaker: "CircuitBreaker"
     operation: str
     judge: "Judge | None"
-    admission: Admission | None
+    given: Admission | None
     quiet: bool
     timed: bool
+    admission: Admission = field(init=False)
     began: float = field(init=False)
     took: float = field(init=False)
     """How many seconds it took, once it has ended."""
@@ -76,8 +77,7 @@ class Call:
     """What it counted as, once it has ended; None for nothing."""
 
     def __enter__(self) -> Self:
-        if self.admission is None:
-            self.admission = self.breaker.admit()
+        self.admission = self.breaker.admit() if self.given is None else self.given
         self.began = self.breaker._stopwatch()
         return self
 
@@ -91,7 +91,7 @@ class Call:
             outcome = breaker.classify(error) if self.judge is None else self.judge(self, error)
         if outcome is SUCCESS and self.quiet and took <= breaker._slow_after:
             self.outcome = None
-        elif self.admission is not None:
+        else:
             self.outcome = outcome
             breaker.settle(self.admission, outcome, error=error, operation=self.operation, took=took)
         return False

@@ -322,6 +322,15 @@ class TestRows:
         assert host_store.words[at] == before
         assert breaker.snapshot().failures == 0xFFFF
 
+    def test_that_two_threads_begin_at_once_keep_what_was_counted_in_between(self, bench: Bench) -> None:
+        breaker = bench.breaker()
+        breaker.call(bench.dependency)
+        window = breaker._host.window
+        assert window is not None
+        window.begin(window.tag, bench.clock.monotonic())
+        window.begin(window.tag - 1, bench.clock.monotonic())
+        assert breaker.snapshot().successes == 1
+
     def test_are_as_long_as_their_parts(self) -> None:
         assert BUCKETS + 2 * 10 == ROW_WORDS
         assert RUN < BUCKETS
