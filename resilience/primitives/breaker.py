@@ -53,15 +53,17 @@ _WORDS = {
 _OPENED = circuitbreaker.CircuitBreaker.opened
 # The `with breaker:` blocks that are open here.
 _blocks: ContextVar[tuple["Call", ...]] = ContextVar("resilience_blocks", default=())
-
-
 # Nothing is counted of a command, and nothing refused.
 _OF_A_COMMAND = Admission(-1, counts=False)
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One call, for `with`: admitted or refused, timed, and counted by how it ended. See `calling`."""
+    """One call, for `with`; `calling` makes it.
+
+    Entering asks the breaker, which admits the call or raises its refusal. Leaving measures how long the call
+    took, judges how it ended, and tells the breaker, which counts that and may open or close.
+    """
 
     breaker: "CircuitBreaker"
     operation: str
@@ -83,11 +85,9 @@ class Call:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> Literal[False]:
         breaker = self.breaker
-        took = breaker._stopwatch() - self.began if self.timed or error is not None else 0.0
-        self.took = took
-        if error is None:
-            outcome = SUCCESS
-        else:
+        self.took = took = breaker._stopwatch() - self.began if self.timed or error is not None else 0.0
+        outcome = SUCCESS
+        if error is not None:
             outcome = breaker.classify(error) if self.judge is None else self.judge(self, error)
         if outcome is SUCCESS and self.quiet and took <= breaker._slow_after:
             self.outcome = None

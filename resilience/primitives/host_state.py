@@ -75,7 +75,7 @@ class HostState:
         return record
 
     def look(self) -> tuple[Record, float]:
-        """Return the record as it is for a reader, who writes nothing, and the time."""
+        """Return the record as a reader needs it, who changes nothing of it, and the time."""
         now = self.clock.monotonic()
         if now >= self._due:
             self._catch_up(now)
