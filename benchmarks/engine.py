@@ -4,7 +4,7 @@
 
 One server process per database; requests alternate between the two engines, in random order within each pair,
 on connections of the same kind to the same rows, so that whatever slows the machine slows both. Times are the
-processor's in the server. The guard votes in a store of the host, as in production; every request checks the
+processor's in the server. The guard counts in a store of the host, as in production; every request checks the
 health of its kept connection, as Django does.
 """
 
@@ -97,7 +97,7 @@ def measure(database: str, pairs: int) -> list[list[str]]:
     from learn.views import CourseViewSet
     from resilience import registry
 
-    assert registry.role() == "server"
+    assert registry.is_server()
     assert registry.store().kind == "host"
     settings = connections["default"].settings_dict
     engines: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
     python -m benchmarks.growth [--sizes 1000 10000 100000] [--rounds 15]
 
-A request goes through the view in a process that votes as a server does, without HTTP. The courses are those
+A request goes through the view in a server process, without HTTP. The courses are those
 of the fixtures again and again, with a number in their titles. Rows are counted once in each state of the
 catalogue, so the first request after a write costs more than those that follow: both are measured.
 """
@@ -158,7 +158,7 @@ def measure(tier: str, size: int, rounds: int, postgres: int) -> dict[str, Taken
     from resilience.tiers import counts
     from resilience.tiers.static_copy import opened
 
-    assert registry.role() == "server"
+    assert registry.is_server()
 
     class Plain(CourseViewSet):
         """The view alone: a stored answer would ask nothing."""

@@ -26,7 +26,7 @@ class ResilienceConfig(AppConfig):
         registry.listen(events.heard)
         signals.table_lock.connect(events.table_lock, dispatch_uid="resilience.events")
         reports.install()
-        if registry.role() == "server":
+        if registry.is_server():
             logs.unblock()
         catalogue_version.listen()
         if apps.is_installed("django.contrib.auth"):

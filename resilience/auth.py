@@ -75,7 +75,7 @@ class GuardedBackend(BaseBackend):
         except TypeError:
             return None
         try:
-            return guarded(self._ask, request, *args, **credentials)
+            return guarded_call(self._ask, request, *args, **credentials)
         except NotAcceptedError:
             return None
 
@@ -92,13 +92,13 @@ class GuardedBackend(BaseBackend):
 
 
 @sensitive_variables()
-def guarded(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+def guarded_call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `fn`, which proves an identity, in the pool `auth`, by its breaker, within the budget of a write.
 
     `fn` raises NotAcceptedError for what it does not accept. Raises RejectedError when the call is not made.
     """
     # A command needs neither a place nor a deadline.
-    server = registry.role() == "server"
+    server = registry.is_server()
     guard = (
         registry.guard("auth", pool="auth", limit=conf.deadline("write"))
         if server

@@ -60,7 +60,7 @@ class ResilienceMiddleware:
         else:
             self._call = self._answer
         got_request_exception.connect(_remember_outage, dispatch_uid="resilience.middleware")
-        if registry.role() != "server":
+        if not registry.is_server():
             _say_that_nothing_is_guarded()
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -92,7 +92,7 @@ class ResilienceMiddleware:
         """Take a place in the view's pool; a full one is answered here, whatever the view."""
         name = pool_of(view, reads=is_read(request))
         scope = current_scope()
-        if name is None or scope is None or registry.role() != "server":
+        if name is None or scope is None or not registry.is_server():
             return None
         try:
             scope.enter_pool(name)

@@ -56,7 +56,7 @@ def listen(listener: Callable[[Transition], None]) -> None:
 
 
 def role() -> Role:
-    """Say whether this process votes ("server") or passes through ("command"): `RESILIENCE_ROLE`."""
+    """Return this process's role, by `RESILIENCE_ROLE`: guarded ("server"), or not ("command")."""
     if _registry.store is not None:
         return _registry.store.role
     chosen = os.environ.get("RESILIENCE_ROLE", "command")
@@ -65,6 +65,11 @@ def role() -> Role:
     if chosen == "command":
         return "command"
     raise ImproperlyConfigured(f"RESILIENCE_ROLE must be server or command, not {chosen!r}")
+
+
+def is_server() -> bool:
+    """Say whether this process is guarded: its calls are counted and refused, and have deadlines."""
+    return role() == "server"
 
 
 def store() -> Store:

@@ -18,7 +18,7 @@ SMALL = Layout(breakers=8, slots=16, counters=128, pools=8, limits=1024)
 
 @contextmanager
 def server_role(store: Store | None = None, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Registry]:
-    """Make this process vote, in a store of its own, with breakers and bulkheads that remember nothing.
+    """Make this process a server, in a store of its own, with breakers and bulkheads that remember nothing.
 
     Give `store` to share one (`host_store`), and a `ManualClock` to move time.
     """

@@ -31,7 +31,7 @@ def install() -> None:
     django = logging.getLogger("django.request")
     if not any(isinstance(one, OutagesAreNoErrors) for one in django.filters):
         django.addFilter(OutagesAreNoErrors())
-    if registry.role() != "server":
+    if not registry.is_server():
         return
     named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
     for logger in [logging.root, *named]:

@@ -75,7 +75,7 @@ class ResilientReads(HandlingView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, a write from the view."""
         # OPTIONS reads nothing that a tier could hold.
-        if request.method not in ("GET", "HEAD") or registry.role() != "server":
+        if request.method not in ("GET", "HEAD") or not registry.is_server():
             return super().dispatch(request, *args, **kwargs)
         self.lookup = lookup = Lookup()
         run = partial(self._rendered, request, *args, **kwargs)

@@ -68,7 +68,7 @@ class Calls:
             if made.outcome is Outcome.ANSWERED and not refused:
                 registry.store().counters.add("calls", self._breaker, "decode", "failure")
             # What fails is said by a breaker, once for a cause; in a command no breaker counts.
-            if registry.role() != "server" or not (refused or made.outcome is Outcome.FAILURE):
+            if not registry.is_server() or not (refused or made.outcome is Outcome.FAILURE):
                 log.warning("cache %s failed: %s", operation, causes.describe(error))
             return otherwise
         if storing:

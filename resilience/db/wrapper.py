@@ -41,11 +41,6 @@ _OWN_LIMIT = ("connect", "health_check", "commit")
 Last = TypeVar("Last", bound=Callable[[], None])
 
 
-def guarded() -> bool:
-    """Tell whether this process votes, is refused and has deadlines."""
-    return registry.role() == "server"
-
-
 class GuardedWrapper(KeptTransactions):
     """Mix in before one of Django's database wrappers.
 
@@ -123,7 +118,7 @@ class GuardedWrapper(KeptTransactions):
     # --- Connection ---
 
     def connect(self) -> None:
-        if not guarded():
+        if not registry.is_server():
             return super().connect()
         with (
             self._prepare() as admission,
@@ -139,7 +134,7 @@ class GuardedWrapper(KeptTransactions):
 
     def is_usable(self) -> bool:
         """As Django's, between requests; costs no wait while calls are refused."""
-        if self.preparing or not self.has_server or not guarded():
+        if self.preparing or not self.has_server or not registry.is_server():
             return super().is_usable()
         if self.breaker.refuses():
             return False
@@ -176,7 +171,7 @@ class GuardedWrapper(KeptTransactions):
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
     ) -> None:
         force = force_begin_transaction_with_broken_autocommit
-        if self.preparing or not guarded():
+        if self.preparing or not registry.is_server():
             return super().set_autocommit(autocommit, force)
         if not autocommit:
             self._hold(self.admitted())
@@ -250,7 +245,11 @@ class GuardedWrapper(KeptTransactions):
     # --- Cursors ---
 
     def make_cursor(self, cursor: Any) -> Any:
-        return self.cursor_class(cursor, self) if guarded() else super().make_cursor(cursor)
+        if not registry.is_server():
+            return super().make_cursor(cursor)
+        return self.cursor_class(cursor, self)
 
     def make_debug_cursor(self, cursor: Any) -> Any:
-        return self.debug_cursor_class(cursor, self) if guarded() else super().make_debug_cursor(cursor)
+        if not registry.is_server():
+            return super().make_debug_cursor(cursor)
+        return self.debug_cursor_class(cursor, self)

@@ -82,7 +82,7 @@ def read(ask: Callable[[Reading], T]) -> tuple[T, str]:
 
 def _database_answers() -> bool:
     global _away_until
-    if registry.role() == "server":
+    if registry.is_server():
         return not registry.breaker("database").refuses()
     if time.monotonic() < _away_until:
         return False

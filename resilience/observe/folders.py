@@ -184,7 +184,7 @@ def without() -> dict[str, str]:
     store = registry.store()
     known = store.folders.read()
     found = {each.name: each.without if known[each.name] else "" for each in wanted() if each.name in known}
-    if store.votes and (store.kind == "host" or store.why):
+    if store.is_server and (store.kind == "host" or store.why):
         found["store"] = "" if registry.shared() else FOLDERS[0].without
     return found
 

@@ -98,7 +98,7 @@ def remove(response: HttpResponseBase) -> None:
 def end(key: str, by: Literal["staff", "token"] = "staff") -> None:
     """End every copy of a holder's pass on this host, or of EVERYBODY's. See Note [When a pass ends]."""
     now, path, journal = time.time(), _path(key, by), conf.events_dir()
-    if registry.role() != "server" and not journal.exists():
+    if not registry.is_server() and not journal.exists():
         return  # No server was here that could have given one, and the folder is to be the server's.
     try:
         if journal.exists():

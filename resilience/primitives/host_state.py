@@ -219,8 +219,8 @@ class HostState:
 
     def _settle_in_locked(self, store: Store, now: float) -> bool:
         index = 0 if store.layout is ALONE else store.breaker_names.index(self._key)
-        slot = store.slot() if store.votes else None
-        if index is None or (store.votes and slot is None):
+        slot = store.slot() if store.is_server else None
+        if index is None or (store.is_server and slot is None):
             return False
         rows = store.layout.rows.of(index)
         window = None if slot is None else Window(store, rows, slot, self.config)

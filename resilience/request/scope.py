@@ -64,7 +64,7 @@ class RequestScope:
 
     def start_clock(self, request: HttpRequest) -> None:
         """Start the one clock, whose budget is for all that the request waits for. Only servers have one."""
-        if registry.role() == "server":
+        if registry.is_server():
             self._bounds = deadline_scope(conf.deadline("read" if is_read(request) else "write"))
             self._bounds.__enter__()
 

@@ -22,7 +22,7 @@ _started: Steward | None = None  # Guarded by _lock.
 def start() -> None:
     """Start this process's ticks and standby, once; a forked child starts its own, a command has neither."""
     global _started
-    if _started is not None or registry.role() != "server":
+    if _started is not None or not registry.is_server():
         return
     with _lock:
         if _started is None:

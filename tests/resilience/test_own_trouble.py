@@ -108,7 +108,7 @@ class TestDescriptors:
         def ask() -> None:
             Path("/dev/null").read_bytes()
 
-        check("auth", store, failing(OSError, lambda: auth.guarded(ask)))
+        check("auth", store, failing(OSError, lambda: auth.guarded_call(ask)))
 
     def test_of_a_dependency_of_a_project_s_own(self, store: LocalStore) -> None:
         guard = registry.guard("external_api")

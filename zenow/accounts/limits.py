@@ -41,7 +41,7 @@ def count_attempt(username: str, request: HttpRequest | None) -> None:
 
     Only in a server process: commands, shells and tests sign in as often as they like.
     """
-    if registry.role() != "server":
+    if not registry.is_server():
         return
     place = place_of(request)
     # The place stands first, since it holds no space, and a username may hold anything.

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resilience.auth import explained, guarded
+from resilience.auth import explained, guarded_call
 from resilience.request.scope import pool
 from zenow.accounts import access, refresh
 from zenow.accounts.authentication import BearerAuthentication, challenge
@@ -102,7 +102,7 @@ class RefreshView(PrivateView):
         given = _validated(RefreshTokenSerializer, request)
         try:
             with explained():
-                user, successor = guarded(refresh.rotate, given["refresh_token"], now=timezone.now())
+                user, successor = guarded_call(refresh.rotate, given["refresh_token"], now=timezone.now())
         except refresh.RefreshRaceError as error:
             raise RefreshConflict(str(error)) from error
         except refresh.RefreshError as error:

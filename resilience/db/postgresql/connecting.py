@@ -15,7 +15,7 @@ from resilience import conf, registry
 from resilience.db.connection import DeadlineConnection
 from resilience.db.postgresql import limits
 from resilience.db.set_local import SetLocalConnection
-from resilience.db.wrapper import GuardedWrapper, guarded
+from resilience.db.wrapper import GuardedWrapper
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
         own: dict[str, str] = {limits.MARK: registry.role()}
-        if guarded():
+        if registry.is_server():
             own |= limits.own(check_interval=not self._without_check_interval)
         # Ours first: a project's own options stand further right, and win.
         params["options"] = f"{limits.as_options(own)} {params.get('options', '')}".rstrip()
@@ -124,7 +124,9 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
             logger.info(
                 "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
             )
-        holds = guarded() and self._holds_session(connection, params)  # a command keeps no idle ones
+        holds = registry.is_server() and self._holds_session(
+            connection, params
+        )  # a command keeps no idle ones
         return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
@@ -177,7 +179,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
 
 
 def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
-    return (DeadlineConnection if guarded() else SetLocalConnection).connect(conninfo, **kwargs)
+    return (DeadlineConnection if registry.is_server() else SetLocalConnection).connect(conninfo, **kwargs)
 
 
 def guarded_driver() -> ModuleType:

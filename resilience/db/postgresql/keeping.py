@@ -10,12 +10,12 @@ from weakref import WeakSet
 
 import psycopg
 
-from resilience import conf
+from resilience import conf, registry
 from resilience.db import failures, idle
 from resilience.db.connection import CutError, DeadlineConnection, ForgottenError, has_any
 from resilience.db.idle import Idle
 from resilience.db.postgresql import inquiring
-from resilience.db.wrapper import GuardedWrapper, guarded
+from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Admission
 
 # Seconds after an answer in which a look at the socket stands for a health check.
@@ -49,7 +49,7 @@ class KeepingWrapper(GuardedWrapper):
 
     def connect(self) -> None:
         """Take a kept connection where there is one, else make one."""
-        if not guarded():
+        if not registry.is_server():
             return super().connect()
         with self._prepare() as admission:
             self._offered = self._take(admission)
@@ -140,7 +140,7 @@ class KeepingWrapper(GuardedWrapper):
     # --- Give back ---
 
     def create_cursor(self, name: str | None = None) -> Any:
-        if name is not None and guarded():
+        if name is not None and registry.is_server():
             self.prove()
         cursor = super().create_cursor(name)
         if name is not None:

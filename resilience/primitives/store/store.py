@@ -65,7 +65,7 @@ class Store(ABC):
         self._detach_tenants()
 
     @property
-    def votes(self) -> bool:
+    def is_server(self) -> bool:
         """Whether this process counts calls and is refused."""
         return self._role == "server"
 

@@ -94,7 +94,7 @@ class Start:
 
     def prepare(self) -> None:
         """Begin, once, beside what is going on."""
-        if registry.role() != "server" or conf.get("FALLBACK") is None:
+        if not registry.is_server() or conf.get("FALLBACK") is None:
             return
         with self._lock:
             if self._began is None:

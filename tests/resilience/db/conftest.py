@@ -1,4 +1,4 @@
-"""Guarded aliases on servers that a test may harm, in a process that votes."""
+"""Guarded aliases on servers that a test may harm, in a server process."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def breaker(clock: ManualClock, django_db_blocker: DjangoDbBlocker) -> Iterator[CircuitBreaker]:
-    """The breaker of the database, closed and fresh, in a process that votes."""
+    """The breaker of the database, closed and fresh, in a server process."""
     with server_role(clock=clock), django_db_blocker.unblock():
         yield registry.breaker("database")
 
@@ -76,7 +76,7 @@ def counted(calls: Calls) -> Calls:
 
 @pytest.fixture
 def as_command(breaker: CircuitBreaker) -> Iterator[None]:
-    """A process that does not vote, after all."""
+    """A command, after all."""
     with server_role(LocalStore(role="command")):
         yield
 
