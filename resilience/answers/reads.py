@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
@@ -38,14 +37,6 @@ class Lookup:
     found: Stored | None = None  # a stored answer that stands for the live one
     held: ExitStack | None = None  # what the live tier holds; None in stand-ins
     passed: list[tuple[str, str]] = field(default_factory=list)  # each tier that had no answer, and why
-
-
-class Served(NamedTuple):
-    """What a tier answered; with a stand-in's name and time, or with what is stored of a current answer."""
-
-    response: HttpResponse
-    stand_in: tuple[str, datetime] | None = None
-    stored: Stored | None = None
 
 
 class ResilientReads(HandlingView):
@@ -82,7 +73,7 @@ class ResilientReads(HandlingView):
         seconds = 0.0
         for name, tier in (("live", self._live), ("cached", self._cached), ("static", self._static)):
             try:
-                served = tier(request, lookup, run)
+                response = tier(request, lookup, run)
                 break
             except Exception as error:
                 if (reason := passed_over.reason_of(error)) is None:
@@ -92,9 +83,9 @@ class ResilientReads(HandlingView):
                 passed_over.note(name, reason, error)
                 lookup.passed.append((name, reason))
         else:
-            served = Served(unavailable_for(seconds))
-        self._tell(served, lookup)
-        return conditions.kept(request, served.response)
+            response = unavailable_for(seconds)
+            labels.miss(response, lookup.passed)
+        return conditions.kept(request, response)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks and how; then, in the live tier, look whether the answer is known already."""
@@ -133,59 +124,61 @@ class ResilientReads(HandlingView):
 
     # --- The tiers, each of which returns its whole answer, or raises why it has none ---
 
-    def _live(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
+    def _live(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
         with ExitStack() as lookup.held:
             try:
                 response = run()
             finally:
                 lookup.held = None
-            if response.status_code != 200:
-                labels.label(response, "live")
-                return Served(response)
-            labels.certify(request, response)
-            if not self.same_for_everybody:
-                response["Cache-Control"] = labels.PRIVATE
-            if lookup.found is not None:
-                fresh.label(response, lookup.found)
-                return Served(response, stored=lookup.found)
-            # Within the flight, so that those who wait for this find it.
-            kept = stored.keep(lookup.key, response, lookup.mark) if lookup.key else None
+            if response.status_code == 200:
+                labels.certify(request, response)
+                if not self.same_for_everybody:
+                    response["Cache-Control"] = labels.PRIVATE
+                kept = lookup.found
+                if kept is None and lookup.key:
+                    # Within the flight, so that those who wait for this find it.
+                    kept = stored.keep(lookup.key, response, lookup.mark)
+                self._offer(response, kept)
+                if lookup.found is not None:
+                    fresh.label(response, lookup.found)
+                    return response
         labels.label(response, "live")
-        return Served(response, stored=kept)
+        return response
 
-    def _cached(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
+    def _cached(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
         found = stored.find(lookup.key) if lookup.key else None
         if found is None:
             raise TierUnavailableError("nothing is stored for this")
         if not found.may_stand_in(catalogue_version.current()):
             raise TierUnavailableError("what is stored for this is too old", reason="stale")
-        return Served(found.response(), stand_in=("cached", found.as_of))
+        response = found.response()
+        labels.degrade(response, "cached", found.as_of, passed=lookup.passed)
+        note_degraded()
+        return response
 
-    def _static(self, request: HttpRequest, lookup: Lookup, run: Run) -> Served:
+    def _static(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
         with static_copy.opened() as info:
             response = run()
         if response.status_code == 404:
             passed_over.note("static", "missing", "the copy does not hold what was asked for")
-            lookup.passed.append(("static", "missing"))
-            return Served(not_held(self._database().snapshot().retry_after))
-        return Served(response, stand_in=(info.tier, info.as_of) if response.status_code == 200 else None)
-
-    def _tell(self, served: Served, lookup: Lookup) -> None:
-        """Say of an answer what it is: to the client by its labels, to the first middleware by the scope."""
-        response, stand_in, kept = served
-        scope = current_scope()
-        if stand_in is not None:
-            labels.degrade(response, *stand_in, passed=lookup.passed)
+            response = not_held(self._database().snapshot().retry_after)
+            labels.miss(response, [*lookup.passed, ("static", "missing")])
+        elif response.status_code == 200:
+            labels.degrade(response, info.tier, info.as_of, passed=lookup.passed)
             note_degraded()
-        elif response.status_code == 503:
-            labels.miss(response, lookup.passed)
-        elif kept is not None and scope is not None and self.same_for_everybody:
+        return response
 
-            def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
-                if answer is response:  # and none that another middleware has put in its place
-                    fresh.remember(request, answer, kept)
+    def _offer(self, response: HttpResponse, kept: Stored | None) -> None:
+        """Let the first middleware give it to the next who sends these words: see `fresh.remember`."""
+        scope = current_scope()
+        if kept is None or scope is None or not self.same_for_everybody:
+            return
 
-            scope.answered = remember
+        def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
+            if answer is response:  # and none that another middleware has put in its place
+                fresh.remember(request, answer, kept)
+
+        scope.answered = remember
 
     def _rendered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Make the bytes now: what fails in rendering fails within the tier."""

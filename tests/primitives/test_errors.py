@@ -8,6 +8,7 @@ from resilience.primitives import (
     DeadlineExceededError,
     RejectedError,
     ResilienceError,
+    TierUnavailableError,
 )
 
 
@@ -31,3 +32,9 @@ class TestDeadline:
         assert not DeadlineExceededError().before_call
         assert DeadlineExceededError(before_call=True).before_call
         assert str(DeadlineExceededError("2.0 s are over")) == "2.0 s are over"
+
+
+class TestTier:
+    def test_without_an_answer_says_in_a_word_why(self) -> None:
+        assert TierUnavailableError("nothing is stored").reason == "missing"
+        assert TierUnavailableError("it is damaged", reason="unavailable").reason == "unavailable"
