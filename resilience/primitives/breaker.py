@@ -216,7 +216,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         elif outcome is FAILURE:
             self._last_failure = error
             if error is not None:
-                self._notes.take(host, error, now)
+                self._notes.note(host, error, now)
         if admission.permit:
             host.probed(admission.permit, outcome, now)
         elif outcome is FAILURE or outcome is SLOW:
@@ -254,7 +254,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         if outcome is ANSWERED:
             return outcome
         if (lacked := own_trouble(error, took)) is not None:
-            self._notes.take_own(self._host, lacked, error, now)
+            self._notes.note_own_trouble(self._host, lacked, error, now)
             return IGNORED
         return SLOW if outcome is SUCCESS else outcome
 

@@ -44,7 +44,7 @@ class Notes:
         self._said: dict[str, float] = {}  # and when it was met last
         self._lacked: dict[str, float] = {}  # the same, of what the process lacked
 
-    def take(self, state: HostState, error: BaseException, now: float) -> None:
+    def note(self, state: HostState, error: BaseException, now: float) -> None:
         """Note a failure, of a kind once a second."""
         if self._kind is type(error) and now < self._until:
             return
@@ -65,7 +65,9 @@ class Notes:
             log.warning("%s fails: %s", name, what, extra={"breaker": name})
         self._said[what] = now
 
-    def take_own(self, state: HostState, lacked: str, error: BaseException | None, now: float) -> None:
+    def note_own_trouble(
+        self, state: HostState, lacked: str, error: BaseException | None, now: float
+    ) -> None:
         """Count a call that ended by what this process lacks; say it once, until it was away for 5 min."""
         name, store = state.name, state.store
         if store.layout.counters:

@@ -35,13 +35,13 @@ def client_address(remote: str, forwarded_for: str, trusted: Sequence[Network]) 
 
 
 def neighbourhood(address: Address) -> str:
-    """Return what counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    """Return what counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
-def place_of(request: HttpRequest | None) -> str:
+def neighbourhood_of(request: HttpRequest | None) -> str:
     """Return the neighbourhood that a request comes from; "" when there is none or it names no address."""
     if request is None:
         return ""

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from resilience import registry
 from resilience.primitives import Limits, RejectedError
-from resilience.request.client_address import place_of
+from resilience.request.client_address import neighbourhood_of
 from zenow.accounts import known_addresses
 
 FROM_ONE_ADDRESS = 5
@@ -43,13 +43,13 @@ def count_attempt(username: str, request: HttpRequest | None) -> None:
     """
     if not registry.is_server():
         return
-    place = place_of(request)
-    # The place stands first, since it holds no space, and a username may hold anything.
-    _hit(f"sign-in {place} {username}", FROM_ONE_ADDRESS)
+    address = neighbourhood_of(request)
+    # The address stands first, since it holds no space, and a username may hold anything.
+    _hit(f"sign-in {address} {username}", FROM_ONE_ADDRESS)
     try:
         _hit(f"sign-in * {username}", FROM_ALL_ADDRESSES)
     except TooManyAttemptsError:
-        if not known_addresses.is_known(username, place, now=timezone.now()):
+        if not known_addresses.is_known(username, address, now=timezone.now()):
             raise
 
 

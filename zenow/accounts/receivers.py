@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from resilience import registry
-from resilience.request.client_address import place_of
+from resilience.request.client_address import neighbourhood_of
 from zenow.accounts import known_addresses
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def note_sign_in(sender: type[User], user: User, request: HttpRequest | None = N
     try:
         with transaction.atomic():  # A savepoint where there is a transaction already, which has to survive.
             update_last_login(sender, user)
-            if address := place_of(request):
+            if address := neighbourhood_of(request):
                 known_addresses.remember(user, address, now=timezone.now())
     except DatabaseError as error:
         registry.store().counters.add("sign-ins", "not noted")

@@ -26,7 +26,7 @@ from resilience.operate.passes import Pass
 from resilience.operate.permissions import Steerer, may_steer
 from resilience.primitives import Limits, RejectedError
 from resilience.problems import ProblemError, come_back
-from resilience.request.client_address import place_of
+from resilience.request.client_address import neighbourhood_of
 from resilience.request.scope import pool
 
 logger = logging.getLogger("resilience.board")
@@ -72,7 +72,7 @@ def board_state(request: HttpRequest) -> HttpResponse:
 def enter(request: HttpRequest) -> HttpResponse:
     """Let anyone in who types the OPS_TOKEN; five attempts a minute from one address."""
     store = registry.store()
-    decision = Limits(store).hit(f"board {place_of(request)}", _ATTEMPTS, 60.0)
+    decision = Limits(store).hit(f"board {neighbourhood_of(request)}", _ATTEMPTS, 60.0)
     if not decision.counted:
         store.counters.add("limits", "board", "uncounted")
         logger.warning("an attempt at the board's form could not be counted and was let through")

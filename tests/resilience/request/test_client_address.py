@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from resilience.request.client_address import client_address, neighbourhood, place_of
+from resilience.request.client_address import client_address, neighbourhood, neighbourhood_of
 
 PROXIES = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fd00::/8")]
 CLIENT = "203.0.113.9"
@@ -80,9 +80,9 @@ class TestNeighbourhood:
 class TestPlaceOfARequest:
     def test_reads_the_settings(self, rf: RequestFactory, settings: Settings) -> None:
         request = rf.get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": CLIENT})
-        assert place_of(request) == "10.0.0.1"
+        assert neighbourhood_of(request) == "10.0.0.1"
         settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
-        assert place_of(request) == CLIENT
+        assert neighbourhood_of(request) == CLIENT
 
     def test_is_empty_without_a_request(self) -> None:
-        assert place_of(None) == ""
+        assert neighbourhood_of(None) == ""
