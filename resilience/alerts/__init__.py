@@ -1,1 +1,1 @@
-"""What people are told without looking: alerts and error reports, by mail and webhook."""
+"""Alerts and error reports, which reach people by mail and webhook without their having to look."""

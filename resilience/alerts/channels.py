@@ -1,4 +1,4 @@
-"""Where alerts go: log, signal, e-mail, webhook. One that fails costs the others nothing."""
+"""The channels of alerts: log, signal, e-mail, webhook. A failure of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ from resilience.primitives import deadline_scope
 
 logger = logging.getLogger("resilience.alerts")
 
-# What one message to a webhook may take, in seconds: to connect, and in all.
+# Seconds that a message to a webhook may take: to connect, and altogether.
 _CONNECT, _TOTAL = 2.0, 5.0
-# Answers of a webhook after which a further try may get through; two of them may say when.
+# The status codes below 500 after which another try may succeed.
 _TEMPORARY = (408, 425, 429)
+# The status codes with which a webhook may say by `Retry-After` when to try again.
 _ASK_LATER = (429, 503)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """Something that people should know: `kind` in a word or two, `text` in a sentence, `count` how often."""
+    """Something that people should know.
+
+    `kind` says it in a word or two, `text` in a sentence; `count` is how many times it happened, `at` is wall
+    seconds.
+    """
 
     kind: str
     breaker: str = ""
@@ -40,7 +45,7 @@ class Alert:
     at: float
     host: str
     serious: bool = True
-    """Whether it asks for somebody; a recovery does not."""
+    """Whether somebody has to act; not after a recovery."""
     facts: dict[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -48,7 +53,7 @@ class Alert:
 
 
 def send(alert: Alert) -> None:
-    """Write an alert into the log, and hand it to the other channels; returns at once and never raises."""
+    """Write an alert into the log, and queue it for the other channels. Returns at once and never raises."""
     logger.log(
         logging.WARNING if alert.serious else logging.INFO,
         "%s (%s)",
@@ -77,19 +82,19 @@ def _outbox(name: str, deliver: Callable[[Alert], None]) -> Outbox[Alert]:
 
 
 def take_over() -> None:
-    """Go on with what another process of the host was about to send."""
+    """Queue the alerts that another process of the host left unsent."""
     for name, deliver in _in_use():
         _outbox(name, deliver).take_over()
 
 
 def go_on() -> None:
-    """Send what waits because no thread could be had when it was put."""
+    """Start the channels that have alerts to send and could not start a thread before."""
     for outbox in list(_outboxes.values()):
         outbox.start()
 
 
 def _in_use() -> list[tuple[str, Callable[[Alert], None]]]:
-    """Return the channels that the project has, by name."""
+    """Return name and function of each channel that the project uses."""
     config = conf.alerts()
     channels = (
         ("signal", _signal, signals.alert.has_listeners()),
@@ -100,20 +105,20 @@ def _in_use() -> list[tuple[str, Callable[[Alert], None]]]:
 
 
 def flush() -> None:
-    """Wait until every channel has tried what it was given."""
+    """Wait until every channel has sent or given up all its alerts."""
     for outbox in list(_outboxes.values()):
         outbox.join()
 
 
 def _signal(alert: Alert) -> None:
-    # Django logs what a receiver raises; here it is counted.
+    # Django logs a receiver's exception. RefusedError counts it, and no receiver is called twice.
     failed = [
         error
         for _, error in signals.alert.send_robust(sender=Alert, alert=alert)
         if isinstance(error, Exception)
     ]
     if failed:
-        raise RefusedError(type(failed[0]).__name__) from failed[0]  # Others have heard it already.
+        raise RefusedError(type(failed[0]).__name__) from failed[0]
 
 
 def _mail(alert: Alert) -> None:
@@ -127,7 +132,10 @@ def _mail(alert: Alert) -> None:
 
 
 def _webhook(alert: Alert) -> None:
-    """Post what Slack, and what understands the same, shows as a line. Raises `requests.RequestException`."""
+    """Post an alert as one line of text, in the form that Slack and many others understand.
+
+    Raises `LaterError` or `RefusedError` if the webhook says so, `requests.RequestException` otherwise.
+    """
     text = f"[{conf.namespace()} on {alert.host}] {alert}"
     for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, escaped)
@@ -152,9 +160,9 @@ def _webhook(alert: Alert) -> None:
 
 
 def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks for, in either of its forms (RFC 9110 §10.2.3), if it does.
+    """Return the seconds that `Retry-After` asks for, in either form (RFC 9110 §10.2.3); None without one.
 
-    A date is compared with the server's own `Date`, where that is given: its clock may not be ours.
+    A date is compared with the server's own `Date` if it sends one, since its clock may differ from ours.
     """
     asked = headers.get("Retry-After", "").strip()
     if asked.isascii() and asked.isdecimal():

@@ -1,4 +1,4 @@
-"""Mail to the people behind the site, by a server that may hang."""
+"""Send mail to `ADMINS` by a mail server that may hang."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from django.core.mail import get_connection, mail_admins
 from resilience import causes
 from resilience.alerts.outbox import RefusedError
 
-# Seconds for each answer of the mail server, where EMAIL_TIMEOUT is not set: Django would wait for ever.
+# Seconds to wait for each answer of the mail server, if EMAIL_TIMEOUT is None: Django would wait for ever.
 _TIMEOUT = 10.0
 
 
 def send_to_admins(
     subject: str, message: str, *, html: str | None = None, backend: str | None = None
 ) -> None:
-    """Send a mail to `ADMINS`; raise what goes wrong, `RefusedError` for what no further try would mend."""
+    """Send a mail to `ADMINS`.
+
+    Raises `RefusedError` if the mail server refuses it for good, and whatever the backend raises otherwise.
+    """
     connection: Any = get_connection(backend)
     if getattr(connection, "timeout", _TIMEOUT) is None:
         connection.timeout = _TIMEOUT

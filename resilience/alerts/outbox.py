@@ -1,4 +1,4 @@
-"""A bounded queue into one channel, with a thread that tries again: for what must get out."""
+"""A bounded queue into one channel, with a thread that delivers each item and tries again after a failure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ logger = logging.getLogger("resilience.alerts")
 
 T = TypeVar("T")
 
-# The pauses between tries, in seconds: each twice the one before, and by chance up to half shorter.
+# The first and the longest pause between tries, in seconds. Each pause is twice the one before, shortened at
+# random by up to a half.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
 class RefusedError(Exception):
-    """The channel will not take it, however often it is tried."""
+    """The channel refuses the item for good; another try would not help."""
 
 
 class LaterError(Exception):
@@ -40,21 +41,22 @@ class LaterError(Exception):
 class _Entry(Generic[T]):
     item: T
     until: float
-    """When it is given up (monotonic)."""
+    """When it is given up, in monotonic seconds."""
     path: Path | None
-    """Where it lies in the spool."""
+    """Its file in the spool."""
 
 
 class Outbox(Generic[T]):
     """Hand each item to `deliver`, in order, in a thread of its own; one that fails is tried again.
 
-    It is tried until `lasts` seconds after it was put, and the last time at their end: a pause that the
-    channel asked for, or one of its own, is kept as far as that. What `deliver` raises is a failure;
-    `RefusedError` one that no further try would mend, `LaterError` one with a pause. There is room for `room`
-    items: then the oldest one that waits makes room, since what is new matters more.
+    Any exception of `deliver` is a failure, after which the outbox pauses and tries again. After `LaterError`
+    the pause is at least as long as the channel asks; after `RefusedError` the item is given up. The last try
+    is `lasts` seconds after `put`. At most `room` items wait: one more takes the place of the oldest, since
+    new items matter more.
 
-    With a `spool` they outlive the process: `take_over` goes on with what another one left there.
-    Counted as ("alerts", name, outcome): success, retry (a try more), failure (given up), dropped (no room).
+    With a `spool` the items outlive the process: `take_over` goes on with those of another process.
+    Counted as ("alerts", name, outcome): success, retry (to be tried again), failure (given up), dropped (no
+    room).
     """
 
     def __init__(
@@ -76,21 +78,21 @@ class Outbox(Generic[T]):
         self._clock = clock
         self._sleep = sleep
         self._changed = threading.Condition()
-        self._waiting: deque[_Entry[T]] = deque()  # Guarded by _changed; the first one may be under way.
+        self._waiting: deque[_Entry[T]] = deque()  # Guarded by _changed; the first one may be in delivery.
         self._started = False
         self._pause = 0.0
         self._not_before = 0.0
-        self._failing = ""  # What the log knows: nothing is wrong, "thread", "retry" or "lost".
+        self._failing = ""  # The trouble in the log's last line: "thread", "retry", "lost", or "" for none.
         self._lost = 0
 
     def put(self, item: T) -> None:
-        """Queue an item; returns at once."""
+        """Queue an item. Returns at once."""
         until = self._clock.monotonic() + self._lasts
         path = None if self._spool is None else self._spool.add(item, until)
         self._queue(_Entry(item, until, path))
 
     def take_over(self) -> None:
-        """Go on with what another process has left in the spool, oldest first; give up what is too old."""
+        """Queue what another process has left in the spool, oldest first; give up what is too old."""
         if self._spool is None:
             return
         with self._changed:
@@ -102,13 +104,13 @@ class Outbox(Generic[T]):
             if until < now:
                 remove(path)
                 self._count("failure")
-                logger.error("%s: what no process could send in time is given up, and counted", self.name)
+                logger.error("%s: an item that no process sent in time is given up, and counted", self.name)
             else:
-                # The time of another boot means nothing in this one.
+                # A time of another boot means nothing in this one, so the item gets `lasts` seconds at most.
                 self._queue(_Entry(item, min(until, now + self._lasts), path))
 
     def join(self) -> None:
-        """Wait until everything got out or was given up."""
+        """Wait until every item is delivered or given up."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
 
@@ -127,7 +129,7 @@ class Outbox(Generic[T]):
         self.start()
 
     def start(self) -> None:
-        """Start the thread, unless it runs or nothing waits; if none can be had, a later call tries again."""
+        """Start the thread if items wait and it does not run; if it cannot be started, a later call tries."""
         with self._changed:
             if self._started or not self._waiting:
                 return
@@ -135,7 +137,7 @@ class Outbox(Generic[T]):
                 threading.Thread(target=self._work, name=f"resilience-{self.name}", daemon=True).start()
             except RuntimeError as error:
                 if self._failing != "thread":
-                    logger.warning("%s: what waits is sent later: %s", self.name, error)
+                    logger.warning("%s: no thread can be started, items wait: %s", self.name, error)
                 self._failing = "thread"
                 return
             self._started, self._failing = True, ""
@@ -147,7 +149,7 @@ class Outbox(Generic[T]):
                 entry = self._waiting[0]
             try:
                 self._see_out(entry)
-            except Exception:  # of the store or the log: the next one may get out
+            except Exception:  # raised by the store or the log: the next item may get through
                 logger.exception("an item of %s is lost", self.name)
             self._forget(entry)
             with self._changed:
@@ -155,7 +157,7 @@ class Outbox(Generic[T]):
                 self._changed.notify_all()
 
     def _see_out(self, entry: _Entry[T]) -> None:
-        """Try until it got out, another process has seen to it, or it is given up."""
+        """Try until the item is delivered, here or by another process, or given up."""
         while True:
             now = self._clock.monotonic()
             if (rest := min(self._not_before, entry.until) - now) > 0:
@@ -164,17 +166,18 @@ class Outbox(Generic[T]):
                 return
             try:
                 self._deliver(entry.item)
-            except Exception as error:  # whatever it is, a later try may get through
-                if self._is_over(entry, error):
+            except Exception as error:  # of any kind: a later try may get through
+                if self._is_given_up(entry, error):
                     return
             else:
-                self._has_got_out()
+                self._note_success()
                 return
 
-    def _is_over(self, entry: _Entry[T], error: Exception) -> bool:
+    def _is_given_up(self, entry: _Entry[T], error: Exception) -> bool:
+        """Note a failed try, set the pause before the next, and tell whether the item is given up."""
         now = self._clock.monotonic()
         self._pause = min(2 * self._pause or _FIRST_PAUSE, _LONGEST_PAUSE)
-        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads tries, and hides nothing
+        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret: it spreads the tries
         asked = min(error.seconds, self._lasts) if isinstance(error, LaterError) else 0.0
         self._not_before = now + max(pause, asked)
         lost = isinstance(error, RefusedError) or now >= entry.until
@@ -183,20 +186,20 @@ class Outbox(Generic[T]):
             self._lost += lost
         why = str(error) if isinstance(error, RefusedError | LaterError) else causes.describe(error)
         if lost and self._failing != "lost":
-            logger.error("%s: what could not be sent is given up, and counted: %s", self.name, why)
+            logger.error("%s: an item is given up, and counted: %s", self.name, why)
             self._failing = "lost"
         elif not self._failing:
-            logger.warning("%s: it is tried again, for %g s: %s", self.name, self._lasts, why)
+            logger.warning("%s: a try failed, more follow for %g s: %s", self.name, self._lasts, why)
             self._failing = "retry"
         if isinstance(error, RefusedError):
-            self._pause = self._not_before = 0.0  # It is there, and may take the next one.
+            self._pause = self._not_before = 0.0  # the channel answers, and may take the next item
         return lost
 
-    def _has_got_out(self) -> None:
+    def _note_success(self) -> None:
         self._count("success")
         self._pause = self._not_before = 0.0
         if self._failing:
-            logger.warning("%s: it gets through again; given up meanwhile: %d", self.name, self._lost)
+            logger.warning("%s: items get through again; given up meanwhile: %d", self.name, self._lost)
         with self._changed:
             self._failing, self._lost = "", 0
 

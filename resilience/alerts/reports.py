@@ -1,4 +1,4 @@
-"""Error reports: an outage is none, and no request waits for the mail of one."""
+"""Error reports: an outage makes none, and no request waits until one is mailed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from resilience.request.scope import current_scope
 
 logger = logging.getLogger("resilience.refused")
 
-# Reports that may wait for the mail server; with a further one the oldest is dropped.
+# The most reports that wait for the mail server. One more takes the place of the oldest.
 _ROOM = 50
 
 
 def install() -> None:
-    """Keep outages out of the error reports; in a server, send those by mail beside the request.
+    """Keep outages out of the error reports; in a server process, let a thread mail the reports.
 
-    Django's own handler is replaced wherever it hangs, with its level, filters and options; a subclass is the
-    project's own and stays.
+    Each `AdminEmailHandler` of Django's is replaced by ours, with the same level, filters and options. A
+    subclass of it is the project's own, and stays.
     """
     django = logging.getLogger("django.request")
     if not any(isinstance(one, OutagesAreNoErrors) for one in django.filters):
@@ -41,19 +41,18 @@ def install() -> None:
 
 
 def refused(request: HttpRequest) -> None:
-    """Write the one line of a request that was answered 503."""
+    """Write the one log line of a request that was answered 503."""
     logger.warning("503: %s %r", request.method, request.path, extra={"status_code": 503})
 
 
 class OutagesAreNoErrors(logging.Filter):
-    """Drop the error that Django logs of a 503, and mails to `ADMINS`: the first middleware has a line of it.
+    """Drop Django's log line of a 503: it is an error, which is mailed to `ADMINS`. `refused` writes ours.
 
-    It drops that of an outage in another middleware too: Django makes a 500 of it, and the first middleware
-    makes that a 503.
+    This includes an outage in another middleware, of which Django makes a 500 and our middleware a 503.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything else pass."""
+        """Return False for a record of a 503 or of the outage that ended this request, else True."""
         if getattr(record, "status_code", None) == 503:
             return False
         scope = current_scope()
@@ -70,14 +69,14 @@ class _Report:
 
 
 class AdminEmailHandler(DjangosHandler):
-    """Django's handler, whose mails are sent by a thread: a request waits for the report, not for its mail.
+    """Django's handler, but a thread sends the mails: a request waits for the report, not for its mail.
 
-    A project may name it in `LOGGING` in the place of Django's.
+    A project may name it in `LOGGING` instead of Django's.
     """
 
     @classmethod
     def instead_of(cls, handler: DjangosHandler) -> AdminEmailHandler:
-        """Return one that does the same as Django's."""
+        """Return a handler with the options, level and filters of Django's."""
         made = cls(handler.include_html, handler.email_backend)
         made.reporter_class = handler.reporter_class
         made.setLevel(handler.level)
@@ -87,12 +86,12 @@ class AdminEmailHandler(DjangosHandler):
         return made
 
     def send_mail(self, subject: Any, message: Any, *args: Any, **kwargs: Any) -> None:
-        """Queue the mail; one that does not get out is tried again, then counted."""
+        """Queue the mail. If it cannot be sent, it is tried again, and counted when it is given up."""
         _outbox().put(_Report(str(subject), str(message), kwargs.get("html_message"), self.email_backend))
 
 
 def flush() -> None:
-    """Wait until every report was sent or given up."""
+    """Wait until every report is sent or given up."""
     if _made is not None:
         _made.join()
 

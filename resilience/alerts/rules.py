@@ -1,4 +1,4 @@
-"""Alerts: what people should know at once, told when it begins and not at each request."""
+"""Decide what people should know at once. An alert is sent when something begins, not at each request."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from resilience.primitives import BreakerSnapshot, State
 
 Notes = dict[str, Any]
 
-# Kept here when it could not be written down, so that a full disk does not repeat alerts each second.
+# The notes, while they cannot be written down: else a full disk would repeat the alerts each second.
 _unwritten: Notes | None = None
-# The clock of the times in the notes. A store never outlives its boot, so all readers understand them.
+# The clock of the times in the notes. A store ends with its boot, so they mean the same to each reader.
 _TIMES = "monotonic"
-# The term of the steward in which this process looked last.
+# The steward's epoch when this process looked last.
 _epoch: int | None = None
 
 
 def run(epoch: int) -> None:
-    """Look at the store, and send what has begun since the last look; go on with what others left unsent."""
+    """Look at the store, and send an alert for each thing that has begun or ended since the last look.
+
+    In the first run of a term, also queue the alerts that other processes left unsent.
+    """
     global _unwritten, _epoch
     if epoch != _epoch:
         _epoch = epoch
@@ -51,7 +54,7 @@ def run(epoch: int) -> None:
 class Seen:
     """The store at one moment: breakers with their thresholds, and the counters.
 
-    `at` is wall seconds, for people; `now`, by which all durations are measured, is monotonic.
+    `at` is wall seconds, for people. `now` is monotonic seconds; all durations are measured by it.
     """
 
     at: float
@@ -61,11 +64,11 @@ class Seen:
     thresholds: Mapping[str, int]
     totals: Mapping[tuple[str, ...], int]
     by: Callable[[], str] = field(default=lambda: "")
-    """Who entered the board last, asked only when somebody did."""
+    """Returns who entered the board last by a pass; called only if somebody did."""
 
 
 def look() -> Seen:
-    """Look at the store, which answers whatever else is down."""
+    """Read the store, which can be read whatever else is down."""
     store = registry.store()
     return Seen(
         at=registry.clock().time(),
@@ -79,9 +82,9 @@ def look() -> Seen:
 
 
 def judge(seen: Seen, notes: Notes, config: AlertConfig) -> list[Alert]:
-    """Return what has begun or ended; `notes` is what earlier looks left, and is changed.
+    """Return an alert for each thing that has begun or ended; change `notes`, which earlier looks have left.
 
-    It is plain JSON, so that the next steward goes on from it.
+    They are plain JSON, so that the next steward can go on from it.
     """
     alerts: list[Alert] = []
     for name, snapshot in seen.breakers.items():
@@ -100,7 +103,7 @@ def judge(seen: Seen, notes: Notes, config: AlertConfig) -> list[Alert]:
 
 
 class _Breaker:
-    """The alerts of one breaker. `known` is what earlier looks have noted of it."""
+    """The alerts of one breaker. `known` is its part of the notes, which is changed."""
 
     def __init__(self, seen: Seen, snapshot: BreakerSnapshot, known: Notes, config: AlertConfig) -> None:
         self._seen = seen
@@ -131,7 +134,7 @@ class _Breaker:
         snapshot, known = self._snapshot, self._known
         openings = self._seen.totals.get(("transitions", snapshot.name, "CLOSED", "OPEN"), 0)
         is_open = snapshot.state is not State.CLOSED
-        # A breaker that is open when it is first seen has opened just before.
+        # A breaker that is open at the first look counts as just opened.
         new = openings - known.setdefault("openings", openings - int(is_open and not snapshot.isolated))
         known["openings"] = openings
         if new <= 0 or snapshot.isolated:
@@ -170,7 +173,7 @@ class _Breaker:
 
     def _recovered(self) -> Alert | None:
         known, snapshot = self._known, self._snapshot
-        # A disabled breaker shows closed, and says nothing of its dependency.
+        # A disabled breaker looks closed, but that does not show that its dependency is well.
         if known.get("opened") is None or snapshot.state is not State.CLOSED or snapshot.disabled:
             return None
         closed = max(known["opened"], self._now - (snapshot.lasted or 0.0))
@@ -184,7 +187,7 @@ class _Breaker:
         known, snapshot = self._known, self._snapshot
         threshold = self._seen.thresholds[snapshot.name]
         if snapshot.state is not State.CLOSED or snapshot.failures < math.ceil(threshold / 2):
-            # An alert again only after a while: on a busy site failures come and go within each window.
+            # Warn again only after `quiet` seconds: on a busy site failures come and go within each window.
             if self._now - known.get("warned", self._now) >= self._config.quiet:
                 del known["warned"]
             return None
@@ -210,14 +213,14 @@ class _Breaker:
 
 
 def _served(seen: Seen, source: str, known: Notes, config: AlertConfig) -> list[Alert]:
-    """Tell that stand-ins are served, once until none was for a while."""
+    """Return an alert when stand-ins are served; another only after `quiet` seconds without any."""
     total = seen.totals.get(("responses", source), 0)
     new = total - known.get("total", 0)
     last = known.get("last")
     if new <= 0:
         return []
     known["total"] = total
-    # Written down no more often than needed.
+    # Each change of the notes is written to disk, so note the time no more often than needed.
     if last is None or seen.now - last > config.quiet / 10:
         known["last"] = seen.now
     if last is not None and seen.now - last < config.quiet:
@@ -227,7 +230,7 @@ def _served(seen: Seen, source: str, known: Notes, config: AlertConfig) -> list[
 
 
 def _new(seen: Seen, notes: Notes, known: str, kind: str) -> int:
-    """Return how many events of a kind there were since the last look, which `notes[known]` remembers."""
+    """Return how many events of a kind came since the last look, whose total is kept in `notes[known]`."""
     total = seen.totals.get(("events", kind), 0)
     new = total - int(notes.get(known, 0))
     if new > 0:
