@@ -1,4 +1,4 @@
-"""How connections are kept, and what `check --database default` asks the database itself."""
+"""System checks of the databases' settings and, with `check --database default`, of the server itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resilience.db.postgresql.connecting import ConnectingWrapper
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """W051: the server takes as many connections as all workers may have at once."""
+    """W051: the workers together may open more connections than the server takes."""
     workers = getattr(settings, "WEB_CONCURRENCY", None)
     for alias in databases or ():
         connection = connections[alias]
@@ -23,13 +23,13 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
             continue
         with connection.cursor() as cursor:
             if isinstance(connection, ConnectingWrapper) and connection.shares_session():
-                continue  # a pooler opens as many as its own settings say
+                continue  # a pooler has settings of its own for that
             cursor.execute(
                 "SELECT current_setting('max_connections')::int"
                 " - current_setting('superuser_reserved_connections')::int"
             )
             most = cursor.fetchone()[0]
-        # One for each place of a pool; in one worker the steward's ping and chores each have one beside them.
+        # Each place of a pool needs one connection. The steward's ping and each chore need one more.
         places = sum(pool.running for pool in conf.bulkheads().values())
         wanted = workers * places + len(conf.chores()) + 1
         if wanted > most:
@@ -42,21 +42,27 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
 
 
 def check_pool_options(**_: Any) -> Iterator[CheckMessage]:
-    """W014: of `OPTIONS["pool"]`, which Django hands to `psycopg_pool`, only `max_size` is read here."""
+    """W014: `OPTIONS["pool"]` has an entry other than `max_size`, the only one that is read here.
+
+    Django would hand all of them to `psycopg_pool`.
+    """
     for alias, database in settings.DATABASES.items():
         pool = database.get("OPTIONS", {}).get("pool")
         unread = sorted(set(pool) - {"max_size"}) if isinstance(pool, dict) else []
         if database["ENGINE"] == ENGINES[0] and unread:
             yield Warning(
-                f"DATABASES['{alias}']['OPTIONS']['pool'] has what nothing reads: {', '.join(unread)}.",
-                hint="Keep max_size, the most idle connections of a process; for the rest see CONN_MAX_AGE, "
-                "CONN_HEALTH_CHECKS and RESILIENCE['BULKHEADS'], which say what runs at once.",
+                f"In DATABASES['{alias}']['OPTIONS']['pool'] nothing reads {', '.join(unread)}.",
+                hint="Keep max_size, the most idle connections of a process. See CONN_MAX_AGE and "
+                "CONN_HEALTH_CHECKS for the rest, and RESILIENCE['BULKHEADS'] for how many run at once.",
                 id="resilience.W014",
             )
 
 
 def check_limits(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """I052, E053: how the server is told its limits; found out by connecting as a server process does."""
+    """I052: how the database server is told its limits. E053: no server process could connect to it.
+
+    Both are found out by connecting as a server process does.
+    """
     for alias in databases or ():
         connection = connections[alias]
         if not isinstance(connection, ConnectingWrapper):
@@ -76,7 +82,7 @@ def check_limits(databases: Sequence[str] | None = None, **_: Any) -> Iterator[C
 
 
 def _why_not(connection: Any) -> str:
-    """Connect; return what the driver says where that fails, and nothing where it does not."""
+    """Connect; return the driver's message if that fails, else an empty text."""
     try:
         connection.ensure_connection()
     except OperationalError as error:

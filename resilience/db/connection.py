@@ -1,8 +1,8 @@
-"""A psycopg connection whose every wait ends with the request's budget.
+"""A psycopg connection on which no wait outlasts the request's budget.
 
 A stopped server keeps its sockets alive, acknowledges what is sent and honours no ``statement_timeout``, so
-only the client can end such a wait. What was cut short is thrown away: closing sends one packet and waits for
-nothing.
+only the client can end such a wait. A connection whose wait was cut short is closed: this sends one packet
+and waits for nothing.
 """
 
 from __future__ import annotations
@@ -29,73 +29,74 @@ _ACTIVE = pq.TransactionStatus.ACTIVE
 _IDLE = pq.TransactionStatus.IDLE
 _INTERVAL = 0.1
 
-# An idle connection that is readable so often in a row is at its end, or is flooded.
+# The most reads of one look at an idle connection. If there is still more, it has ended or is flooded.
 _UNASKED = 8
 
-# What never may be skipped for want of time (ROLLBACK, RELEASE, the closing of a cursor) has this long.
+# The least seconds for what must not be skipped for want of time: ROLLBACK, RELEASE, closing a cursor.
 CONTROL_FLOOR = 0.25
 
 
 class CutError(psycopg.OperationalError):
-    """The budget ended while the server was silent. The connection is closed, the end of the call unknown."""
+    """The budget ended while the server was silent. The connection is closed, the call's end is unknown."""
 
     timed_out = True
 
 
 class ConnectCutError(errors.ConnectionTimeout):
-    """The budget ended while the server was silent, before there was a connection."""
+    """The budget ended while connecting, and the server was silent."""
 
     timed_out = True
 
 
 class ForgottenError(psycopg.OperationalError):
-    """The server has nothing to do for a connection that awaits its answer; it is closed."""
+    """The server is not at work for this connection, which waited for an answer. The connection is closed."""
 
 
 class SpentError(psycopg.OperationalError):
-    """The budget was spent before anything was sent. The connection is as it was."""
+    """The budget was spent before anything was sent. The connection is unchanged."""
 
 
 class DeadlineConnection(SetLocalConnection):
-    """Give each wait what is left of the current deadline; outside all deadlines ``limit`` seconds."""
+    """Wait no longer than the current deadline allows; without a deadline, ``limit`` seconds."""
 
     limit = 2.0
     commit_floor = 1.0
     _floor = 0.0
     _ceiling = inf
 
-    parents = False  # whether it is another process's, from before a fork
-    kept = False  # whether somebody else has used it before
-    altered = False  # whether the session was changed in a way that the next user would not expect
-    has_role = False  # whether `assume_role` was seen to
-    generation = 0  # that of the breaker when it was made
-    params: dict[str, Any] | None = None  # what it was made with
+    parents = False  # whether it belongs to the parent process, from before a fork
+    kept = False  # whether it was taken from the idle ones
+    altered = False  # whether the session was changed in a way that its next user would not expect
+    has_role = False  # whether Django has set its role (`assume_role`)
+    generation = 0  # the breaker's generation when it was made
+    params: dict[str, Any] | None = None  # the parameters with which it was made
     made_at = taken_at = answered_at = 0.0  # monotonic seconds
-    # Asked after `patience` seconds of silence, with how long that has lasted, whether this connection is
-    # forgotten. Returns after how many seconds to ask again; 0: it is.
+    # Called after `patience` seconds of silence, with this connection and the seconds of silence. Returns 0
+    # if the server has forgotten the connection, else the seconds after which to call again.
     inquire: Callable[[DeadlineConnection, float], float] | None = None
     patience = inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.server_process = self.pgconn.backend_pid  # as it said itself; a pooler makes one up
+        self.server_process = self.pgconn.backend_pid  # a pooler makes one up
         self.made_at = self.taken_at = self.answered_at = time.monotonic()
         _open.add(self)
 
     def __del__(self, *default: Any) -> None:
         if not self.parents:
-            super().__del__(*default)  # which warns of one that was not closed
+            super().__del__(*default)  # it warns if the connection was not closed
 
     @property
     def proven(self) -> bool:
-        """Whether the server has answered on it since it was taken, or made."""
+        """Whether the server has answered on it since it was taken or made."""
         return not self.kept or self.answered_at > self.taken_at
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-        """Connect within the current deadline, which all addresses share; without one, as psycopg does.
+        """Connect within the current deadline; without one, as psycopg does.
 
-        Raises ``psycopg.errors.ConnectionTimeout`` when the last of them met its share.
+        Each address gets an equal share of the time that is left. Raises the error of an address that failed:
+        ``psycopg.errors.ConnectionTimeout`` if its share was up.
         """
         deadline = current_deadline()
         if deadline is None:
@@ -110,14 +111,14 @@ class DeadlineConnection(SetLocalConnection):
                 try:
                     return super().connect(make_conninfo("", **attempt), **options)
                 except psycopg.Error as error:
-                    # Of an address that this process cannot use at all, others say more.
+                    # A server's error says more than that of an address this host cannot use.
                     if failed is None or own_trouble(error) is None:
                         failed = error
         raise failed or psycopg.OperationalError("no address to connect to")
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
-        # The wait happens in here: the one around it, psycopg's own, counts in whole seconds, two at least.
+        # Wait here, since psycopg's own wait around this counts in whole seconds, two at least.
         deadline = current_deadline()
         if deadline is None:
             return (yield from super()._connect_gen(conninfo))
@@ -131,11 +132,12 @@ class DeadlineConnection(SetLocalConnection):
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """Wait as psycopg does, but no longer than the budget.
 
-        Raises ``SpentError`` when there is none left, ``CutError`` when it ended on the way.
+        Raises ``SpentError`` if the budget was spent before anything was sent, ``CutError`` if it ended in
+        the wait, ``ForgottenError`` if the server is found not to be at work for this connection.
         """
         left = self._left()
         if timeout is not None and timeout < left:
-            return super().wait(gen, interval, timeout)  # the caller's own, as for notifications
+            return super().wait(gen, interval, timeout)  # the caller's own limit, as for notifications
         if left <= 0.0:
             gen.close()
             if self.pgconn.transaction_status != _ACTIVE:
@@ -154,7 +156,7 @@ class DeadlineConnection(SetLocalConnection):
         return result
 
     def _watched(self, gen: PQGen[Any]) -> PQGen[Any]:
-        """Do what `gen` does, and inquire when it has waited for long."""
+        """Do what `gen` does; call `inquire` once it has waited `patience` seconds."""
         began = time.monotonic()
         due = began + self.patience
         try:
@@ -164,7 +166,7 @@ class DeadlineConnection(SetLocalConnection):
                 if not ready and self.inquire is not None and time.monotonic() >= due:
                     again = self.inquire(self, time.monotonic() - began)
                     if not again:
-                        raise ForgottenError("an answer was awaited of which the server knows nothing")
+                        raise ForgottenError("the server is not at work on the answer that was awaited")
                     due = time.monotonic() + again
                 wanted = gen.send(ready)
         except StopIteration as done:
@@ -175,9 +177,10 @@ class DeadlineConnection(SetLocalConnection):
         return CutError(f"{reason}; connection closed")
 
     def is_open(self) -> bool:
-        """Look, without asking, whether an idle connection was closed by the other end.
+        """Tell whether an idle connection is open, by a look at the socket: nothing is sent.
 
-        What the server sent unasked, such as notices and the tickets of TLS, is taken in: it closes nothing.
+        What the server sent without being asked, such as notices and the tickets of TLS, is read and does not
+        count as an end.
         """
         readable = select.poll()
         try:
@@ -187,17 +190,17 @@ class DeadlineConnection(SetLocalConnection):
                     return self.pgconn.transaction_status == _IDLE
                 self.pgconn.consume_input()
         except psycopg.Error:
-            pass  # it is closed, or was: its end was reached
+            pass  # it was closed, here or by the server
         return False
 
     def is_silent(self) -> bool:
-        """Look whether nothing has come that was not read yet."""
+        """Tell whether nothing has come that is still to be read."""
         readable = select.poll()
         readable.register(self.pgconn.socket, select.POLLIN)
         return not readable.poll(0)
 
     def ping(self, seconds: float) -> None:
-        """Ask for a sign of life within ``seconds``. Without a cursor, most of the price of a query."""
+        """Ask for an answer within ``seconds``; without a cursor, which is most of the cost of a query."""
         self._ceiling = seconds
         try:
             with self.lock:
@@ -206,17 +209,17 @@ class DeadlineConnection(SetLocalConnection):
             self._ceiling = inf
 
     def commit(self) -> None:
-        """Commit, with ``commit_floor`` seconds at least, even when the budget is spent."""
+        """Commit; wait up to ``commit_floor`` seconds even if less of the budget is left."""
         with self.at_least(self.commit_floor):
             super().commit()
 
     def rollback(self) -> None:
-        """Roll back, with a moment at least, even when the budget is spent."""
+        """Roll back; wait up to ``CONTROL_FLOOR`` seconds even if less of the budget is left."""
         with self.at_least(CONTROL_FLOOR):
             super().rollback()
 
     def set_autocommit(self, value: bool) -> None:
-        """Switch the mode. Nothing is sent, so a spent budget must not stop it, and nothing is answered."""
+        """Switch the mode. As nothing is sent, a spent budget does not stop it, and it is no answer."""
         answered_at = self.answered_at
         with self.at_least(CONTROL_FLOOR):
             super().set_autocommit(value)
@@ -224,7 +227,7 @@ class DeadlineConnection(SetLocalConnection):
 
     @contextmanager
     def at_least(self, seconds: float) -> Iterator[None]:
-        """Let waits in the block last ``seconds`` even when less of the budget is left."""
+        """Let each wait in the block last up to ``seconds`` even if less of the budget is left."""
         outer, self._floor = self._floor, max(self._floor, seconds)
         try:
             yield
@@ -238,9 +241,9 @@ class DeadlineConnection(SetLocalConnection):
 
 
 def _resolved(params: ConnDict, limit: float) -> ConnDict:
-    """Return the parameters with ``hostaddr`` beside each ``host``, a name once for each of its addresses.
+    """Return the parameters with ``hostaddr`` filled in; a name is repeated for each of its addresses.
 
-    The name stays, so that TLS still checks it. The first look-up of a name takes ``limit`` seconds at most.
+    The name stays, so that TLS still checks it. The first look-up of a name takes at most ``limit`` seconds.
     """
     hosts = str(params.get("host") or "").split(",")
     if params.get("hostaddr") or any(not host or host.startswith(("/", "@")) for host in hosts):
@@ -272,14 +275,14 @@ _open: WeakSet[DeadlineConnection] = WeakSet()
 
 
 def has_any(params: Mapping[str, Any]) -> bool:
-    """Tell whether this process has an open connection that was made with these parameters."""
+    """Tell whether this process has an open connection made with these parameters."""
     return any(each.params == params and not each.closed for each in list(_open))
 
 
 def _let_go_in_child() -> None:
-    """Keep a forked child from using its parent's connections, and from closing them with a farewell.
+    """Keep a forked child from using its parent's connections, and from telling the server to end them.
 
-    The socket's number goes on naming something harmless, since libpq may still write to it.
+    Each socket's descriptor is led to `/dev/null`, since libpq may still write to it.
     """
     nothing = -1
     for connection in list(_open):

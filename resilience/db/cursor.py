@@ -1,4 +1,4 @@
-"""A cursor whose queries and fetches go through the guard of their alias."""
+"""A cursor whose queries and fetches go through the breaker of their database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class GuardedCursor(CursorWrapper):
-    """Wrap what waits for the database. The rest, and what each method means, is Django's.
+    """Measure each method that waits for the database. Otherwise it is Django's cursor.
 
-    What has a name here hides what the driver's cursor calls the same.
+    A method or attribute that is defined here hides that of the driver's cursor with the same name.
     """
 
     db: GuardedWrapper
-    _admission: Admission | None = None  # that of the last query
+    _admission: Admission | None = None  # of the last query
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
         with self._measured(sql):
@@ -41,7 +41,7 @@ class GuardedCursor(CursorWrapper):
             return super().callproc(procname, params, kparams)
 
     def close(self) -> None:
-        """Close it, unless its connection was thrown away: SQLite would hide by that what went wrong."""
+        """Close it, unless its connection is gone: SQLite would raise an error that hides the first one."""
         if self.db.connection is not None:
             self.cursor.close()
 
@@ -67,7 +67,7 @@ class GuardedCursor(CursorWrapper):
 
     def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # See Note [What counts as a call]
-        if self._admission is None:  # nothing was executed yet: the driver says so
+        if self._admission is None:  # nothing was executed yet: the driver raises the error for that
             with self.db.wrap_database_errors:
                 return run(*args, **kwargs)
         with Measured(self.db, self._admission, "fetch"), self.db.wrap_database_errors:
@@ -92,5 +92,6 @@ class GuardedDebugCursor(GuardedCursor, CursorDebugWrapper):
         except AttributeError:
             if failure is None:
                 raise
-            # Django lets the connection quote what it was asked, and a dead one is gone: the log lacks that.
+            # Django asks the connection for the query's text, and a dead connection is already gone. So the
+            # log of queries lacks this one.
             raise failure from failure.__cause__

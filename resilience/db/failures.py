@@ -1,4 +1,4 @@
-"""Tell what an error of a database says about the database: its own failure, its slowness, or its answer.
+"""Decide whether an error counts as a failure of the database, a slow call, or an answer.
 
 PostgreSQL's errors are told apart by SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html),
 SQLite's by result code (https://www.sqlite.org/rescode.html): "no such table" and "database is locked" are
@@ -19,47 +19,47 @@ from resilience.primitives import BreakerOpenError, DeadlineExceededError, Outco
 
 
 class DatabaseRefusedError(BreakerOpenError, django.db.OperationalError):
-    """The breaker is open and the call was not made: a refusal, and a database error to Django's own code."""
+    """The breaker refused the call. Django's own code sees it as a database error."""
 
     @classmethod
     def of(cls, refusal: BreakerOpenError) -> Self:
-        """Return a breaker's refusal as an error that code around the ORM catches too."""
+        """Return a breaker's refusal as this class, which code that catches Django's errors catches too."""
         return cls(refusal._circuit_breaker, refusal.name, refusal.retry_after, refusal.reason)
 
 
 class DatabaseDeadlineError(DeadlineExceededError, django.db.OperationalError):
-    """The client stopped waiting. With ``before_call`` nothing was sent."""
+    """The client stopped waiting. If ``before_call`` is true, nothing was sent."""
 
 
 class OutcomeUnknownError(django.db.OperationalError):
     """The connection was lost, or the client stopped waiting, while something was being stored.
 
-    It may be stored or not. Nobody may repeat it who cannot tell the two apart.
+    It may be stored or not. Find out which before repeating it.
     """
 
 
 class NotStoredError(django.db.OperationalError):
-    """Nothing of a transaction is stored: an error that was caught within it had ended it early.
+    """Nothing of a transaction is stored, because an error that was caught within it had ended it.
 
-    `__cause__` is that error, as the driver raised it. To try again from the beginning may succeed.
+    `__cause__` is that error as the driver raised it. Another try, from the beginning, may succeed.
     """
 
 
-# What the guard raises itself was settled where it was raised.
+# Errors of our own. The breaker was told of the call where they were raised.
 TOLD = (DatabaseRefusedError, DatabaseDeadlineError, NotStoredError, OutcomeUnknownError)
 
 # "current transaction is aborted, commands ignored until end of transaction block"
 IN_FAILED_TRANSACTION = "25P02"
 
-# A connection that answers with one of these is of no further use. 25006: a former primary that is read-only
-# since a failover goes on accepting connections, and each kept one would fail until it is replaced.
+# After one of these a connection is useless. 25006: after a failover the former primary is read-only
+# and still accepts connections, so each kept one would fail until it is replaced.
 _DEAD = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "25006"}
 
-# Longest prefix wins. Whatever stands in neither table was answered by a server that works.
+# The longest prefix wins. A state without an entry was answered by a server that works.
 _BY_SQLSTATE = {
     "08": Outcome.FAILURE,  # connection lost or refused
     "53": Outcome.FAILURE,  # disk full, out of memory, too many connections …
-    "53400": Outcome.ANSWERED,  # … but a limit set for one query is that query's affair
+    "53400": Outcome.ANSWERED,  # … but not a limit that was set for one query
     "57P01": Outcome.FAILURE,  # shut down by an administrator
     "57P02": Outcome.FAILURE,  # shut down by a crash of another backend
     "57P03": Outcome.FAILURE,  # starting up, or not accepting connections
@@ -68,12 +68,12 @@ _BY_SQLSTATE = {
     "F0": Outcome.FAILURE,  # its configuration file is damaged
     "XX001": Outcome.FAILURE,  # data damaged
     "XX002": Outcome.FAILURE,  # index damaged
-    "25006": Outcome.FAILURE,  # read-only: a primary no longer
+    "25006": Outcome.FAILURE,  # read-only: no longer the primary
     "57014": Outcome.SLOW,  # ended by our own statement_timeout
     "25P04": Outcome.SLOW,  # ended by transaction_timeout
-    "55P03": Outcome.IGNORED,  # lock not available: another client's work, not the server's health
+    "55P03": Outcome.IGNORED,  # lock not available: another client holds it
     "57P05": Outcome.IGNORED,  # a kept connection was idle for too long …
-    "25P03": Outcome.IGNORED,  # … or idle within a transaction: ours to answer for
+    "25P03": Outcome.IGNORED,  # … or idle within a transaction, which is our own doing
 }
 
 _BY_SQLITE_CODE = {
@@ -98,7 +98,7 @@ def driver_error(error: BaseException) -> BaseException:
 
 
 def _refers(error: BaseException) -> bool:
-    """Tell whether it only says that an earlier error had ended the transaction."""
+    """Tell whether `error` only says that an earlier error had ended the transaction."""
     aborted = getattr(error, "sqlstate", None) == IN_FAILED_TRANSACTION
     return aborted or isinstance(error, NotStoredError | TransactionManagementError)
 
@@ -111,7 +111,7 @@ def first_error(error: BaseException) -> BaseException:
 
 
 def ended_before(error: BaseException) -> BaseException | None:
-    """Return the error that had ended the transaction, where this one only says so."""
+    """Return the error that had ended the transaction; None if this one does not refer to an earlier one."""
     if not (_refers(error) or _refers(driver_error(error))):
         return None
     first = first_error(error)
@@ -119,15 +119,15 @@ def ended_before(error: BaseException) -> BaseException | None:
 
 
 def is_of_database(error: BaseException) -> bool:
-    """Tell whether a database, its driver or Django's layer above them raised this."""
+    """Tell whether Django's database layer or a driver raised this."""
     return isinstance(error, django.db.Error | psycopg.Error | sqlite3.Error)
 
 
 def classify(error: BaseException, *, had_full_time: bool = True) -> Outcome:
-    """Tell what an error, Django's or the driver's, says about the database. What is unknown moves nothing.
+    """Return what an error, Django's or the driver's, counts as. An unknown error is ignored.
 
-    ``had_full_time`` matters when it was the client that stopped waiting: a live server would have ended the
-    statement itself by then, so this one is silent. With less time than that, we only know that it was slow.
+    ``had_full_time`` matters if the client stopped waiting: within its full time a live server would have
+    ended the statement itself, so this is a failure. After less time we only know that the call was slow.
     """
     error = driver_error(error)
     if isinstance(error, CutError | psycopg.errors.ConnectionTimeout):
@@ -138,7 +138,7 @@ def classify(error: BaseException, *, had_full_time: bool = True) -> Outcome:
         return _postgresql(error)
     if isinstance(error, sqlite3.Error):
         return _sqlite(error)
-    # A refusal from inside, a budget that was spent before, an interrupt, a fault of the caller's own code.
+    # A refusal, a budget that was spent before, an interrupt, or a bug in the caller's code.
     return Outcome.IGNORED
 
 
@@ -154,35 +154,34 @@ def _postgresql(error: psycopg.Error) -> Outcome:
 
 def _sqlite(error: sqlite3.Error) -> Outcome:
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # raised by the module itself: the statement never reached the library
+    if code is None:  # raised by Python's module: the statement did not reach SQLite
         return Outcome.IGNORED
-    return _BY_SQLITE_CODE.get(
-        code & 0xFF, Outcome.ANSWERED
-    )  # the low byte of an extended code is its family
+    family = code & 0xFF
+    return _BY_SQLITE_CODE.get(family, Outcome.ANSWERED)
 
 
-# Of a connect libpq keeps the server's words, and no SQLSTATE (53300).
+# When connecting fails, libpq keeps the server's text but not its SQLSTATE (53300).
 _FULL = ("too many clients", "too many connections", "connection slots are reserved")
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether a server took no connection because it has as many as it takes."""
+    """Tell whether a server refused a connection because it has too many."""
     return isinstance(error, psycopg.OperationalError) and any(words in str(error) for words in _FULL)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether the connection to a PostgreSQL server was lost: no answer came, and none will."""
+    """Tell whether the connection to a PostgreSQL server was lost, so that no answer will come."""
     error = driver_error(error)
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, CutError | SpentError):
         return False
     if error.sqlstate is not None:
         return error.sqlstate.startswith("08") or error.sqlstate in _DEAD
-    # Without a SQLSTATE libpq itself speaks. A loss that made a connection closed was counted back then.
+    # Without a SQLSTATE the error is libpq's own. If the connection was closed before, its loss is counted.
     return str(error) != "the connection is closed"
 
 
 def is_dead(error: BaseException) -> bool:
-    """Tell whether the connection that raised this must be thrown away."""
+    """Tell whether the connection that raised this must be closed."""
     error = driver_error(error)
     return (
         isinstance(error, CutError)

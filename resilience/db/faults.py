@@ -1,4 +1,4 @@
-"""Where a drill breaks the database: below all that measures it, with the errors of its driver."""
+"""Here a drill breaks the database: below the code that measures calls, with the driver's errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from resilience.db.connection import CutError, DeadlineConnection
 
 
 def inject(name: str) -> None:
-    """Do to this call what the drill of the breaker `name` says; usually nothing."""
+    """Apply the fault that a drill has set for the breaker `name` to this call; usually there is none.
+
+    Raises `django.db.OperationalError` with the driver's error as its cause.
+    """
     if not conf.faults_allowed():
         return
     faults.inject(name, limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
@@ -25,7 +28,7 @@ def _silent(text: str) -> django.db.OperationalError:
 
 
 def _raised(error: psycopg.Error) -> django.db.OperationalError:
-    """Return the driver's error as Django hands it on; that of PostgreSQL, whatever the engine."""
+    """Return the driver's error wrapped in Django's. It is PostgreSQL's for every engine."""
     handed_on = django.db.OperationalError(str(error))
     handed_on.__cause__ = error
     return handed_on

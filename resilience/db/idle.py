@@ -1,13 +1,13 @@
-"""The connections that this process keeps between those who use them: for each alias, the last used first.
+"""The idle connections of this process, kept for each alias; the one used last is taken first.
 
-A request, chore or duty takes one when it first needs it and gives it back when it ends. So a process has as
-many as it had at work at once, whatever its threads are.
+A request, chore or duty takes a connection when it first needs one, and gives it back when it ends. So a
+process has as many connections as it has used at the same time, however many threads it has.
 
 Note [What a kept connection says]
-A balancer or firewall may have forgotten it, a server may have ended its session. That it is silent or lost
-says nothing of the server, and does not count. All that were connected before are dropped, here and in the
-other processes of the host. The steward asks on a new one at once, and so does whoever needs one next: that
-counts.
+A balancer or firewall may have forgotten a kept connection, or the server may have ended its session. So a
+kept connection that is silent or lost does not count as a failure of the server. Instead all connections
+made before that call are dropped, in all processes of the host. The steward then pings on a new connection
+at once, and the next request needs a new one, too. Failures on new connections count.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ from resilience.db.connection import DeadlineConnection
 
 logger = logging.getLogger(__name__)
 
-# Seconds after which one that nobody took is closed: it is the surplus of a busier minute.
+# Seconds after which an idle connection is closed: a busier minute needed more of them.
 SURPLUS_AFTER = 60.0
-# Silence is written into the log at most so often, in seconds; it is counted each time.
+# The least seconds between two log lines about silent connections. Each of them is counted.
 TOLD_EVERY = 60.0
-# Sessions that may live on, and are ended when the server is next connected to.
+# The most orphans: connections closed here whose session may live on at the server. The next new connection
+# ends these sessions.
 MOST_ORPHANS = 50
 
 
 class Idle:
-    """The idle connections of one alias in this process. Thread-safe; closes outside of its lock."""
+    """The idle connections of one alias in this process. Thread-safe; closes connections outside its lock."""
 
     def __init__(self, alias: str, breaker: str) -> None:
-        """Heed what `breaker` knows of silent connections; `alias` is what people read."""
+        """Share the times of silence with the host under the name `breaker`; log and count under `alias`."""
         self._alias = alias
         self._breaker = breaker
         self._lock = threading.Lock()
         self._kept: list[DeadlineConnection] = []  # The last used is the last. Guarded by _lock.
-        self._silent = 0.0  # As in the store, which may be busy.
+        self._silent = 0.0  # the same as in the store, in case that cannot be written
         self._told = -math.inf
         self._orphans: deque[DeadlineConnection] = deque(maxlen=MOST_ORPHANS)  # Guarded by _lock.
         self.inquiry = threading.Lock()
-        """Held by the one who inquires of the server after a connection that is silent."""
+        """Held by the thread that asks the server about a silent connection."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -56,10 +57,10 @@ class Idle:
     def take(
         self, params: Mapping[str, Any], *, generation: int, max_age: float | None
     ) -> DeadlineConnection | None:
-        """Return the connection that was used last, and is open as far as a look can tell; None without one.
+        """Return the connection that was used last and is open, as far as a look can tell; None without one.
 
-        On the way it closes what was made with other parameters, in an earlier generation of the breaker,
-        before another one was found silent, or more than `max_age` seconds ago.
+        Closes connections that were made with other parameters, in another generation of the breaker, before
+        one was found silent, or more than `max_age` seconds ago.
         """
         while (found := self._pop()) is not None:
             if found.params == params and not self._is_over(found, max_age):
@@ -74,14 +75,14 @@ class Idle:
         return None
 
     def take_living(self, since: float) -> DeadlineConnection | None:
-        """Return one that has answered since then, if that which was used last has."""
+        """Return the connection that was used last, if it has answered since then (monotonic seconds)."""
         with self._lock:
             if not self._kept or self._kept[-1].answered_at <= since:
                 return None
             return self._kept.pop()
 
     def keep(self, connection: DeadlineConnection, *, most: int, max_age: float | None) -> bool:
-        """Keep it for the next who needs one; False when it is of no further use, or there are `most`."""
+        """Keep a connection; return False if it is of no further use, or if `most` are kept already."""
         if connection.altered or not connection.is_open() or self._is_over(connection, max_age):
             return False
         with self._lock:
@@ -92,25 +93,25 @@ class Idle:
         return True
 
     def reap(self) -> None:
-        """Close what nobody has taken for a minute."""
+        """Close connections that have been idle for `SURPLUS_AFTER` seconds."""
         since = time.monotonic() - SURPLUS_AFTER
         self._close(lambda each: each.answered_at < since)
 
     def free(self) -> int:
-        """Close all; return how many there were."""
+        """Close all idle connections; return how many there were."""
         return len(self._close(lambda each: True))
 
     def doubt(self, began: float, why: str, failed: DeadlineConnection | None = None) -> None:
-        """Take note that a call of a kept connection, made at `began`, met silence or a loss.
+        """Note that a call on a connection, begun at `began` (monotonic), met silence or a loss.
 
-        See Note [What a kept connection says].
+        Drops all idle connections made before then. See Note [What a kept connection says].
         """
         self._silent = max(self._silent, began)
         registry.store().silences.note(self._breaker, began)
         dropped = self._close(lambda each: each.made_at < began)
         self.abandon([*dropped, failed] if failed else dropped)
         self._count("silent", 1 + len(dropped))
-        if time.monotonic() >= self._told + TOLD_EVERY:  # A frozen server silences one after the other.
+        if time.monotonic() >= self._told + TOLD_EVERY:  # on a frozen server they fail one after another
             self._told = time.monotonic()
             logger.warning(
                 "a connection of %r failed, which says nothing of its server; %d idle ones of its age are "
@@ -121,17 +122,17 @@ class Idle:
             )
 
     def abandon(self, closed: list[DeadlineConnection]) -> None:
-        """Remember what was closed here: a server that has not heard of it keeps session and locks."""
+        """Remember closed connections as orphans: a server that did not notice keeps session and locks."""
         with self._lock:
             self._orphans += closed
 
     @property
     def has_orphans(self) -> bool:
-        """Whether sessions may live on that nobody uses."""
+        """Whether there are orphans: sessions that may live on, unused."""
         return bool(self._orphans)
 
     def next_orphan(self) -> DeadlineConnection | None:
-        """Return a connection whose session may live on, once."""
+        """Return an orphan, and forget it; None without one."""
         with self._lock:
             return self._orphans.pop() if self._orphans else None
 
@@ -144,7 +145,7 @@ class Idle:
         return True
 
     def is_doubtful(self, connection: DeadlineConnection) -> bool:
-        """Tell whether another one, or this one, was found silent since it was made."""
+        """Tell whether a call on this or another connection met silence since this one was made."""
         return connection.made_at < max(self._silent, registry.store().silences.latest(self._breaker))
 
     def _pop(self) -> DeadlineConnection | None:
@@ -168,7 +169,7 @@ _lock = threading.Lock()
 
 
 def of(alias: str, breaker: str = BREAKER) -> Idle:
-    """Return the idle connections of an alias, behind that breaker."""
+    """Return the idle connections of an alias whose breaker is `breaker`."""
     found = _lists.get(alias)
     if found is None:
         with _lock:
@@ -177,7 +178,7 @@ def of(alias: str, breaker: str = BREAKER) -> Idle:
 
 
 def forget(alias: str) -> None:
-    """Close what is kept of an alias, and know nothing of it: its settings have changed."""
+    """Close and forget the idle connections of an alias: its settings have changed."""
     with _lock:
         found = _lists.pop(alias, None)
     if found is not None:
@@ -190,7 +191,7 @@ def free_all() -> int:
 
 
 def _forget_after_fork() -> None:
-    """Forget the parent's; `connection` sees to it that they are not closed either."""
+    """Forget the parent's connections; `db.connection` keeps the child from closing them."""
     global _lock
     _lock = threading.Lock()
     _lists.clear()

@@ -11,17 +11,17 @@ from resilience.db import failures
 from resilience.db.table_locks import TableLockedError
 from resilience.primitives import BulkheadFullError, DeadlineExceededError, Outcome, RejectedError
 
-# A dependency that failed once, or was busy, may be well with the next request.
+# Seconds to wait after a failure without an open breaker: the next request may succeed.
 SOON = 1.0
-# The class of SQLSTATEs that means: lost against another transaction, ask again (deadlock, serialisation).
+# The class of SQLSTATEs for a transaction that lost against another (deadlock, serialisation): try again.
 ROLLED_BACK = "40"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether asking again later may help: a refusal, a spent budget, a database that failed or is busy.
+    """Tell whether a later try may help: after a refusal, a spent budget, a database that failed or is busy.
 
-    A missing table or a wrong statement was answered by a database that works: a bug, which stays a 500.
+    A missing table or a wrong statement is a bug, answered by a database that works: it stays a 500.
     """
     if isinstance(error, RejectedError | DeadlineExceededError | failures.OutcomeUnknownError):
         return True
@@ -29,12 +29,12 @@ def is_outage(error: BaseException) -> bool:
         return False
     if (first := failures.ended_before(error)) is not None:
         refused = isinstance(first, RejectedError | DeadlineExceededError)
-        return refused or failures.is_of_database(first)  # else it was a mistake of the program's own
+        return refused or failures.is_of_database(first)  # else it was a bug in the program
     outcome = failures.classify(error)
     if outcome in (Outcome.FAILURE, Outcome.SLOW):
-        return True  # of whatever class: a primary that became read-only raises InternalError
+        return True  # of any class: a primary that became read-only raises InternalError
     state = getattr(failures.driver_error(error), "sqlstate", None) or ""
-    # Of whatever class too: a session that was idle within its transaction for too long.
+    # is_dead: the error of a session that was idle in its transaction for too long may have any class, too.
     busy = isinstance(error, django.db.OperationalError | django.db.InterfaceError) or failures.is_dead(error)
     return state.startswith(ROLLED_BACK) or (busy and outcome is Outcome.IGNORED)
 
@@ -51,7 +51,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def retry_after(error: BaseException) -> float:
-    """Return in how many seconds asking again makes sense."""
+    """Return the seconds after which another try makes sense."""
     if isinstance(error, RejectedError):
         return error.retry_after
     return registry.breaker("database").snapshot().retry_after or SOON

@@ -1,4 +1,4 @@
-"""Ask a database once, past its guard: the steward's pings, and its probes."""
+"""Ask a database once, past its guard: for the steward's pings and probes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from resilience.db import faults
 
 
 def ping(alias: str = DEFAULT_DB_ALIAS) -> None:
-    """Connect to `alias` within the current deadline, and ask for nothing. Raises what the driver raises.
+    """Connect to `alias` within the current deadline and run `SELECT 1`. Raises what the driver raises.
 
-    On a connection of its own: a kept one says nothing of the server's willingness to take another.
+    It makes a connection of its own: a kept one would not show whether the server takes another.
     """
     wrapper = connections[alias]
     faults.inject(databases.breaker_of(alias))
     connection = wrapper.get_new_connection(wrapper.get_connection_params())
     try:
         if wrapper.vendor == "postgresql":
-            connection.autocommit = True  # a pooler gives up a session that is closed in a transaction
+            connection.autocommit = True  # a pooler drops a session that is closed within a transaction
         connection.cursor().execute("SELECT 1")
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Which block the rollback that is due belongs to, and whether somebody asked for it."""
+"""Keep track of a rollback that is due: to which block it belongs, and whether the program asked for it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Note [Which block a rollback belongs to]
-# Blocks are counted from the outermost, which is 1; a section between `set_autocommit(False)` and `(True)` is
-# 0. A failed `save()` can be undone by the nearest savepoint: the block that has it is rolled back. A lost
-# connection takes all savepoints with it: the outermost is. `Atomic.__exit__` first takes its block off the
-# stack and then, if no exception is on its way, asks for `needs_rollback`. Where it leaves the very block
-# that the rollback belongs to, it is told "no", and goes on to COMMIT or RELEASE. There we raise
-# `NotStoredError`, which it treats as any error of a COMMIT: it rolls back, and lets the error through.
+# Blocks are numbered from the outermost, which is 1. A section begun by `set_autocommit(False)` is
+# number 0. A failed `save()` can be undone by the nearest savepoint, so the block with that savepoint is
+# rolled back. A lost connection takes all savepoints with it, so the outermost block is rolled back.
+#
+# `Atomic.__exit__` first takes its block off the stack. Then, if there is no exception, it reads
+# `needs_rollback`. When it leaves the block to which the rollback belongs, it reads False, and goes on to
+# COMMIT or RELEASE. There we raise `NotStoredError`. Django treats it like any error of a COMMIT: it rolls
+# back, and lets the error through.
 
 if TYPE_CHECKING:
 
-    class DjangosWrapper(BaseDatabaseWrapper):  # what its stubs leave out
+    class DjangosWrapper(BaseDatabaseWrapper):  # with what Django's type stubs leave out
         health_check_enabled: bool
         health_check_done: bool
         rollback_exc: BaseException | None
@@ -36,15 +38,15 @@ else:
 
 @dataclass(slots=True)
 class DueRollback:
-    """A rollback that is to come. See Note [Which block a rollback belongs to] on `block`."""
+    """A rollback that is due at the end of `block`. See Note [Which block a rollback belongs to]."""
 
     block: int
-    asked: bool = False  # by `set_rollback`: then the block ends in silence
-    lost: bool = False  # nothing of the transaction is left
+    asked: bool = False  # the program called `set_rollback`: the block then ends without an error
+    lost: bool = False  # the database has already rolled back the whole transaction
 
 
 class DueRollbacks(DjangosWrapper):
-    """Replace the flag `needs_rollback` of Django's wrapper by what it stands for."""
+    """Mix in before Django's wrapper: keep a `DueRollback` in place of its flag `needs_rollback`."""
 
     _due: DueRollback | None = None
     _by_hand = False  # between set_autocommit(False) and set_autocommit(True)
@@ -61,10 +63,10 @@ class DueRollbacks(DjangosWrapper):
                 self._due = DueRollback(self._nearest())
                 self.rollback_exc = sys.exc_info()[1] or self.rollback_exc
         elif self._due is not None and len(self.atomic_blocks) < self._due.block:
-            self._due = None  # Its block is being left. Within the block only `set_rollback` takes it back.
+            self._due = None  # Its block is being left. Within the block only `set_rollback` cancels it.
 
     def set_rollback(self, rollback: bool) -> None:
-        """As Django's: what was asked for ends in silence. Nothing brings back what was lost."""
+        """As Django's: after True the block is rolled back without an error. False cannot undo a loss."""
         super().set_rollback(rollback)
         if self._due is not None and self._due.block == self._nearest():
             self._due.asked = rollback

@@ -1,7 +1,7 @@
-"""Which database answers: the primary, or the static copy while its tier serves.
+"""The router of databases: reads go to the static copy while the static tier answers, else to the primary.
 
-An open breaker changes nothing here: the engine refuses then, and the tier chain, which labels its answers,
-goes on to the next tier. A router that turned to the file by itself would pass old rows off as new ones.
+An open breaker changes nothing here. The engine refuses then, and the next tier answers, with a label that
+says so. A router that read the copy by itself would pass off old rows as new ones.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from django.db import DEFAULT_DB_ALIAS
 from resilience.conf.databases import STATIC_ALIAS
 from resilience.primitives import TierUnavailableError
 
-# The models whose rows the static copy holds, within its tier; None outside it.
+# Within the static tier, the models whose rows the static copy holds; None outside it.
 _held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)
 
 
 @contextmanager
 def static_tier(models: Iterable[type[Any]]) -> Iterator[None]:
-    """Read from the static copy within the block; it holds the rows of these models."""
+    """Read from the static copy within the block. It holds the rows of these models."""
     token = _held.set(frozenset(models))
     try:
         yield
@@ -31,10 +31,11 @@ def static_tier(models: Iterable[type[Any]]) -> Iterator[None]:
 
 
 class TierRouter:
-    """Decide by context and by origin; leave every other question to the routers behind, or to Django.
+    """Send reads in the static tier to the static copy, and each write to the primary.
 
-    In the static tier a read of what the file does not hold (an account, a session) raises
-    `TierUnavailableError`: its table is missing there, or empty, and neither means that there is no such row.
+    All else is left to the project's other routers, or to Django. In the static tier, reading a model that
+    the copy does not hold (an account, a session) raises `TierUnavailableError`: its table is missing or
+    empty there, which would look as if the row did not exist.
     """
 
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
@@ -43,7 +44,7 @@ class TierRouter:
         return STATIC_ALIAS if held is not None or _origin(hints) == STATIC_ALIAS else None
 
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
-        # Django would write the relations of a row back to where the row came from.
+        # Django would write to the database from which the row was read.
         if _held.get() is not None or _origin(hints) == STATIC_ALIAS:
             return DEFAULT_DB_ALIAS
         return None

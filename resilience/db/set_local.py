@@ -1,9 +1,9 @@
 """A psycopg connection that can do without a session of its own.
 
-A pooler lends one session of the server to many clients, to each for a transaction. What one of them sets
-for the session, or leaves in it, the next one gets. So settings are given to each transaction by ``SET
-LOCAL``, and end with it. That costs no further wait: they are sent with ``BEGIN``, or, outside a transaction,
-with the statement itself, since PostgreSQL runs several statements of one message in one transaction
+A pooler lends one session of the server to many clients, to each for one transaction. What a client sets in
+the session stays there for the next client. So each transaction gets the settings by ``SET LOCAL``, and they
+end with it. This costs no further wait: they are sent with ``BEGIN`` or, outside a transaction, with the
+statement itself, since PostgreSQL runs the statements of one message in one transaction
 (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT).
 """
 
@@ -20,30 +20,30 @@ from psycopg import errors, generators, pq, sql
 from psycopg.abc import PQGen
 
 _IDLE = pq.TransactionStatus.IDLE
-# PostgreSQL quotes each name of these, and would take "a, b" for one.
+# The values of these are lists of names. Each name must be quoted by itself: "a, b" would be one name.
 _LISTS = {"search_path", "temp_tablespaces"}
 _BEGIN = re.compile(r"\s*(?:BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 
 
 class SetLocalConnection(psycopg.Connection[Any]):
-    """As psycopg's own until `share_session` is called."""
+    """A connection like psycopg's; after `share_session` it gives its settings to each transaction."""
 
-    #: The settings of each transaction; None while the session is this connection's own.
     local: Mapping[str, str] | None = None
-    #: Whether a session of the server's is taken from others for as long as this connection is open.
+    """The settings of each transaction; None while the session is this connection's own."""
     holds_session = False
+    """Whether this connection has a session of the pooler to itself as long as it is open."""
     _statements: tuple[str, ...] = ()
     _only_reads = False
 
     def share_session(self, settings: Mapping[str, str]) -> None:
-        """Keep nothing in the session from now on, and give each transaction these settings."""
+        """From now on keep nothing in the session, and give each transaction these settings."""
         self.local = dict(settings)
         self._statements = tuple(_set_local(name, value) for name, value in self.local.items())
         self.prepare_threshold = None  # a prepared statement lives in a session
-        self.cursor_factory = _with_settings(self.cursor_factory)  # type: ignore[arg-type]  # a class has a hash
+        self.cursor_factory = _with_settings(self.cursor_factory)  # type: ignore[arg-type]  # classes are hashable
 
     def ask(self, question: str) -> str | None:
-        """Return the one value that a SELECT without parameters gives, in no transaction of ours."""
+        """Run a SELECT without parameters, outside any transaction, and return its one value."""
         with self.lock:
             result = cast("pq.abc.PGresult", self.wait(self._exec_command(question)))
         value = result.get_value(0, 0)
@@ -51,14 +51,14 @@ class SetLocalConnection(psycopg.Connection[Any]):
 
     @contextmanager
     def own_transaction(self, *, read_only: bool = False) -> Iterator[None]:
-        """Surround one statement by BEGIN and COMMIT; only where there is no transaction."""
+        """Run the block between BEGIN and COMMIT. There must be no transaction yet."""
         self.set_autocommit(False)
         self._only_reads = read_only
         try:
             yield
             self.commit()
         except BaseException:
-            with suppress(psycopg.Error):  # the first error is the one to tell
+            with suppress(psycopg.Error):  # the first error is the one to raise
                 self.rollback()
             raise
         finally:
@@ -69,7 +69,7 @@ class SetLocalConnection(psycopg.Connection[Any]):
                 self.close()
 
     def lacks_settings(self) -> bool:
-        """Tell whether a statement that is sent now begins and ends without the settings."""
+        """Tell whether a statement that is sent now would run without the settings."""
         return (
             bool(self._statements)
             and self._autocommit
@@ -78,12 +78,12 @@ class SetLocalConnection(psycopg.Connection[Any]):
         )
 
     def give_settings(self) -> None:
-        """Give them to a transaction that has just begun."""
+        """Give the settings to a transaction that has just begun."""
         with self.lock:
             self.wait(self._exec_all(self.sent_before(escaped=False).encode()))
 
     def sent_before(self, *, escaped: bool) -> str:
-        """Return the settings as statements to put before another one."""
+        """Return the settings as statements to put before another; `escaped` if that has parameters."""
         text = "".join(f"{statement}; " for statement in self._statements)
         return text.replace("%", "%%") if escaped else text
 
@@ -94,7 +94,7 @@ class SetLocalConnection(psycopg.Connection[Any]):
     def _start_query(self) -> PQGen[None]:
         if not self._statements or self._autocommit or self.pgconn.transaction_status != _IDLE:
             yield from super()._start_query()
-        elif self._pipeline is not None:  # one statement to a message
+        elif self._pipeline is not None:  # a pipeline takes one statement in each message
             yield from super()._start_query()
             for statement in self._statements:
                 yield from self._exec_command(statement.encode())
@@ -103,7 +103,7 @@ class SetLocalConnection(psycopg.Connection[Any]):
             yield from self._exec_all(self._get_tx_start_command() + b"; " + settings)
 
     def _exec_all(self, statements: bytes) -> PQGen[None]:
-        """As `_exec_command`, for several statements in one message."""
+        """Like `_exec_command`, for several statements in one message."""
         self._check_connection_ok()
         self.pgconn.send_query(statements)
         for result in (yield from generators.execute(self.pgconn)):
@@ -112,7 +112,7 @@ class SetLocalConnection(psycopg.Connection[Any]):
 
 
 class _WithSettings(psycopg.Cursor[Any]):
-    """Mix in before a class of cursors: outside a transaction each statement takes the settings along."""
+    """Mix in before a cursor class: outside a transaction each statement is sent with the settings."""
 
     _conn: SetLocalConnection
 
@@ -132,7 +132,7 @@ class _WithSettings(psycopg.Cursor[Any]):
             before = connection.sent_before(escaped=params is not None)
             super().execute(before + query, params, **kwargs)
         except errors.ActiveSqlTransaction:
-            # VACUUM, CREATE INDEX CONCURRENTLY and the like refuse any transaction, before they do anything.
+            # VACUUM, CREATE INDEX CONCURRENTLY and others refuse to run in a transaction, before they begin.
             if "role" in (connection.local or {}):
                 raise
             return super().execute(query, params, **kwargs)
@@ -157,7 +157,7 @@ class _WithSettings(psycopg.Cursor[Any]):
 
 @cache
 def _with_settings(factory: type[psycopg.Cursor[Any]]) -> type[psycopg.Cursor[Any]]:
-    """Return a class of cursors that is `factory` and takes the settings along."""
+    """Return a subclass of `factory` that sends the settings along."""
     if issubclass(factory, _WithSettings):
         return factory
     return type(f"SetLocal{factory.__name__}", (_WithSettings, factory), {})

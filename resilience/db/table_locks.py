@@ -1,12 +1,12 @@
-"""A table that another client has locked: after a few waits in vain, reads of it no longer wait.
+"""Refuse reads of a table that another client has locked, after a few of them have waited in vain.
 
-``ALTER TABLE``, ``LOCK TABLE``, ``TRUNCATE`` or ``VACUUM FULL`` let every read of their table wait, also
-while they wait themselves for an earlier reader. The server is well, so its breaker stays closed. But each
-read would wait for as long as ``lock_timeout`` allows and then take a stand-in. So the host counts: after
-`WAITS` waits in vain within `WITHIN` seconds, reads that name the table are refused at once. One read in
-each `TRY_EVERY` seconds goes through; as soon as one succeeds, all do.
+``ALTER TABLE``, ``LOCK TABLE``, ``TRUNCATE`` and ``VACUUM FULL`` make every read of their table wait, even
+while they still wait themselves for an earlier reader. The server is well, so its breaker stays closed. But
+each read would wait as long as ``lock_timeout`` allows, and then be answered by a stand-in. So the host
+counts: after `WAITS` waits in vain within `WITHIN` seconds, reads that name the table are refused at once.
+Every `TRY_EVERY` seconds one read is let through. As soon as one succeeds, all are let through.
 
-PostgreSQL alone: readers of SQLite in WAL mode wait for nobody.
+This is for PostgreSQL only: readers of SQLite in WAL mode wait for nobody.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ logger = logging.getLogger("resilience.database")
 
 WAITS, WITHIN, TRY_EVERY = 3, 10.0, 2.0
 
-# What was not waited for in so long is forgotten, in seconds: its reads have ended, or it was dropped.
+# Seconds without a wait after which a table is forgotten: nobody reads it any more, or it was dropped.
 _FORGOTTEN_AFTER = 60.0
+# The most tables that are remembered.
 _MOST = 32
 _NAME = re.compile(r'(?:"?\w+"?\.)?"?(\w+)"?')
 _NAMED = re.compile(r'\b(?:FROM|JOIN)\s+(?:"?\w+"?\.)?"?(\w+)"?', re.IGNORECASE)
@@ -46,7 +47,10 @@ class TableLockedError(RejectedError, django.db.OperationalError):
 
 
 def ask(wrapper: GuardedWrapper, sql: str) -> list[str]:
-    """Raise `TableLockedError` where a read need not be tried; return the locks that this one tries."""
+    """Return the locked tables that this read is let through to try, as "breaker table"; usually none.
+
+    Raises `TableLockedError` if the read names a locked table and is not the one to try.
+    """
     locks = registry.store().table_locks.read()
     if not locks:
         return []
@@ -66,7 +70,7 @@ def ask(wrapper: GuardedWrapper, sql: str) -> list[str]:
 
 
 def waited_in_vain(wrapper: GuardedWrapper, sql: str, params: Any, error: django.db.Error) -> None:
-    """Count a read that the server ended because it could not have its lock in time."""
+    """Count a read that the server ended because it did not get its lock in time."""
     now = registry.clock().monotonic()
     names = [f"{wrapper.breaker_name} {table}" for table in _tables(wrapper, sql, params, error)]
 
@@ -88,7 +92,7 @@ def waited_in_vain(wrapper: GuardedWrapper, sql: str, params: Any, error: django
 
 
 def has_read(tried: list[str]) -> None:
-    """Let everybody read again what one read has just had."""
+    """Let all reads of these tables through again, since one that tried them has succeeded."""
     if not tried:
         return
     before = locked()
@@ -101,7 +105,7 @@ def has_read(tried: list[str]) -> None:
 
 
 def locked() -> dict[str, float]:
-    """Return the tables that reads do not wait for, as "breaker table", and for how many seconds."""
+    """Return the tables whose reads are refused, as "breaker table", each with the seconds since when."""
     now = registry.clock().monotonic()
     locks = registry.store().table_locks.read()
     return {name: now - lock.since for name, lock in locks.items() if _is_in_force(lock, now)}
@@ -120,7 +124,7 @@ def _is_in_force(lock: TableLock, now: float) -> bool:
 
 
 def _claims_the_try(name: str, now: float) -> bool:
-    """Tell whether this read is the one of its two seconds: at most one of the host's."""
+    """Tell whether this read may try the table: one of the host may in each `TRY_EVERY` seconds."""
 
     def claimed(locks: Locks) -> Locks | None:
         lock = locks.get(name)
@@ -138,7 +142,7 @@ def _names(sql: str, name: str, breaker: str) -> bool:
 
 
 def _tables(wrapper: GuardedWrapper, sql: str, params: Any, error: django.db.Error) -> Iterator[str]:
-    """Name the table that the server points at; where it points at none, all that the statement reads."""
+    """Yield the table at the position that the server's error names; without one, all that are read."""
     cause = error.__cause__
     position = cause.diag.statement_position if isinstance(cause, psycopg.Error) else None
     if position is not None:

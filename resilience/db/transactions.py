@@ -1,9 +1,9 @@
-"""A transaction ends without an error only when it is stored, or somebody asked for its rollback.
+"""A transaction ends without an error only if it is stored, or if the program asked for its rollback.
 
-Django ends a block in silence, with nothing stored, where a view has caught the error of a statement and the
-connection was thrown away, the server had aborted the transaction, SQLite had rolled it back, or a `save()`
-had failed. Here the end of such a block raises `NotStoredError`, unless another exception is on its way. This
-holds in every process: an import that loses its rows in silence is as bad as a request that does.
+An error within a block may end its transaction: the connection is closed, the server aborts the transaction,
+SQLite rolls it back, or a `save()` fails. If a view catches that error, Django ends the block without a word,
+and nothing is stored. Here the end of such a block raises `NotStoredError`, unless another exception is on
+its way. This holds in every process: an import that silently loses its rows is as bad as a request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ logger = logging.getLogger("resilience.db")
 
 
 def after_commit(run: Callable[[], None], *, using: str, robust: bool = False) -> None:
-    """As `transaction.on_commit`; in a section by hand, where Django refuses that, once a stored one ends."""
+    """Call `run` once the transaction is stored, like `transaction.on_commit`.
+
+    It also works in a section that was begun by `set_autocommit(False)`, where Django's function raises.
+    """
     connection = transaction.get_connection(using)
     if connection.in_atomic_block or connection.get_autocommit():
         transaction.on_commit(run, using=using, robust=robust)
@@ -37,7 +40,7 @@ def after_commit(run: Callable[[], None], *, using: str, robust: bool = False) -
 
 
 class _NoticedErrors(DatabaseErrorWrapper):
-    """Django's translation of the driver's errors: all of them pass here, in commands too."""
+    """Django's translation of the driver's errors. All of them pass here, also in commands."""
 
     wrapper: KeptTransactions
 
@@ -50,16 +53,16 @@ class _NoticedErrors(DatabaseErrorWrapper):
 
 
 class KeptTransactions(DueRollbacks):
-    """Mix in before one of Django's database wrappers; the engine tells what has become of a transaction.
+    """Mix in before one of Django's database wrappers. Each engine overrides the first four methods.
 
-    Where the work of a block, or of a section begun by `set_autocommit(False)`, was lost, each further
+    Once the work of a block, or of a section begun by `set_autocommit(False)`, is lost, each further
     statement in it raises `NotStoredError`, and so does its end.
     """
 
-    _request: RequestScope | None = None  # the one that has begun the transaction at hand
-    _logged = False  # that the transaction at hand ended early
+    _request: RequestScope | None = None  # the request that has begun the current transaction
+    _logged = False  # whether the log says that the current transaction ended early
 
-    # --- What an engine tells ---
+    # --- What an engine says of its transaction ---
 
     def transaction_open(self) -> bool:
         """Tell whether closing the connection would lose a transaction."""
@@ -70,11 +73,11 @@ class KeptTransactions(DueRollbacks):
         return False
 
     def transaction_gone(self) -> bool:
-        """Tell, after an error, whether it has ended the transaction."""
+        """Tell after an error whether the transaction has ended by it."""
         return False
 
     def transaction_begins(self) -> None:
-        """Note what `transaction_gone` compares with, where it needs that."""
+        """Note what `transaction_gone` will compare with, if it needs to."""
 
     # --- What happens within a transaction ---
 
@@ -83,12 +86,12 @@ class KeptTransactions(DueRollbacks):
         return _NoticedErrors(self)
 
     def noticed(self, error: BaseException) -> None:
-        """Look whether the transaction at hand outlived an error of the driver."""
+        """After an error of the driver, note whether the current transaction has ended by it."""
         within = self.in_atomic_block or self._by_hand
         if not within or self.connection is None or isinstance(error, django.db.Error):
             return
         if getattr(error, "sqlstate", None) == IN_FAILED_TRANSACTION:
-            error.__cause__ = self._first_error()  # This one does not say why.
+            error.__cause__ = self._first_error()  # this error does not name the first one itself
         elif not self._lost:
             gone = self.transaction_gone()
             if gone or isinstance(error, self.Database.Error):
@@ -112,10 +115,10 @@ class KeptTransactions(DueRollbacks):
         by_hand = self._by_hand
         super().connect()
         if by_hand and self.autocommit:
-            self.set_autocommit(False)  # The section goes on: its statements must not be stored one by one.
+            self.set_autocommit(False)  # the section goes on: its statements must not be stored one by one
 
     def close(self) -> None:
-        """As Django's. What was open on the connection is lost, and its end says so."""
+        """As Django's. An open transaction is lost, and its end raises `NotStoredError`."""
         if self.connection is None and self._lost and self._by_hand and self._request is None:
             self._abandon()
         opened = self.connection is not None
@@ -124,7 +127,7 @@ class KeptTransactions(DueRollbacks):
             super().close()
         finally:
             if self.closed_in_transaction:
-                # With this set, Django ends the block without asking us, and in silence.
+                # If this were set, Django would end the block without calling us, and without an error.
                 self.closed_in_transaction = False
                 self.connection = None
                 self._lose()
@@ -135,10 +138,11 @@ class KeptTransactions(DueRollbacks):
                     self._by_hand = False
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """As Django's, between requests. Within a block, or a section begun by hand, it does nothing.
+        """As Django's between requests. Within a block, or a section begun by hand, it does nothing.
 
-        What a request has left open when it ends is rolled back. Outside of requests nobody can tell a
-        section from one that was left long ago: it is closed, as by Django, and a second call forgets it.
+        A transaction that a request has left open is rolled back when the request ends. Outside of requests
+        an open section cannot be told from one that was left long ago: the first call closes its connection,
+        as Django does, and the second forgets the section.
         """
         within = self.in_atomic_block or self._by_hand
         if within and self._request is not None:
@@ -152,7 +156,7 @@ class KeptTransactions(DueRollbacks):
                 self._abandon()
 
     def _abandon(self) -> None:
-        """End what was begun and left."""
+        """End a transaction that was begun and never ended."""
         self.in_atomic_block = self._by_hand = False
         self.atomic_blocks, self.savepoint_ids = [], []
         self._forget()
@@ -173,8 +177,8 @@ class KeptTransactions(DueRollbacks):
             error = self._not_stored("its end was reached")
             self._roll_back()
         if autocommit and self.connection is None and not self.run_commit_hooks_on_set_autocommit_on:
-            # The connection was thrown away in this transaction. Django would connect anew, only to set
-            # the mode in which each connection begins, and hide the error that is on its way.
+            # The connection was closed in this transaction. Django would connect again only to set the mode
+            # in which each connection begins, and would hide the error that is on its way.
             self.validate_no_atomic_block()
             self.autocommit = True
         else:
@@ -185,17 +189,17 @@ class KeptTransactions(DueRollbacks):
         if autocommit:
             self._forget()
         if error is not None and sys.exc_info()[1] is None:
-            raise error  # else another is on its way, and stays what it is
+            raise error  # if another error is on its way, leave that one
 
     def commit(self) -> None:
-        """As Django's. Raises `NotStoredError` where the transaction was lost or aborted before."""
+        """As Django's. Raises `NotStoredError` if the transaction was lost or aborted before."""
         try:
             super().commit()
         except NotStoredError:
             self._roll_back()
             raise
         except BaseException:
-            self._due = None  # It has ended, if nobody saw how.
+            self._due = None  # the transaction has ended, though how is unknown
             raise
         self._forget()
         self.transaction_begins()
@@ -203,7 +207,7 @@ class KeptTransactions(DueRollbacks):
     def rollback(self) -> None:
         try:
             if self._lost and self.connection is not None and not self.in_atomic_block:
-                self.close()  # The driver would refuse to roll back on a connection that is gone.
+                self.close()  # the driver would refuse to roll back on a lost connection
             super().rollback()
         finally:
             if not self.in_atomic_block:
@@ -226,13 +230,13 @@ class KeptTransactions(DueRollbacks):
             super()._savepoint(sid)
         except BaseException:
             if self.in_atomic_block and not self.atomic_blocks:
-                # Of a block that could not begin, in a section by hand. Django would take all that follows
-                # on this connection for its content, and never store it.
+                # This block, in a section begun by hand, could not begin. Django would take all that follows
+                # on this connection for a part of the block, and never store it.
                 self.in_atomic_block = False
             raise
 
     def _savepoint_commit(self, sid: str) -> None:
-        if not self.needs_rollback:  # else the statement is refused, as all are
+        if not self.needs_rollback:  # else this statement is refused, like all others
             self.must_be_whole()
         super()._savepoint_commit(sid)
 
@@ -241,7 +245,7 @@ class KeptTransactions(DueRollbacks):
         self.rollback_exc, self._logged = None, False
 
     def must_be_whole(self) -> None:
-        """Raise `NotStoredError` unless all that the block at hand has done can still be stored."""
+        """Raise `NotStoredError` unless all that the current block has done can still be stored."""
         if self._spoilt():
             error = self._not_stored("its end was reached")
             self._due = None
@@ -256,7 +260,7 @@ class KeptTransactions(DueRollbacks):
         return error
 
     def _first_error(self) -> BaseException | None:
-        """Return what ended the transaction. It was caught, so the log has it, once."""
+        """Return the error that ended the transaction, and log it once, since the program caught it."""
         first = None if self.rollback_exc is None else first_error(self.rollback_exc)
         if not self._logged:
             self._logged = True

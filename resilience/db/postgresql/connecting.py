@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is made, directly or through a pooler, and what it is told first."""
+"""Connect to PostgreSQL, directly or through a pooler, and give each connection its settings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from resilience.db.wrapper import GuardedWrapper
 
 logger = logging.getLogger(__name__)
 
-# So often are two connections looked at: a third client may come between.
+# How many times the sessions of two connections are compared: a third client may come between.
 _TURNS = 2
 
 if TYPE_CHECKING:
 
-    class _DjangosWrapper(base.DatabaseWrapper):  # what its stubs leave out
+    class _DjangosWrapper(base.DatabaseWrapper):  # with what Django's type stubs leave out
         def _configure_timezone(self, connection: Any) -> bool: ...
         def _configure_role(self, connection: Any) -> bool: ...
 else:
@@ -32,12 +32,12 @@ else:
 
 
 class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
-    """Connect with the limits of the server's side, and keep nothing in a session that others share.
+    """Give the database server its limits when connecting, and keep nothing in a session that is shared.
 
-    Commands connect in the same way and to the same address as servers, without limits.
+    Commands connect in the same way and to the same address as server processes, but without limits.
     """
 
-    # Whether a server refused the setting; as long as the process lives, for all its connections.
+    # Whether a database server has refused the setting; then no connection of this process asks for it.
     _without_check_interval = False
 
     def get_connection_params(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         own: dict[str, str] = {limits.MARK: registry.role()}
         if registry.is_server():
             own |= limits.own(check_interval=not self._without_check_interval)
-        # Ours first: a project's own options stand further right, and win.
+        # Ours come first, so that a project's own options, further right, win.
         params["options"] = f"{limits.as_options(own)} {params.get('options', '')}".rstrip()
         return params
 
@@ -53,7 +53,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         try:
             connection = self._connected(conn_params)
         except psycopg.Error as error:
-            # PostgreSQL 13 does not know it, and on systems other than Linux it must be 0.
+            # PostgreSQL 13 does not know this setting, and on systems other than Linux it must be 0.
             if self._without_check_interval or limits.CHECK_INTERVAL not in str(error):
                 raise
             logger.warning(
@@ -82,7 +82,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
             return connection
 
     def _by_options(self, params: dict[str, Any], way: limits.Way | None, *, look: bool) -> Any:
-        """Connect with start-up parameters; None where they are refused or dropped."""
+        """Connect with start-up parameters; return None if they are refused or dropped."""
         try:
             connection = super().get_new_connection(params)
         except psycopg.OperationalError as error:
@@ -103,7 +103,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         return connection
 
     def _by_set_local(self, params: dict[str, Any], way: limits.Way | None, *, look: bool) -> Any:
-        """Connect without them, and have each transaction take the settings."""
+        """Connect without start-up parameters, and give the settings to each transaction."""
         without = {name: value for name, value in params.items() if name != "options"}
         connection = super().get_new_connection(without)
         try:
@@ -117,29 +117,27 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         return connection
 
     def _found(self, connection: Any, params: dict[str, Any], before: limits.Way | None) -> limits.Way:
-        """Try the settings in a transaction, which not every pooler allows; keep what was found out."""
+        """Try the settings in a transaction, which not every pooler allows; remember what was found."""
         connection.execute("SELECT 1")
         connection.commit()
         if before is None or before.takes_options:
             logger.info(
                 "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
             )
-        holds = registry.is_server() and self._holds_session(
-            connection, params
-        )  # a command keeps no idle ones
+        holds = registry.is_server() and self._holds_session(connection, params)  # a command keeps no idle connections
         return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
-        """Tell whether each client has a session while it is idle too, as in PgBouncer's session mode.
+        """Tell whether a client keeps its session while it is idle, as in PgBouncer's session mode.
 
-        Else two that take turns are given the same one.
+        Otherwise two connections that take turns are given the same session.
         """
         asked = "SELECT pg_backend_pid()"
         try:
             with closing(super().get_new_connection(params)) as other:
                 return all(connection.ask(asked) != other.ask(asked) for _ in range(_TURNS))
         except psycopg.Error:
-            return True  # perhaps for want of another session
+            return True  # perhaps there was no other session to give
 
     def _settings(self, options: str) -> dict[str, str]:
         try:
@@ -153,7 +151,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
     # --- What Django sets for a session ---
 
     def shares_session(self) -> bool:
-        """Tell whether the session of the connection is a pooler's, which others get too."""
+        """Tell whether the connection's session belongs to a pooler, which lends it to others, too."""
         return isinstance(self.connection, SetLocalConnection) and self.connection.local is not None
 
     def _configure_timezone(self, connection: Any) -> bool:
@@ -173,7 +171,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         return False
 
     def chunked_cursor(self) -> Any:
-        """As Django's; outside a transaction a cursor of the server's would live in the session."""
+        """As Django's, but no server-side cursor outside a transaction: it would live in a shared session."""
         self.ensure_connection()
         return self.cursor() if self.shares_session() and self.autocommit else super().chunked_cursor()
 
@@ -183,7 +181,7 @@ def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
 
 
 def guarded_driver() -> ModuleType:
-    """Return psycopg as Django's wrapper knows it, with ``connect`` replaced: nothing else decides it."""
+    """Return psycopg with ``connect`` replaced: only by that does Django choose the class of a connection."""
     driver = ModuleType("psycopg")
     driver.__dict__.update(vars(psycopg), connect=_connect)
     return driver

@@ -1,4 +1,4 @@
-"""What the guard of PostgreSQL adds: COPY, health checks, and one repeat of a lost read."""
+"""What the guard adds for PostgreSQL: COPY, table locks, one repeat of a lost read, transactions by hand."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from resilience.db.postgresql.session import alters_session, is_end
 from resilience.primitives import RejectedError, Retry
 from resilience.request.scope import current_scope
 
-# Never after a deadline: that error is none of a lost connection.
-_RETRY = Retry(retry_on=is_lost)
+_RETRY = Retry(retry_on=is_lost)  # so never after a deadline
 
 
 def _raise(error: Exception, *_: object) -> None:
@@ -32,11 +31,11 @@ def _raise(error: Exception, *_: object) -> None:
 
 
 class _WouldWriteError(RejectedError):
-    """A repeated SELECT tried to write: it was no read, and its first failure is what there is to tell."""
+    """A repeated SELECT tried to write, so it was no read. `Retry` then raises the first error."""
 
 
 class PostgreSQLCursor(GuardedCursor):
-    """Repeat a SELECT whose connection was lost, once, outside a transaction. Guard COPY."""
+    """Outside a transaction, repeat a SELECT once if its connection was lost. Guard COPY, too."""
 
     db: PostgreSQLGuard
 
@@ -67,7 +66,7 @@ class PostgreSQLCursor(GuardedCursor):
         return super()._executemany(sql, param_list)
 
     def _heed(self, sql: Any) -> None:
-        """Prove the connection before what stores at once, and note what alters the session."""
+        """Prove the connection before a statement that stores at once; note if it alters the session."""
         db = self.db
         if db.preparing:
             return
@@ -81,11 +80,11 @@ class PostgreSQLCursor(GuardedCursor):
     def _fetch(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if isinstance(self.cursor, psycopg.ServerCursor):
             return super()._fetch(run, *args, **kwargs)
-        with self.db.wrap_database_errors:  # the rows are here already: nothing waits, nothing can be lost
+        with self.db.wrap_database_errors:  # the rows are here already, so there is nothing to measure
             return run(*args, **kwargs)
 
     def _repeat(self, sql: Any, params: Any) -> Any:
-        """Ask again on a fresh connection, in the same budget, read-only: nothing can be written twice."""
+        """Repeat a SELECT on a new connection, in the same budget; read-only: it writes nothing twice."""
         self.db.ensure_connection()
         self.cursor = self.db.create_cursor()
         with self._measured(sql), self.db.wrap_database_errors:
@@ -97,13 +96,13 @@ class PostgreSQLCursor(GuardedCursor):
 
     @contextmanager
     def copy(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        # Raises the driver's own errors, as Django's cursor does here.
+        # This raises the driver's own errors, as Django's cursor does.
         with self._measured(None, timed=False), super().__getattr__("copy")(*args, **kwargs) as copy:
             yield copy
 
     def close(self) -> None:
         if isinstance(self.cursor, psycopg.ServerCursor):
-            with self.db.patience():  # the server is asked to close it
+            with self.db.patience():  # closing it takes an answer of the server
                 self.cursor.close()
         else:
             self.cursor.close()
@@ -126,11 +125,11 @@ class PostgreSQLGuard(ConnectingWrapper):
 
     @property
     def transacting(self) -> bool:
-        """Whether a statement is now part of a transaction, of Django's or of the program's own."""
+        """Whether a statement is now part of a transaction, Django's or the program's own."""
         return not self.autocommit or self._by_hand
 
     def note_own_transaction(self) -> None:
-        """Take what the program has begun by a BEGIN of its own for a section by hand, until it has ended."""
+        """Treat a transaction that the program began by a BEGIN of its own like a section begun by hand."""
         if not self.autocommit or self.in_atomic_block or self._lost or self.connection is None:
             return
         if self.transaction_open() == self._by_hand:
@@ -140,7 +139,7 @@ class PostgreSQLGuard(ConnectingWrapper):
         self._forget()
 
     def refuse_to_end_in_silence(self) -> None:
-        """Raise `NotStoredError` where the server would answer COMMIT with ROLLBACK."""
+        """Raise `NotStoredError` if the server would answer COMMIT with ROLLBACK."""
         if self.connection is not None and self.transaction_aborted():
             raise self._not_stored("its end was reached")
 

@@ -1,8 +1,8 @@
-"""Find out why a connection is silent: its server is at work on a statement, or knows nothing of it.
+"""Find out why a connection is silent: the server is at work on its statement, or has forgotten it.
 
-Waiting for the end of the budget would cost the request its answer, and whoever waits for a row that it has
-locked theirs. Cutting it short would end what is only slow. The server itself knows: another connection asks
-it. One thread of a process does so at a time.
+If the server has forgotten it, waiting until the budget ends would cost this request its answer, and also the
+requests that wait for rows it has locked. If the server is only slow, ending the wait early would be wrong.
+So another connection asks the server which it is. One thread of a process does so at a time.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from resilience.primitives import deadline_scope
 if TYPE_CHECKING:
     from resilience.db.postgresql.keeping import KeepingWrapper
 
-# Behind a pooler the number that we were told is none of the server's: nobody can tell, and nothing is ended.
+# Behind a pooler the process number that we were told is not the server's: then the state is unknown, and no
+# session is ended.
 _STATE = """
 SELECT CASE WHEN pg_backend_pid() <> {own} THEN 'unknown'
 ELSE coalesce((SELECT state FROM pg_stat_activity WHERE pid = {silent}), 'gone') END
 """
-# A session that began after ours has only inherited its number.
+# A session that began after ours only has the same process number.
 _END = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE pg_backend_pid() = {own} AND pid = {orphan} AND usename = current_user
 AND backend_start <= clock_timestamp() - {age} * interval '1 second'
 """
-# Seconds of silence after which the server is asked: few, since whoever waits holds a place.
+# Seconds of silence after which the server is asked. They are few, since the waiting request holds a place.
 PATIENCE = 0.2
-# Seconds that one waits for another who inquires; an answer may come meanwhile.
+# Seconds that a thread waits for another one's inquiry; its own answer may come meanwhile.
 TURN = 0.1
 _NO_PROOF = ("active", "fastpath function call", "disabled", "unknown")
 
@@ -42,9 +43,9 @@ _NO_PROOF = ("active", "fastpath function call", "disabled", "unknown")
 def inquire(wrapper: KeepingWrapper, silent: DeadlineConnection, waited: float) -> float:
     """Ask whether the server is at work for a connection that has been silent for `waited` seconds.
 
-    Return 0 where it does nothing, and end the session, which may hold locks. Else return when to ask again:
-    soon, where others of that age are forgotten (what it does now it may have done soon), else after as long.
-    Nobody can tell behind a pooler, or while no other connection answers, of which the steward is told.
+    Returns 0 if it is not, and ends the session, which may hold locks. Otherwise returns the seconds after
+    which to ask again: `PATIENCE` if another connection of that age was found silent, else `waited`. Behind a
+    pooler there is no telling. If no other connection answers either, the steward is told to ping.
     """
     if _is_forgotten(wrapper, silent):
         return 0.0
@@ -76,7 +77,7 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
 
 
 def end_orphans(idle: Idle, connection: DeadlineConnection) -> None:
-    """End the sessions of connections that were dropped, where the server has not noticed."""
+    """End the sessions of connections that were dropped, if the server has not noticed their end."""
     while (orphan := idle.next_orphan()) is not None:
         age = time.monotonic() - orphan.made_at
         connection.ask(_END.format(own=connection.server_process, orphan=orphan.server_process, age=age))

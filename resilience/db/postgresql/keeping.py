@@ -1,4 +1,4 @@
-"""How an alias on PostgreSQL takes a kept connection, proves it, and gives it back: see `db.idle`."""
+"""Take a kept connection for an alias on PostgreSQL, prove it, and give it back: see `db.idle`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from resilience.db.postgresql import inquiring
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Admission
 
-# Seconds after an answer in which a look at the socket stands for a health check.
+# Seconds after an answer in which a look at the socket is enough of a health check.
 RECENT = 1.0
 
-# How many are kept that take a pooler's session from others while they are idle: its next client is waiting.
+# The most idle connections kept if each holds a session of a pooler, which other clients wait for.
 _FEW = 2
 
-# A session that was ended from outside, beside what libpq says of itself.
+# The server ended the session. (If libpq itself found the loss, there is no SQLSTATE.)
 _ENDED = {"57P01", "57P02", "57P03"}
 
 
 class KeepingWrapper(GuardedWrapper):
-    """Mix in before the guard of PostgreSQL."""
+    """Mix in before `PostgreSQLGuard`: use connections again, and drop those that are of no further use."""
 
-    pool = None  # Django's own, which `OPTIONS["pool"]` asks for. Ours is `idle`.
+    pool = None  # not the pool that Django makes for `OPTIONS["pool"]`: `idle` takes its place
 
-    _offered: DeadlineConnection | None = None
+    _offered: DeadlineConnection | None = None  # a kept connection, while `connect` is about to use it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +48,7 @@ class KeepingWrapper(GuardedWrapper):
     # --- Take ---
 
     def connect(self) -> None:
-        """Take a kept connection where there is one, else make one."""
+        """Take a kept connection if there is one, else make one."""
         if not registry.is_server():
             return super().connect()
         with self._prepare() as admission:
@@ -67,7 +67,7 @@ class KeepingWrapper(GuardedWrapper):
         try:
             connection = super().get_new_connection(conn_params)
         except psycopg.OperationalError as error:
-            # What lies idle here, of another alias say, may be what it lacks.
+            # Idle connections of this process, perhaps of another alias, may take the room that it needs.
             if not failures.is_full(error) or not idle.free_all():
                 raise
             connection = super().get_new_connection(conn_params)
@@ -81,7 +81,7 @@ class KeepingWrapper(GuardedWrapper):
         return connection
 
     def _configure_role(self, connection: Any) -> bool:
-        # One that is used again has its role already.
+        # A connection that is used again has its role already.
         if getattr(connection, "has_role", False):
             return False
         changed = bool(super()._configure_role(connection))  # type: ignore[misc]  # Django's
@@ -102,13 +102,13 @@ class KeepingWrapper(GuardedWrapper):
         return None
 
     def _watch(self, connection: DeadlineConnection) -> None:
-        """Have the server asked whether it is at work, when this connection is silent for long."""
+        """Have the server asked whether it is at work, once this connection has been silent for a while."""
         if self.settings_dict["CONN_HEALTH_CHECKS"]:
             connection.inquire = partial(inquiring.inquire, self)
             connection.patience = inquiring.PATIENCE
 
     def prove(self) -> None:
-        """Ask a connection that was only looked at whether it is there, before what nobody may repeat."""
+        """Ping a kept connection that was only looked at; call it before a statement that is not repeated."""
         self.ensure_connection()
         connection = self.connection
         if (
@@ -122,7 +122,7 @@ class KeepingWrapper(GuardedWrapper):
             self.ensure_connection()
 
     def _answers(self, connection: DeadlineConnection) -> bool:
-        """Ping a kept connection; close it when it is silent or lost, which says nothing of the server."""
+        """Ping a kept connection; close it if it is silent or lost. That is no failure of the server."""
         limit, began = conf.deadline("health_check"), time.monotonic()
         try:
             connection.ping(limit)
@@ -148,32 +148,32 @@ class KeepingWrapper(GuardedWrapper):
         return cursor
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Give the connection back; Django calls this when a request begins and when it has ended."""
+        """Give the connection back. Django calls this when a request begins and when it has ended."""
         connection = self.connection
         usual = self.autocommit == self.settings_dict["AUTOCOMMIT"] and not self._by_hand
         if not isinstance(connection, DeadlineConnection) or not usual or self.allow_thread_sharing:
             return super().close_if_unusable_or_obsolete()
         if self.in_atomic_block:
-            return None  # it is at work
+            return None  # it is in use
         left = any(not cursor.closed for cursor in self._server_cursors)
         if not left and self.keep(connection):
             self.connection = None
-        self.close()  # without a connection, all else that belongs to a use
+        self.close()  # closes the connection if it was not kept, and ends all else that belongs to this use
         return None
 
     def keep(self, connection: DeadlineConnection) -> bool:
-        """Leave a connection to whoever needs one next; False when nobody should use it."""
+        """Keep a connection for the next use; return False if it must not be used again."""
         connection.inquire = None
         return self.idle.keep(connection, most=self._most(connection), max_age=self._max_age)
 
     @property
     def _max_age(self) -> float | None:
-        """For how many seconds a connection is used again; None: for ever."""
+        """The seconds for which a connection may be used again; None for no limit."""
         age: float | None = self.settings_dict["CONN_MAX_AGE"]
         return None if age == 0 and self.settings_dict["OPTIONS"].get("pool") else age
 
     def _most(self, connection: DeadlineConnection) -> int:
-        """How many are kept: as many as the pools let run at once, or `max_size` of `OPTIONS["pool"]`."""
+        """The most connections to keep: as many as run at once, or `max_size` of `OPTIONS["pool"]`."""
         pool = self.settings_dict["OPTIONS"].get("pool")
         if isinstance(pool, dict) and "max_size" in pool:
             return int(pool["max_size"])
@@ -184,18 +184,18 @@ class KeepingWrapper(GuardedWrapper):
     # --- Doubt ---
 
     def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
-        """Tell whether a call failed by its connection, a kept one, which says nothing of the server.
+        """Tell whether a call failed by its kept connection, which is no failure of the server.
 
-        Then all others of its age are dropped. A call that was cut short of its time is doubted only when
-        nothing was answered on this connection before: else the server was slow.
+        All other connections of its age are then dropped. A call that had less than its full time counts so
+        only if nothing was answered on this connection before: otherwise the server was slow.
         """
         if failures.is_full(error):
-            return has_any(self.get_connection_params())  # It serves us: who has a connection is answered.
+            return has_any(self.get_connection_params())  # on those that we have, the server answers
         connection = self.connection
         if not isinstance(connection, DeadlineConnection):
             return False
         if isinstance(error, ForgottenError):
-            doubted = True  # The server has said so itself.
+            doubted = True  # the server itself has said that it forgot the connection
         elif not connection.kept:
             return False
         elif isinstance(error, CutError):
@@ -212,7 +212,7 @@ _wrappers: WeakSet[KeepingWrapper] = WeakSet()
 
 
 def _forget_in_child() -> None:
-    """Connect anew in a forked child; a transaction of its parent cannot go on there."""
+    """Let a forked child connect again; a transaction of its parent cannot go on there."""
     for wrapper in list(_wrappers):
         if isinstance(wrapper.connection, DeadlineConnection):
             wrapper.connection = None

@@ -1,9 +1,9 @@
-"""How settings reach the server: as start-up parameters, or by SET LOCAL in each transaction.
+"""How settings reach the database server: as start-up parameters, or by SET LOCAL in each transaction.
 
 A direct connection takes them in its start-up parameter ``options``, which costs nothing afterwards. Poolers
 and proxies refuse that parameter (PgBouncer, RDS Proxy) or drop it (PgBouncer with
-``ignore_startup_parameters``). So each address is looked at: the options carry a mark, and a server that
-does not say it back has not got them.
+``ignore_startup_parameters``). So each address is tried: the options carry a mark, and if the server does not
+have that mark as a setting, the options did not arrive.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from resilience.primitives import current_deadline
 CHECK_INTERVAL = "client_connection_check_interval"
 MARK = "resilience.role"
 
-# That start-up parameters are taken is looked at again after so many seconds: a pooler may have come between.
+# Seconds after which an address that took start-up parameters is tried again: there may be a pooler by now.
 LOOK_AGAIN = 60.0
 
 _OPTION = re.compile(r"(?:-c\s*|--)(?P<name>[A-Za-z_][\w.-]*)=(?P<value>(?:\\.|\S)*)", re.DOTALL)
-# What poolers say of it: "unsupported startup parameter: options", "… doesn't support command-line options".
+# Poolers say "unsupported startup parameter: options" or "… doesn't support command-line options".
 _REFUSAL = re.compile(r"options|start-?up parameter", re.IGNORECASE)
 
 Address = tuple[str, ...]
 
 
 def own(*, check_interval: bool) -> dict[str, str]:
-    """Return the limits, just below the client's: a live server ends a statement itself, and is free."""
+    """Return the server's limits, just below the client's, so that a live server ends a statement itself."""
     limits = {
         "statement_timeout": str(round(conf.deadline("statement") * 1000)),
         "lock_timeout": str(round(conf.deadline("lock") * 1000)),
@@ -51,9 +51,9 @@ def as_options(settings: Mapping[str, str]) -> str:
 
 
 def as_settings(options: str) -> dict[str, str]:
-    """Return what ``options`` set, the last value of each, without the mark.
+    """Return the settings that ``options`` hold, the last value of each, without the mark.
 
-    Raises `ValueError` for what sets nothing: a transaction cannot be given that.
+    Raises `ValueError` with any part that is no setting, since ``SET LOCAL`` cannot express it.
     """
     if rest := _OPTION.sub("", options).split():
         raise ValueError(" ".join(rest))
@@ -67,54 +67,54 @@ def as_settings(options: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What is known of an address, and until when nobody need look again."""
+    """How an address takes settings; it need not be tried again before `until` (monotonic seconds)."""
 
     takes_options: bool
     until: float
     holds_session: bool = False
-    """whether a pooler lends each client a session for as long as it stays"""
+    """whether a pooler lends each client a session as long as it stays connected"""
 
 
-# Of each address that this process has connected to; the lock is held by the connection that looks there.
+# The way of each address that this process has connected to, and the lock held while one is tried.
 _ways: dict[Address, Way] = {}
 _looks: dict[Address, threading.Lock] = {}
 
 
 def address_of(params: Mapping[str, Any]) -> Address:
-    """Return what tells one address from another among the parameters of a connection."""
+    """Return the connection parameters that make up an address."""
     return tuple(
         str(params.get(name, "")) for name in ("service", "host", "hostaddr", "port", "dbname", "user")
     )
 
 
 def known(address: Address) -> Way | None:
-    """Return what was found there; None where nobody has been yet."""
+    """Return the way that was found for an address; None if it was never tried."""
     return _ways.get(address)
 
 
 def learn(address: Address, *, takes_options: bool, holds_session: bool = False) -> Way:
-    """Keep what was found. SET LOCAL is right at any server, so only its opposite is looked at again."""
+    """Remember the way of an address. SET LOCAL works with any server, so only options are tried again."""
     until = registry.clock().monotonic() + LOOK_AGAIN if takes_options else inf
     way = _ways[address] = Way(takes_options, until, holds_session)
     return way
 
 
 def doubt(address: Address) -> None:
-    """Have the next connection look again: one has failed, and another server may stand there by now."""
+    """Let the next connection try again: one has failed, and there may be another server by now."""
     if (way := _ways.get(address)) is not None:
         _ways[address] = replace(way, until=-inf)
 
 
 def is_sure(way: Way | None) -> bool:
-    """Tell whether nobody need look now."""
+    """Tell whether an address need not be tried now."""
     return way is not None and registry.clock().monotonic() < way.until
 
 
 @contextmanager
 def looking(address: Address) -> Iterator[bool]:
-    """Tell whether to look what an address takes: one connection of the process to it does at a time.
+    """Yield whether to try what an address takes: at most one connection of the process does at a time.
 
-    The others go by what is known. Where nothing is, they wait for it, half of their time at most.
+    The others use what is known already. If nothing is known, they wait for at most half of their time.
     """
     way = known(address)
     if is_sure(way):
@@ -138,15 +138,15 @@ os.register_at_fork(after_in_child=_looks.clear)  # another thread of the parent
 
 
 def forget() -> None:
-    """Know nothing, as a process that has just begun."""
+    """Forget all addresses, as in a new process."""
     _ways.clear()
 
 
 def may_be_refused(way: Way | None, error: psycopg.OperationalError) -> bool:
-    """Tell whether a connection may have failed for its options.
+    """Tell whether connecting may have failed because of the options.
 
-    Where they were taken before only the words can say so. Elsewhere any failure that came at once is tried
-    without: not every proxy says why.
+    If the address took options before, only the error's text can say so. Otherwise any failure that came at
+    once may be due to them, since not every proxy says why.
     """
     if isinstance(error, CutError | SpentError | psycopg.errors.ConnectionTimeout):
         return False

@@ -10,19 +10,19 @@ class DatabaseWrapper(GuardedWrapper, base.DatabaseWrapper):
 
     has_server = False
 
-    _changes = 0  # counted by SQLite at the end of the last transaction
+    _changes = 0  # SQLite's count of changes at the end of the last transaction
 
     def transaction_open(self) -> bool:
         return bool(self.connection.in_transaction)
 
     def transaction_gone(self) -> bool:
-        """SQLite rolls back by itself: full disk, no memory, interrupt, a conflict clause that says so."""
+        """Tell whether SQLite has rolled back by itself: disk full, no memory, interrupt, conflict clause."""
         try:
             if self.connection.in_transaction:
                 return False
         except self.Database.ProgrammingError:
-            return True  # closed behind our back, and what was open on it is rolled back
-        # By hand a transaction begins with the first change: before that there is none that could be gone.
+            return True  # the program closed the connection, which rolls back an open transaction
+        # In a section begun by hand the transaction begins with the first change, and cannot be gone before.
         return not self._by_hand or self.connection.total_changes != self._changes
 
     def transaction_begins(self) -> None:
@@ -31,7 +31,7 @@ class DatabaseWrapper(GuardedWrapper, base.DatabaseWrapper):
 
     def _savepoint(self, sid: str) -> None:
         if self._by_hand and self.connection is not None and not self.connection.in_transaction:
-            # Outside a transaction SQLite takes RELEASE for COMMIT: a later rollback would undo nothing.
+            # Outside a transaction RELEASE would be a COMMIT, and a later rollback would undo nothing.
             with self.wrap_database_errors:
                 self.connection.execute("BEGIN")
         super()._savepoint(sid)
