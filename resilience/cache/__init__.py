@@ -1,4 +1,4 @@
-"""Caches that go quiet when their server is away: `"BACKEND": "resilience.cache.ResilientCache"`."""
+"""A cache that seems empty while its server is away: `"BACKEND": "resilience.cache.ResilientCache"`."""
 
 from resilience.cache.backend import ResilientCache
 

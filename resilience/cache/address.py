@@ -1,4 +1,4 @@
-"""Prove the address of a Redis before anything is asked: what is wrong, by name and without secrets."""
+"""Check the address of a Redis server without connecting; errors name the option and hold no secret."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import redis
 from redis.connection import ConnectionPool, parse_url
 
-# What an address may say behind its `?`. What is left out would take away what we rely on: one try, RESP2
-# (over RESP3 a server can make the client wait), bytes as they are.
+# The options that an address may have after its `?`. Others would break what we rely on: a single try, RESP2
+# (over RESP3 a server can make the client wait), bytes that are not decoded.
 _TLS = {
     "ssl_ca_certs",
     "ssl_ca_path",
@@ -39,9 +39,9 @@ _CERT_REQS = ("none", "optional", "required")
 
 
 def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
-    """Say what is wrong with an address, `options` (those of redis-py) beside it; None for a good one.
+    """Say what is wrong with an address and the `options` for redis-py; None if nothing is.
 
-    Nothing is connected to. The sentence names an option and never holds its value, which may be secret.
+    The sentence names the option, and never holds its value, which may be secret.
     """
     try:
         parsed, given = urlsplit(url), dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
@@ -50,14 +50,14 @@ def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
                 return wrong
         _parsed(url)
     except ValueError:
-        return "it is no address of a Redis"
+        return "it is no address of a Redis server"
     path = parsed.path.strip("/")
     if parsed.scheme != "unix" and "db" not in given and path and not _is_database(path):
-        return "its path is no number of a database"
+        return "its path is not the number of a database"
     try:
         ConnectionPool.from_url(url, **dict(options or {})).make_connection()
     except (redis.RedisError, TypeError, ValueError) as error:
-        # redis-py names what it does not know; whatever else it says may hold a value.
+        # redis-py names an unknown option. Any other text of its may hold a value.
         unknown = str(error).rpartition("unexpected keyword argument ")[2]
         named = isinstance(error, TypeError) and unknown != str(error)
         return f"redis-py has no option {unknown}" if named else "redis-py does not take its options"
@@ -67,17 +67,17 @@ def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
 def _wrong_option(name: str, value: str, *, in_tls: bool) -> str | None:
     if name not in _OPTIONS | _TLS:
         known = ", ".join(sorted(_OPTIONS | _TLS if in_tls else _OPTIONS))
-        return f"the option {name[:40]!r} is none that can be given: {known}"
+        return f"the option {name[:40]!r} is not one of {known}"
     if name in _TLS and not in_tls:
         return f"the option {name} needs an address that begins with rediss:"
     if name == "ssl_cert_reqs" and value not in _CERT_REQS:
         return f"the option {name} must be {', '.join(_CERT_REQS[:-1])} or {_CERT_REQS[-1]}"
     if name in _FILES and not Path(value).exists():
-        return f"the option {name} names nothing that is there"
+        return f"the option {name} names a file that does not exist"
     try:
         _read(name, value)
     except (OSError, ValueError):
-        return f"the option {name} has a value that it cannot have"
+        return f"the option {name} has an impossible value"
     return None
 
 

@@ -1,9 +1,9 @@
-"""A cache that goes quiet, not wrong and not slow, when its server is away.
+"""A cache that seems empty while its server is away, and is then neither wrong nor slow.
 
 CACHES = {"default": {
     "BACKEND": "resilience.cache.ResilientCache",
     "LOCATION": "redis://127.0.0.1:6379/0",
-    "OPTIONS": {"INNER": "django_redis.cache.RedisCache", "BREAKER": "cache", …what INNER takes},
+    "OPTIONS": {"INNER": "django_redis.cache.RedisCache", "BREAKER": "cache", …the options of INNER},
 }}
 """
 
@@ -27,16 +27,16 @@ from resilience.cache.redis import bounded_options
 log = logging.getLogger("resilience.cache")
 
 _MISSING = object()
-# What a read gets from a cache that was not asked or did not answer: "away" is not "not there".
+# What a read gets if the cache was not asked or did not answer: that is not the same as a missing key.
 _AWAY = object()
 
 
 class ResilientCache(BaseCache):
-    """Guard any cache backend of Django's.
+    """Guard any of Django's cache backends.
 
     While its breaker refuses or its server fails, reads find nothing and writes do nothing, at once and
-    without an exception: `add`, `touch` and `delete` say False, `set_many` names all keys as failed, `incr`
-    counts from nothing. Wrong use still raises. Values go through `codec`, whatever the backend.
+    without an exception: `add`, `touch` and `delete` return False, `set_many` returns all keys as failed,
+    `incr` counts from 0. Wrong use still raises. Values go through `codec` with every backend.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
@@ -46,12 +46,12 @@ class ResilientCache(BaseCache):
 
     @cached_property
     def inner(self) -> BaseCache:
-        """The backend that does the work, past the breaker."""
-        # Made within the first call: a folder that cannot be made is a cache that is away, like any other.
+        """The backend that is guarded; to call it directly passes by the breaker."""
+        # Made within the first call, so that one that cannot be made (no folder, say) counts as away.
         return self._make_inner()
 
     def ping(self, *, write: bool = False) -> None:
-        """Ask the server once, or have it store something, past the breakers; raise what went wrong."""
+        """Ask the server once, or let it store something if `write`, past the breakers; raise its error."""
         if write:
             self._calls.ask(lambda: self.inner.set("resilience-ping", b"1", 60))
         else:
@@ -147,7 +147,7 @@ class ResilientCache(BaseCache):
     def _entry(self, key: Any, value: Any, version: int | None) -> tuple[str, bytes | int]:
         return self.make_and_validate_key(key, version), codec.encode(value, key=str(key))
 
-    # --- From coroutines, where Django's own would make several calls or mistake "away" for missing ---
+    # --- From coroutines: Django's own would make several calls, or take "away" for missing ---
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         return await sync_to_async(self.get_many)(keys, version)
@@ -174,7 +174,7 @@ class ResilientCache(BaseCache):
 
 
 def _inner(location: str, params: dict[str, Any]) -> tuple[Callable[[], BaseCache], str]:
-    """Return what makes the backend that `params` names, and the name of the breaker that judges it."""
+    """Return a function that makes the backend named in `params`, and the name of its breaker."""
     options = dict(params.get("OPTIONS", {}))
     if "INNER" not in options:
         raise ImproperlyConfigured(
@@ -194,7 +194,7 @@ def _inner(location: str, params: dict[str, Any]) -> tuple[Callable[[], BaseCach
 
 
 def _check_timeout(timeout: Any) -> None:
-    """Raise `TypeError` for what is no number of seconds: each backend would fail in a way of its own."""
+    """Raise `TypeError` unless it is a number of seconds: each backend would fail in its own way."""
     if timeout is None or timeout is DEFAULT_TIMEOUT:
         return
     if not isinstance(timeout, int | float) or not isfinite(timeout):

@@ -1,4 +1,4 @@
-"""Make one call of a cache: through its breaker, inside its time, raising only what the caller did wrong."""
+"""Make one call of a cache, through its breaker and within its time; raise only the caller's own mistakes."""
 
 import logging
 from collections.abc import Callable
@@ -31,7 +31,7 @@ STORING = frozenset({"set", "add", "set_many", "incr"})
 
 
 class Calls:
-    """The calls of one cache, judged by the breaker of this name, and by that of its writes."""
+    """The calls of one cache, for its breaker (of this name) and the breaker of its writes."""
 
     def __init__(self, breaker: str) -> None:
         self._breaker = breaker
@@ -39,9 +39,9 @@ class Calls:
         self._limit = conf.deadline("cache")
 
     def make(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
-        """Return what `call` returns, or `otherwise` when the cache is away: refused, failing or given up.
+        """Return what `call` returns, or `otherwise` if the cache is away: refused, failing or given up.
 
-        The breaker hears of each failure before it is swallowed. What the caller did wrong is raised.
+        Each failure is counted by the breaker. The caller's own mistakes are raised.
         """
         deadline = current_deadline()
         if has_given_up_cache() or (deadline is not None and deadline.expired):
@@ -76,8 +76,8 @@ class Calls:
         return answer
 
     def ask(self, call: Callable[[], T]) -> T:
-        """Call within the limits, past the breakers; raise what went wrong."""
-        # Connecting and the reply have the limit each.
+        """Make a call within its limits, past the breakers; raise its error."""
+        # Connecting may take the limit, and the reply may take it again.
         with deadline_scope(2 * self._limit):
             faults.inject(
                 self._breaker, limit=self._limit, error=redis.ConnectionError, timeout=redis.TimeoutError
@@ -85,7 +85,7 @@ class Calls:
             return call()
 
     def note_undecodable(self, key: str, error: Exception) -> None:
-        """Count and log an entry that is not ours; its reader takes it for missing."""
+        """Count and log an entry that `codec` did not write; its reader takes it for missing."""
         registry.store().counters.add("calls", self._breaker, "decode", "failure")
         log.warning("cache entry %r is taken for missing: %s", key, error)
 

@@ -1,8 +1,8 @@
 """Turn cached values into JSON and back, so that nothing read from a cache server is ever executed.
 
-What JSON has is written as it is. Everything else that is allowed becomes an object with one member, whose
-name starts with `$` and says the type: `{"$tuple": [...]}`. A dict of the caller that could be taken for such
-a tag, or has keys that are not strings, is written as pairs: `{"$dict": [[key, value], ...]}`.
+Values that JSON has are written as they are. Each other allowed value becomes an object with one member,
+whose name starts with `$` and is the type: `{"$tuple": [...]}`. A caller's dict that could be taken for such
+a tag, or that has keys other than strings, is written as pairs: `{"$dict": [[key, value], ...]}`.
 """
 
 import base64
@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 from django.utils.safestring import SafeString
 
-# Both ways, so that neither a list that holds itself nor hostile bytes meet Python's recursion limit.
+# The limit for both ways: a list that holds itself, or hostile bytes, would reach Python's recursion limit.
 MAX_DEPTH = 100
 
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
@@ -25,13 +25,13 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # JSON numbers beyond these are read 
 
 
 class UndecodableError(ValueError):
-    """Say that stored bytes are not what `encode` writes. The reader treats the entry as missing."""
+    """The stored bytes were not written by `encode`. The reader treats the entry as missing."""
 
 
 def encode(value: Any, *, key: str) -> bytes | int:
-    """Return the stored form of `value`; an integer stays one, so that the server can count with it.
+    """Return the stored form of `value`. An integer stays one, so that the server can count with it.
 
-    Raises TypeError, naming `key` and the type, for a value that would not come back as it went.
+    Raises TypeError, naming `key` and the type, for a value that would come back changed.
     """
     if type(value) is int:
         return value
@@ -57,11 +57,11 @@ def decode(stored: Any) -> Any:
         raise UndecodableError(f"Expected bytes, found {type(stored).__qualname__}")
     try:
         value = orjson.loads(stored)
-        # Most values hold nothing that was tagged, and then there is nothing to look for.
+        # Most values hold no tag, and need no second look.
         return _value(value, 0) if b'"$' in stored else value
     except UndecodableError:
         raise
-    # Whatever a forged entry makes a constructor raise (decimal.InvalidOperation, say) means the same.
+    # A forged entry can make a constructor raise other errors, such as decimal.InvalidOperation.
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UndecodableError(f"Not written by this codec: {type(error).__qualname__}") from error
 

@@ -1,9 +1,9 @@
-"""Say what an error of a cache means for its breaker.
+"""Decide what an error of a cache counts as.
 
 The caller's own mistakes are a short list: the cache is well (ANSWERED), and the error must reach the caller.
-Everything else that a server, a proxy or a client library answers or raises is the cache's failure, since a
-reader can do nothing about a database that Redis does not have or an option that redis-py does not know.
-Failures stay inside `ResilientCache`, which answers as an empty cache would.
+Every other error of a server, a proxy or a client library is a failure of the cache: a reader can do nothing
+about a database that Redis does not have, or an option that redis-py does not know. Failures stay inside
+`ResilientCache`, which answers as an empty cache would.
 """
 
 import errno
@@ -14,7 +14,7 @@ from django.db import DataError
 
 from resilience.primitives import Outcome, RejectedError
 
-# What a server says of a request that makes no sense, whole or within what a script of django-redis adds.
+# What a server answers to a senseless request. A script of django-redis may add text around it.
 _CALLERS_REPLIES = (
     "WRONGTYPE",
     "value is not an integer",
@@ -23,16 +23,16 @@ _CALLERS_REPLIES = (
     "invalid expire time",
     "string exceeds maximum allowed size",
 )
-# The calls that they can be about. Where another finds a wrong type, a program that is not ours has taken the
-# key: a reader can do nothing about that either.
+# The calls in which such an answer is the caller's mistake. If another call meets a wrong type, some other
+# program uses the key, and a reader can do nothing about that either.
 _ASKED_WITH_VALUES = frozenset({"incr", "set", "add", "set_many", "touch"})
-# A key that the backend cannot hold; a value or delta of no type that it knows; what the backend has not.
+# A key that the backend cannot hold; a value or delta of an unknown type; a method that the backend lacks.
 _CALLERS = (InvalidCacheKey, redis.DataError, DataError, NotImplementedError)
 
 
 def classify(error: BaseException, operation: str = "") -> Outcome:
-    """Return what `error` counts as; `operation` is the method of the cache that met it."""
-    # Interrupts are nobody's failure, and our own limits are not the server's.
+    """Return what `error` counts as; `operation` is the cache's method that raised it."""
+    # An interrupt is no failure, and a limit of our own is no failure of the server.
     if not isinstance(error, Exception) or isinstance(error, RejectedError | redis.MaxConnectionsError):
         return Outcome.IGNORED
     return Outcome.ANSWERED if _is_callers(error, operation) else Outcome.FAILURE
@@ -46,12 +46,12 @@ def is_callers(error: BaseException, operation: str = "") -> bool:
 
 
 def classify_write(error: BaseException) -> Outcome:
-    """Return what `error` counts as for the breaker of the writes: that the cache takes none, or nothing."""
+    """Return what `error` counts as for the breaker of the writes: a failure if the cache takes none."""
     return Outcome.FAILURE if refuses_writes(error) else Outcome.IGNORED
 
 
 def refuses_writes(error: BaseException) -> bool:
-    """Tell whether the cache answers, and stores nothing: a replica, a memory or disk that is full."""
+    """Tell whether the cache answers but stores nothing: a replica, or a memory or disk that is full."""
     if isinstance(error, redis.ReadOnlyError | redis.OutOfMemoryError | redis.NoPermissionError):
         return True
     if isinstance(error, redis.ResponseError):
@@ -71,8 +71,8 @@ def _is_callers(error: BaseException, operation: str) -> bool:
         return True
     if operation != "incr" or not isinstance(error, ValueError | TypeError):
         return False
-    # Counting what is not there, or is no number. django-redis counts by hand where the server has refused
-    # to, and then it is the refusal that says whose mistake it was.
+    # The key to count is missing or no number. If the server refuses to count, django-redis counts itself;
+    # then the server's refusal, not the error after it, says whose mistake it was.
     refusal = error.__context__
     if isinstance(refusal, redis.RedisError):
         return _is_callers(refusal, operation)

@@ -1,4 +1,4 @@
-"""Prove a cache of the settings before it is asked anything; `check` tells what is wrong."""
+"""Find out whether a cache of the settings could work, without asking its server: for `manage.py check`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from resilience.cache.backend import ResilientCache
 
 
 def wrong_with(alias: str) -> str | None:
-    """Say why the guarded cache `alias` could never work; None when nothing is known against it."""
+    """Say why the guarded cache `alias` can never work; None if nothing is wrong with its settings."""
     try:
         cache = caches.create_connection(alias)
         if not isinstance(cache, ResilientCache):
@@ -19,7 +19,7 @@ def wrong_with(alias: str) -> str | None:
         _ = cache.inner
     except (ImproperlyConfigured, ImportError) as error:
         return str(error)
-    except Exception as error:  # whatever a backend has against its settings; what it says may hold secrets
+    except Exception as error:  # of any kind; only its class is shown, since its text may hold secrets
         return f"its backend cannot be made ({type(error).__name__})"
     declared: dict[str, Any] = settings.CACHES[alias]
     if not str(declared["OPTIONS"]["INNER"]).startswith("django_redis."):

@@ -1,4 +1,4 @@
-"""django-redis with bounds: our time-outs, no retries, no pickle, and a connection pool per configuration."""
+"""django-redis with bounds: our time-outs, no retries, no pickle, one connection pool per configuration."""
 
 import ssl
 import threading
@@ -24,15 +24,15 @@ _NEEDED = {
     "IGNORE_EXCEPTIONS": False,
 }
 
-# What a server answers that is no primary (any more), or has nothing to answer from: another connection may
-# lead to one that has.
+# Answers of a server that is not (or no longer) the primary, or has not loaded its data. A new connection may
+# lead to a server that can answer.
 _LEAVING = (redis.ReadOnlyError, redis.exceptions.MasterDownError, redis.BusyLoadingError)
 
 
 def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a django-redis backend with ours filled in.
 
-    Raises ImproperlyConfigured for an option that would take away what ours guarantee.
+    Raises ImproperlyConfigured for an option that contradicts one of ours.
     """
     for name, needed in _NEEDED.items():
         if options.get(name, needed) != needed:
@@ -45,7 +45,7 @@ def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class BytesSerializer:
-    """Pass bytes through: ResilientCache has encoded them, and nothing is ever unpickled."""
+    """Pass bytes through: ResilientCache encodes them, and nothing is ever unpickled."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         pass
@@ -58,11 +58,11 @@ class BytesSerializer:
 
 
 # Note [An error keeps its cause]
-# redis-py raises its errors while it handles the system's, and django-redis raises them once more while it
-# handles its own: Python then forgets the first. As the cause it stays, and tells a time-out and a lack of
-# descriptors apart from what a server does.
-class _Telling(AbstractConnection):
-    """See Note [An error keeps its cause]. Leave a server that takes no writes, or is not ready."""
+# redis-py raises its error while it handles the system's. django-redis then raises that error once more,
+# while it handles redis-py's, and Python then forgets the first context. An error that is set as the cause
+# stays. We need it to tell a time-out or a lack of descriptors from a failure of the server.
+class _KeepsCause(AbstractConnection):
+    """See Note [An error keeps its cause]. Close the connection if the server cannot answer as a primary."""
 
     def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         with _keeping_the_cause():
@@ -77,7 +77,7 @@ class _Telling(AbstractConnection):
             with _keeping_the_cause():
                 return super().read_response(*args, **kwargs)
         except _LEAVING:
-            # The primary is another server now. The pool then leaves the idle ones too (`release`).
+            # Another server may be the primary now. So the pool closes its idle connections, too (`release`).
             self.left = True
             self.disconnect()  # type: ignore[no-untyped-call]
             raise
@@ -85,7 +85,7 @@ class _Telling(AbstractConnection):
     left = False
 
 
-class _keeping_the_cause:  # noqa: N801 - it reads as what `with` takes, and each call of the cache pays for it
+class _keeping_the_cause:  # noqa: N801 - used by `with` like a function; a class since that is faster
     __slots__ = ()
 
     def __enter__(self) -> None:
@@ -98,12 +98,12 @@ class _keeping_the_cause:  # noqa: N801 - it reads as what `with` takes, and eac
             error.__cause__ = error.__context__
 
 
-class BoundedUnixConnection(_Telling, UnixDomainSocketConnection):
-    """A socket of this host: its time-outs are per wait, as redis-py has them."""
+class BoundedUnixConnection(_KeepsCause, UnixDomainSocketConnection):
+    """A connection by a socket file of this host; as in redis-py, its time-outs hold for each wait."""
 
 
-class BoundedConnection(_Telling, Connection):
-    """Connect over all addresses together within one time-out, and keep every wait inside the deadline."""
+class BoundedConnection(_KeepsCause, Connection):
+    """Connect within one time-out for all addresses together, and let no wait outlast the deadline."""
 
     def _connect(self) -> sockets.DeadlineSocket:
         sock = sockets.connect(self.host, self.port, float(self.socket_connect_timeout or 0.25))
@@ -116,7 +116,7 @@ class BoundedSSLConnection(SSLConnection, BoundedConnection):
 
     def _wrap_socket_with_ssl(self, sock: sockets.DeadlineSocket) -> ssl.SSLSocket:
         wrapped: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
-        # redis-py makes its own context, whose `sslsocket_class` is out of reach; the layout is the same.
+        # redis-py makes the TLS context itself, so its `sslsocket_class` cannot be set; both have one layout.
         wrapped.__class__ = sockets.DeadlineSSLSocket
         return wrapped
 
@@ -129,13 +129,13 @@ _BY_SCHEME = {
 
 
 class PoolFullError(redis.MaxConnectionsError):
-    """This process has as many connections as its `max_connections` lets it have."""
+    """This process already has the `max_connections` that it may have."""
 
     own_trouble = "connections"
 
 
 class _Pool(redis.ConnectionPool):
-    """Report whatever keeps a connection from being made as what it is: the cache cannot be connected to."""
+    """A pool that reports any error while connecting as a `redis.ConnectionError`."""
 
     def make_connection(self) -> Any:
         try:
@@ -143,7 +143,7 @@ class _Pool(redis.ConnectionPool):
         except redis.MaxConnectionsError as error:
             raise PoolFullError(str(error)) from None
         except Exception:
-            self._created_connections -= 1  # counted by redis-py before it was made
+            self._created_connections -= 1  # redis-py has counted the connection before making it
             raise
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:
@@ -159,9 +159,9 @@ class _Pool(redis.ConnectionPool):
 
 @contextmanager
 def _connecting() -> Iterator[None]:
-    """Turn what is neither redis-py's own nor the system's error, such as an unknown option's, into one.
+    """Turn errors that are not redis-py's or the system's, such as an unknown option's, into ConnectionError.
 
-    What the server answers to the commands of connecting is about the settings, never about the caller's.
+    The server's answers while connecting, too: they are about the settings, never about the caller's command.
     """
     try:
         yield
@@ -174,9 +174,9 @@ def _connecting() -> Iterator[None]:
 
 
 class BoundedConnections:
-    """Make the clients of a django-redis backend: bounded, trying once, with one pool per URL *and* options.
+    """Make the clients of a django-redis backend: they try once, and share a pool per URL *and* options.
 
-    django-redis's own factory keeps one pool per URL, so that of two aliases the second gets the time-outs of
+    django-redis's own factory has one pool per URL, so the second of two aliases would get the time-outs of
     the first.
     """
 

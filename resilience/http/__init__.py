@@ -1,4 +1,4 @@
-"""Ask the API of a partner who may be down, slow, frozen, huge or wrong: `session("external_api")`."""
+"""Ask a partner over HTTP who may be down, slow or frozen, or answer too much: `session("external_api")`."""
 
 from resilience.http.failures import (
     AnswerTooLargeError,

@@ -1,4 +1,4 @@
-"""Say what an error of a partner's API means for its breaker."""
+"""Decide what an error of a call to a partner counts as."""
 
 import requests
 
@@ -6,19 +6,19 @@ from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
 
 
 class PartnerError(requests.RequestException):
-    """A partner did not give what was asked for. Root of the errors below."""
+    """A partner did not give what was asked for. The errors below derive from this."""
 
 
 class AnswerTooLargeError(PartnerError):
-    """The answer has more bytes than we are willing to read."""
+    """The answer has more bytes than `most_bytes`."""
 
 
 class UnexpectedAnswerError(PartnerError):
-    """The answer came with a good status, and is not what it should be."""
+    """The answer has status 200, but not the expected content."""
 
 
 class CutShortError(PartnerError, requests.Timeout):
-    """The request's own deadline ended the wait, before the partner had the time that it may have.
+    """The request's own deadline ended the wait before the partner had its full time.
 
     Note [A wait that we cut short]
     A server is not to blame when the request that waits has no time left. Yet a frozen server must be
@@ -36,7 +36,7 @@ def classify(error: BaseException) -> Outcome:
             return Outcome.SLOW
         case requests.HTTPError(response=response) if response is not None and response.status_code < 500:
             return Outcome.ANSWERED
-        # The caller's mistake, found before anything was sent: a URL that is none, a body that is no JSON.
+        # A mistake of the caller, found before anything was sent: no URL, or a body that JSON cannot hold.
         case ValueError() | requests.exceptions.InvalidJSONError():
             return Outcome.IGNORED
         # Refused, lost, timed out, broken TLS, 5xx, too large, not what was expected.

@@ -1,4 +1,4 @@
-"""Ask a partner's API, inside its guard, for no longer and for no more bytes than agreed."""
+"""Ask a partner over HTTP, behind its guard, within a time and a number of bytes."""
 
 from collections.abc import Callable
 from functools import cache
@@ -96,9 +96,9 @@ class GuardedSession:
                 raise blamed from error
 
     def _blamed(self, error: Exception, deadline: Deadline, time_left: float) -> Exception:
-        """Return what to raise for `error`, where `time_left` seconds were left when the call began."""
+        """Return the error to raise for `error`; `time_left` seconds were left when the call began."""
         if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-            return requests.ConnectionError(str(error))  # a file that could not be opened, on the way
+            return requests.ConnectionError(str(error))  # a file that cannot be opened, such as certificates
         # See Note [A wait that we cut short].
         ours = isinstance(error, requests.RequestException) and deadline.expired
         if not ours or time_left >= 0.9 * self._total:
@@ -121,7 +121,7 @@ class GuardedSession:
                 timeout=(self._connect, self._total),
             )
             with response:
-                # What `content` and `json()` of the response go by, once it was read.
+                # `content` and `json()` of the response read this.
                 response._content = self._body(response)
         if response.status_code >= 500:
             raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
@@ -139,9 +139,9 @@ class GuardedSession:
 
 
 class _PlainSession(requests.Session):
-    """A session for one request: it follows nothing and reads nothing from the environment.
+    """A session for one request, without redirects and without settings from the environment.
 
-    For one, because a connection that is kept may have gone stale, and would look like a failure.
+    It is used once, because a kept connection may be dead, which would look like a failure.
     """
 
     def __init__(self) -> None:
@@ -152,11 +152,11 @@ class _PlainSession(requests.Session):
             self.mount(scheme, BoundedAdapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Look nowhere: requests would read all of a redirect's body even if it does not follow it."""
+        """Find no redirect: requests would read its whole body, even without following it."""
 
 
 def _as_it_is(response: requests.Response) -> requests.Response:
-    # Raised only to be counted: the caller gets the answer.
+    # The breaker counts this error; the caller gets the answer (`request`).
     if response.status_code >= 400:
         raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
     return response

@@ -1,4 +1,4 @@
-"""Carry requests over sockets that keep the deadline: connecting, TLS, sending, headers and body together."""
+"""Send requests over sockets that keep one deadline for connecting, TLS, sending, headers and body."""
 
 import socket
 import ssl
@@ -14,8 +14,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from resilience.net import sockets
 
 if TYPE_CHECKING:
-    # What the mixin stands in front of.
-    _Connection = HTTPConnection
+    _Connection = HTTPConnection  # the class after the mixin
 else:
     _Connection = object
 
@@ -34,7 +33,7 @@ class _Bounded(_Connection):
 
 
 class BoundedConnection(_Bounded, HTTPConnection):
-    """Connect over all addresses together within the connect time-out, and stay inside the deadline."""
+    """Connect within one time-out for all addresses together, and let no wait outlast the deadline."""
 
 
 class BoundedTLSConnection(_Bounded, HTTPSConnection):
@@ -57,7 +56,7 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Send requests over bounded connections, once."""
+    """Send each request once, over bounded connections."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=_tls(), **kwargs)

@@ -167,8 +167,8 @@ class TestCache:
             (f"rediss://cache/0?ssl_ca_certs={__file__}", {}, "ssl_ca_certs"),  # holds no certificate
             ("redis://cache/99999999999999999999", {}, "no number of a database"),
             ("redis://cache/hunter2", {}, "no number of a database"),
-            ("redis://:hunter2@cache:port/0", {}, "no address of a Redis"),
-            ("http://hunter2@cache/0", {}, "no address of a Redis"),
+            ("redis://:hunter2@cache:port/0", {}, "no address of a Redis server"),
+            ("http://hunter2@cache/0", {}, "no address of a Redis server"),
             ("redis://cache/0,redis://cache/first", {}, "no number of a database"),
             (["redis://cache/0", "redis://cache/0?x=1"], {}, "'x'"),
             ("redis://cache/0", {"CONNECTION_POOL_KWARGS": {"no_such": "hunter2"}}, "no_such"),
