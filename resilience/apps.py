@@ -4,8 +4,8 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
 
-# Python loads them when they are first used (by Django's log of a 503, by a look-up of a name), and a process
-# that can open no file could not.
+# Python loads these codecs at their first use: by Django's log of a 503, by a look-up of a name. A process
+# that has run out of descriptors could not load them.
 _NEEDED_IN_OUTAGES = ("unicode_escape", "idna")
 
 
@@ -37,7 +37,7 @@ class ResilienceConfig(AppConfig):
 
 
 def _settings_changed(*, setting: str, **_: Any) -> None:
-    """Breakers are made from settings, so a test that changes those gets others."""
+    """Forget the breakers when a test changes the settings from which they are made."""
     from resilience import registry
 
     if setting == "RESILIENCE":

@@ -1,4 +1,4 @@
-"""System checks: a configuration that would not hold in an outage is refused before there is one."""
+"""System checks: they refuse a configuration that would fail in an outage, before there is one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CACHE = "resilience.cache.ResilientCache"
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
 PSYCOPG = ((3, 3, 6), (3, 4))
 
-# Which time-out must end before which: the inner one tells more, and leaves time for what comes after it.
+# Pairs of time-outs. The first must end before the second: its error says more, and leaves time for the rest.
 ORDER = (
     ("lock", "statement"),
     ("statement", "read"),
@@ -42,16 +42,16 @@ ORDER = (
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """E001 to E006: what `RESILIENCE` says is known, complete, possible, and can be imported."""
+    """E001 to E006: the entries of `RESILIENCE` are known, complete and possible, and can be imported."""
     for key in conf.unknown_keys():
         yield Error(
             f"RESILIENCE has a key that nothing reads: {key}.",
-            hint="It is misspelt, or belongs elsewhere; remove it.",
+            hint="It is misspelt or in the wrong place: correct or remove it.",
             id="resilience.E001",
         )
     if not conf.get("NAMESPACE"):
         yield Error(
-            "RESILIENCE names no NAMESPACE.",
+            "RESILIENCE has no NAMESPACE.",
             hint="Give this project a short name of its own: two on one host would share their breakers.",
             id="resilience.E002",
         )
@@ -75,26 +75,26 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
         if lacks := [key for key in ("classify", "ping", "probe") if key in usual and key not in entry]:
             yield Warning(
                 f"RESILIENCE['BREAKERS']['{name}'] names no {' and no '.join(lacks)}: "
-                "every exception counts, or a request has to try whether it is back.",
+                "every exception counts as a failure, or a request has to find out whether it is back.",
                 hint=f"Begin with the usual entry: BREAKERS['{name}'] | {{…}} of resilience.defaults.",
                 id="resilience.W005",
             )
     if conf.faults_allowed() and not apps.is_installed(DRILLS):
         yield Error(
-            "RESILIENCE['DRILLS'] is true, and there is no app to hold drills.",
+            "RESILIENCE['DRILLS'] is true, but the app of drills is not installed.",
             hint=f'Add the line "{DRILLS}", to INSTALLED_APPS, or remove DRILLS.',
             id="resilience.E006",
         )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
-    """E010 to W013: every database is guarded, by a driver that can be, and no view is one transaction."""
+    """E010 to W013: each database is guarded, its driver fits, and no view is a single transaction."""
     for alias, database in settings.DATABASES.items():
         if alias == STATIC_ALIAS:
             continue
         engine = database["ENGINE"]
         if engine not in ENGINES:
-            # A site may have good reasons for another engine beside the database that it lives on.
+            # A site may need another engine for a further database, so that is only a warning.
             lives = alias == DEFAULT_DB_ALIAS
             yield (Error if lives else Warning)(
                 f"DATABASES['{alias}'] is not guarded: its engine is {engine}.",
@@ -109,19 +109,19 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
             )
         if engine == ENGINES[0] and not PSYCOPG[0] <= _version(psycopg.__version__) < PSYCOPG[1]:
             yield Error(
-                f"psycopg {psycopg.__version__} cannot be bounded by the engine.",
+                f"The engine cannot bound the waits of psycopg {psycopg.__version__}.",
                 hint="Install psycopg>=3.3.6,<3.4.",
                 id="resilience.E012",
             )
 
 
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
-    """E020 to E022: every cache is guarded, hides no failure from its breaker, and can be made."""
+    """E020 to E022: each cache is guarded and can be made, and its breaker sees every failure."""
     for alias, cache in settings.CACHES.items():
         if cache["BACKEND"] not in (CACHE, "resilience.cache.backend.ResilientCache"):
             yield Error(
                 f"CACHES['{alias}'] is not guarded: its backend is {cache['BACKEND']}.",
-                hint=f"Use {CACHE}, with today's backend as OPTIONS['INNER'].",
+                hint=f"Use {CACHE}, with the present backend as OPTIONS['INNER'].",
                 id="resilience.E020",
             )
         elif wrong := wrong_with(alias):
@@ -139,7 +139,7 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_middleware(**_: Any) -> Iterator[CheckMessage]:
-    """E030: the middleware is there, and first."""
+    """E030: our middleware is the first."""
     if MIDDLEWARE not in settings.MIDDLEWARE or settings.MIDDLEWARE[0] != MIDDLEWARE:
         yield Error(
             f"{MIDDLEWARE} is not the first middleware.",
@@ -157,26 +157,26 @@ def check_deadlines(**_: Any) -> Iterator[CheckMessage]:
             yield Error(
                 f"RESILIENCE['DEADLINES']: {inner} ({deadlines[inner]} s) does not end before "
                 f"{outer} ({deadlines[outer]} s).",
-                hint=f"Lower {inner}, or raise {outer}: the outer one cuts short what the inner explains.",
+                hint=f"Lower {inner}, or raise {outer}: the error of {inner} says more than that of {outer}.",
                 id="resilience.E040",
             )
 
 
 def check_pools(**_: Any) -> Iterator[CheckMessage]:
-    """E050: all that run or wait leave one thread of a worker free, which answers health."""
+    """E050: the pools leave one thread of a worker free, so that liveness and readiness are answered."""
     threads = getattr(settings, "WEB_THREADS", None)
     try:
         pools = conf.bulkheads()
     except ImproperlyConfigured:
-        return  # E003 says so.
+        return  # reported as E003
     taken = sum(pool.running + pool.waiting for pool in pools.values())
     if threads is not None and taken > threads - 1:
         fitting = ", ".join(f"{name} {running}+{waiting}" for name, running, waiting in _fit(pools, threads))
         yield Error(
-            f"The bulkheads take {taken} threads (running + waiting) and WEB_THREADS is {threads}.",
-            hint=f"Leave one free. These would fit: {fitting}."
+            f"The bulkheads take {taken} threads (running + waiting), but WEB_THREADS is {threads}.",
+            hint=f"Leave one thread free. These would fit: {fitting}."
             if fitting
-            else f"No sizes fit: {len(pools)} pools need WEB_THREADS of {len(pools) + 1} at least.",
+            else f"No sizes fit: {len(pools)} pools need at least {len(pools) + 1} WEB_THREADS.",
             id="resilience.E050",
         )
 
@@ -186,13 +186,13 @@ def check_system(**_: Any) -> Iterator[CheckMessage]:
     if platform.system() != "Linux":
         yield Info(
             "Breakers are not shared between processes on this system.",
-            hint="The host store needs Linux; elsewhere each process counts alone.",
+            hint="The host store needs Linux. On other systems each process has breakers of its own.",
             id="resilience.I060",
         )
 
 
 def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
-    """E070 to E072: what the static copy holds can be imported and dated, and has an alias to be read by."""
+    """E070 to E072: the export of the static copy can be imported and dated, and has a database alias."""
     path = conf.get("FALLBACK")
     if path is None:
         return
@@ -208,7 +208,7 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
         if resource.changed not in columns:
             yield Error(
                 f"RESILIENCE['FALLBACK']: {resource.name} have no column {resource.changed!r}.",
-                hint="Say by Resource(changed=…) which column holds when a row was last changed.",
+                hint="Name the column that holds when a row was last changed: Resource(changed=…).",
                 id="resilience.E072",
             )
     found = settings.DATABASES.get(STATIC_ALIAS, {}).get("ENGINE")
@@ -235,7 +235,7 @@ CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
 
 
 def register_all() -> None:
-    """Tell Django of all checks; those that ask a database run when that is named."""
+    """Register all checks. Those that ask a database run only if `check --database` names it."""
     for check in CHECKS:
         register(_listed(check), "resilience")
     for check in DATABASE_CHECKS:
@@ -264,13 +264,13 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _fit(pools: dict[str, BulkheadConfig], threads: int) -> list[tuple[str, int, int]]:
-    """Return sizes in about the same proportions that fit, none of them without a place; [] if none do."""
+    """Return sizes that fit, in about the same proportions, each with a place at least; [] if none fit."""
     room = threads - 1
     if room < len(pools):
         return []
     sizes = {name: [pool.running, pool.waiting] for name, pool in pools.items()}
     while sum(map(sum, sizes.values())) > room:
-        # The largest pool gives first, and waiting before running: a call that waits does no work.
+        # Shrink the largest pool first, and waiting before running, since a call that waits does no work.
         largest = max(sizes.values(), key=lambda size: (sum(size), size[1]) if sum(size) > 1 else (0, 0))
         largest[1 if largest[1] and largest[1] * 3 >= largest[0] else 0] -= 1
         if largest[0] == 0:

@@ -1,8 +1,8 @@
-"""What `RESILIENCE` is where a project does not say. Durations in seconds.
+"""The defaults of `RESILIENCE`. Durations are in seconds.
 
-A project that wants one entry of a section otherwise takes the section from here:
-`"BREAKERS": BREAKERS | {"database": BREAKERS["database"] | {"recovery_timeout": 5.0}}`. Deadlines alone are
-looked up one by one.
+A section of a project replaces that of this file. To change one entry, begin with the section from here:
+`"BREAKERS": BREAKERS | {"database": BREAKERS["database"] | {"recovery_timeout": 5.0}}`. Only of `DEADLINES`
+a project may name some: the others keep their default.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a setting is unless said, and what it is for: `docs/settings.md` is made of these."""
+    """The default of a setting, and what it is for. `docs/settings.md` is made of these."""
 
     default: Any
     says: str
 
 
-# "classify" judges exceptions; "ping" asks all the time, "probe" once the open time is over, both by the
-# steward, off the way of requests. A breaker that nothing uses stays closed.
+# "classify" says how an exception counts. The steward calls "ping" all the time, and "probe" once the open
+# time is over; no request waits for either. A breaker that nothing uses stays closed.
 BREAKERS: dict[str, dict[str, Any]] = {
     "database": {
         "failure_threshold": 3,
@@ -62,8 +62,8 @@ BREAKERS: dict[str, dict[str, Any]] = {
     },
 }
 
-# A cache that takes no writes (a replica, a full memory) answers reads, so its breaker stays closed. What is
-# stored has a breaker of its own beside it, which nobody declares.
+# A cache that takes no writes (a replica, a full memory) answers reads, so its breaker stays closed. Writes
+# have a breaker of their own, which is not declared.
 CACHE_WRITES = "cache:writes"
 
 
@@ -74,7 +74,7 @@ def cache_writes(cache: Mapping[str, Any]) -> dict[str, Any]:
     return usual | (own if "ping" in cache else {})
 
 
-# For 16 threads: one of them always stays free, and answers health.
+# The sizes are for 16 threads. One of them always stays free to answer liveness and readiness.
 BULKHEADS: dict[str, dict[str, Any]] = {
     "read": {"running": 5, "waiting": 1, "max_wait": 0.1},
     "write": {"running": 2, "waiting": 1, "max_wait": 0.1},
@@ -83,23 +83,23 @@ BULKHEADS: dict[str, dict[str, Any]] = {
     "other": {"running": 2, "waiting": 1, "max_wait": 0.1},
 }
 
-# The client's budgets, and just below them the limits that a live server keeps by itself.
+# The client's budgets, and, just below them, the limits at which a live server ends a statement itself.
 DEADLINES: Mapping[str, Setting] = {
-    "read": Setting(2.0, "what a read may spend on all its dependencies, from its start"),
-    "write": Setting(2.0, "what a write may spend, its COMMIT left out"),
-    "connect": Setting(0.5, "connecting to the database, over all its addresses"),
-    "health_check": Setting(0.5, "asking a kept connection whether it still lives"),
-    "statement": Setting(1.7, "what the database gives a statement (`statement_timeout`)"),
-    "lock": Setting(1.5, "what the database lets a statement wait for a lock (`lock_timeout`)"),
-    "commit": Setting(1.0, "what a COMMIT has at least, even when the budget is spent"),
-    "cache": Setting(0.25, "connecting to the cache, and each wait for it"),
+    "read": Setting(2.0, "a read, with all its dependencies"),
+    "write": Setting(2.0, "a write, without its COMMIT"),
+    "connect": Setting(0.5, "connecting to the database, all its addresses together"),
+    "health_check": Setting(0.5, "the ping of a kept connection"),
+    "statement": Setting(1.7, "a statement, ended by the database itself (`statement_timeout`)"),
+    "lock": Setting(1.5, "a statement's wait for a lock, ended by the database itself (`lock_timeout`)"),
+    "commit": Setting(1.0, "the least time of a COMMIT, even if the budget is spent"),
+    "cache": Setting(0.25, "connecting to the cache, and each wait for its answer"),
     "http_connect": Setting(1.0, "connecting to a partner"),
-    # Below a read's budget: a silent partner has then had its full time, and has failed.
-    "http_total": Setting(1.5, "a call to a partner in all"),
+    # Less than a read's budget, so that a silent partner gets its full time and counts as failed.
+    "http_total": Setting(1.5, "a whole call to a partner"),
     "probe": Setting(0.5, "one ping or probe by the steward"),
 }
 
-# What the steward does for the host beside watching: start to start, and what one run may take.
+# The steward's chores: `every` is the seconds from start to start, `limit` those that one run may take.
 CHORES: dict[str, dict[str, Any]] = {
     "idempotency": {"run": "resilience.answers.idempotency.prune", "every": 600.0, "limit": 60.0},
     "static": {"run": "resilience.tiers.static_copy.keeping.run", "every": 2.0},
@@ -113,37 +113,41 @@ CHORES: dict[str, dict[str, Any]] = {
 
 # Every key that there is.
 SETTINGS: Mapping[str, Setting] = {
-    "NAMESPACE": Setting(None, "names the host store: one for each project on a host; must be given"),
+    "NAMESPACE": Setting(None, "name of the host store, one for each project on a host; it must be given"),
     "DIR": Setting(
         None,
-        "folder of the host store; without: the variable `RESILIENCE_DIR`, else in `/dev/shm` where there is "
-        "one, else `var/resilience`",
+        "folder of the host store; by default that of the variable `RESILIENCE_DIR`, else one in `/dev/shm`, "
+        "if that exists, else `var/resilience`",
     ),
-    "STATIC_DIR": Setting(None, "folder of the static copy; without: `var/static-tier`"),
+    "STATIC_DIR": Setting(None, "folder of the static copy; by default `var/static-tier`"),
     "EVENTS_DIR": Setting(
-        None, "folder of the journal; without: the variable `RESILIENCE_EVENTS_DIR`, else `var/events`"
+        None,
+        "folder of the journal; by default that of the variable `RESILIENCE_EVENTS_DIR`, else `var/events`",
     ),
     "EVENTS_LIMIT": Setting(
-        16 * 1_048_576, "bytes that wait for the database; beyond it events are dropped and counted"
+        16 * 1_048_576,
+        "the most bytes of events that wait for the database; further events are dropped and counted",
     ),
     "FALLBACK": Setting(
         None,
-        "dotted path of what the static copy holds (`resilience.tiers.static_copy.Export`)",
+        "dotted path of the `resilience.tiers.static_copy.Export` that says what the static copy holds; None "
+        "for no static tier",
     ),
-    "DRILLS": Setting(False, "whether faults may be injected"),
+    "DRILLS": Setting(False, "whether drills may break calls on purpose"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),
     "DRILL_SIGN_IN": Setting(
         {}, "where `manage.py drill --user` signs in (`sign_in`) and exchanges a refresh token (`refresh`)"
     ),
     "BREAKERS": Setting(BREAKERS, "the circuit breakers, by name"),
     "BULKHEADS": Setting(BULKHEADS, "the pools of a process, by name; a view names its own by `@pool`"),
-    "DEADLINES": Setting({}, "those that are not as below, by name"),
+    "DEADLINES": Setting({}, "the deadlines that differ from those below, by name"),
     "CHORES": Setting(CHORES, "what the steward does for the host, by name"),
-    "ALERTS": Setting({}, "where alerts go, and when"),
-    "LIVENESS_PATH": Setting("/api/health/live", "the address that says that the process lives"),
-    "READINESS_PATH": Setting("/api/health/ready", "the address that says that the host can answer"),
+    "ALERTS": Setting({}, "where alerts go, and when there is one"),
+    "LIVENESS_PATH": Setting("/api/health/live", "path of liveness: whether the process runs"),
+    "READINESS_PATH": Setting("/api/health/ready", "path of readiness: whether the host can answer anything"),
     "METRICS_PATH": Setting(
         None,
-        "the address that answers Prometheus, by the host's own address and in plain HTTP too; without: none",
+        "path of the metrics for Prometheus, which is also answered by the host's own address and in plain "
+        "HTTP; None for none",
     ),
 }

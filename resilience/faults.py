@@ -1,7 +1,7 @@
-"""Break a dependency on purpose, for a drill: the hooks that adapters call just before the real thing.
+"""Faults on purpose, for drills: adapters call `inject` just before the real call.
 
-A fault lies in the host store, so that all processes of the host have it at once, and it always has an end.
-Without `RESILIENCE["DRILLS"]` the hooks do nothing and none can be started.
+A fault is kept in the host store, so that all processes of the host meet it at once. It always has an end.
+Without `RESILIENCE["DRILLS"]` no fault can be started, and `inject` does nothing.
 """
 
 import random
@@ -17,8 +17,9 @@ KINDS = ("error", "latency", "hang", "flap")
 REAL = ("kill", "freeze")
 # Seconds that a fault may last, so that one that was forgotten ends.
 LONGEST = 3_600.0
+# The most characters of a name.
 _WHO = 64
-# How often a call that waits looks whether the drill was ended, in seconds.
+# Seconds between two looks of a waiting call whether the drill has ended.
 _STEP = 0.25
 
 
@@ -29,11 +30,11 @@ def inject(
     error: Callable[[str], Exception] = ConnectionError,
     timeout: Callable[[str], Exception] = TimeoutError,
 ) -> None:
-    """Do to this call of the dependency `name` what the drill of the moment says; usually nothing.
+    """Apply the current fault of the dependency `name` to this call; usually there is none.
 
-    The adapter says what its client would do: which `error` it would raise for a server that refuses, which
-    `timeout` for one that stays silent, and after how many seconds (`limit`, None: never). The current
-    deadline ends a wait as well, and so does the fault's end: the call then goes on to the real dependency.
+    The adapter passes what its client would raise: `error` for a server that refuses, `timeout` for one that
+    is silent for `limit` seconds (None: the client would wait for ever). A wait also ends with the current
+    deadline, by `timeout`, and with the fault: the call then goes on to the real dependency.
     """
     if not conf.faults_allowed():
         return
@@ -41,7 +42,7 @@ def inject(
     if fault is None or fault.kind in REAL or random.random() >= fault.share:  # noqa: S311 (which calls are hit is no secret)
         return
     if fault.kind == "flap" and int(monotonic() / fault.seconds) % 2:
-        return  # Up for `seconds`, down for `seconds`, by the host's clock: all processes together.
+        return  # up for `seconds`, down for `seconds`, by the host's clock and so in all processes at once
     registry.store().counters.add("drilled", name)
     if fault.kind == "latency":
         _wait(name, fault.seconds, limit, timeout)
@@ -52,7 +53,7 @@ def inject(
 
 
 def _wait(name: str, seconds: float, limit: float | None, timeout: Callable[[str], Exception]) -> None:
-    """Sleep for `seconds` or until the drill ends; raise a `timeout` when the client would give up first."""
+    """Sleep for `seconds` or until the drill ends; raise `timeout` if the client would give up before."""
     deadline = current_deadline()
     patience = min(
         limit if limit is not None else LONGEST, deadline.remaining() if deadline is not None else LONGEST
@@ -78,11 +79,12 @@ def start(
 ) -> Fault:
     """Let a share of all calls of the dependency `name` meet a fault, for `lasts` seconds.
 
-    `seconds` is how much later an answer comes (latency), or how long it is down and up in turn (flap);
-    operators are shown `who`, and when it `ends` (monotonic) if it is renewed until then. A fault of a kind
-    in `REAL` is only made known.
-    Raises PermissionError without `RESILIENCE["DRILLS"]`, ValueError for what makes no sense, and
-    RuntimeError when the store cannot be had.
+    `seconds` is the delay of an answer (latency), or how long the dependency is down and up in turn (flap).
+    Operators are shown `who` and, for a drill that renews its fault, when the drill `ends` (monotonic
+    seconds). A fault of a kind in `REAL` is only shown.
+
+    Raises PermissionError without `RESILIENCE["DRILLS"]`, ValueError for a value that makes no sense, and
+    RuntimeError if the store is busy.
     """
     if not conf.faults_allowed():
         raise PermissionError('drills are off: RESILIENCE["DRILLS"] is not true')
@@ -103,21 +105,21 @@ def start(
 
 
 def stop(name: str | None = None) -> None:
-    """End the fault of one dependency, or of all. Raises RuntimeError when the store cannot be had."""
+    """End the fault of one dependency, or of all. Raises RuntimeError if the store is busy."""
     if not registry.store().faults.end(name):
         raise RuntimeError("the host store is busy: try again")
 
 
 def current(name: str) -> Fault | None:
-    """Return the fault of a dependency, if there is one that has not ended."""
+    """Return the current fault of a dependency; None without one."""
     return registry.store().faults.get(name, monotonic())
 
 
 def hits(name: str) -> int:
-    """Return how many calls of a dependency drills have hit on this host, ever."""
+    """Return how many calls of a dependency met a fault on this host, since its store was built."""
     return registry.store().counters.totals().get(("drilled", name), 0)
 
 
 def active() -> dict[str, Fault]:
-    """Return the faults of the moment by dependency; none where drills are off."""
+    """Return the current faults by dependency; none without `RESILIENCE["DRILLS"]`."""
     return registry.store().faults.active(monotonic()) if conf.faults_allowed() else {}

@@ -1,11 +1,11 @@
-"""What the app keeps in the database; nothing that a request needs when that is away."""
+"""The tables of the app. No request needs them while the database is away."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class Event(models.Model):
-    """Something that happened on a host, copied from its journal (`resilience.observe`)."""
+    """Something that happened on a host, copied from its journal (`resilience.journal`)."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     at = models.DateTimeField(db_index=True)
@@ -42,10 +42,10 @@ class Breaker(models.Model):
 
 
 class Minute(models.Model):
-    """One counter of one store when a minute ended, as `name` (labels parted by `|`) and its `total`.
+    """One counter of one store when a minute ended: its `name` (labels joined by `|`) and its `total`.
 
-    `before` is what it was a minute earlier. Both only grow, so a span has counted the greatest `total` less
-    the least `before`, however many stewards wrote it down, and even if a minute is missing.
+    `before` is the total when it was last written. Both only grow, so the count of a span is the greatest
+    `total` less the least `before`, even if several stewards wrote a minute, or none did.
     """
 
     at = models.DateTimeField()
@@ -65,7 +65,7 @@ class Minute(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The first answer to a request, by who asked for what, and under which key."""
+    """The first answer to a request, under an id made of who asked, for what, and with which key."""
 
     id = models.CharField(primary_key=True, max_length=32)
     fingerprint = models.CharField(max_length=32)  # of the body that was sent
@@ -79,7 +79,7 @@ class IdempotencyKey(models.Model):
 
 
 class Generation(models.Model):
-    """How often the catalogue was written, and how often something went out of sight: one row."""
+    """The version of the catalogue: one row. `removals` counts when something went out of sight."""
 
     generation = models.BigIntegerField(default=1)
     removals = models.BigIntegerField(default=0)

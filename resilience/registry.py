@@ -1,6 +1,6 @@
-"""The breakers and bulkheads of this process, by name, and the store that they live in.
+"""The breakers and bulkheads of this process, by name, and their store.
 
-Each is made when it is first asked for, so nothing is opened before a fork that does not have to be.
+Each is made when it is first asked for, so that no more than needed is opened before a fork.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from resilience.primitives import (
 
 @dataclass
 class Registry:
-    """What one process knows; tests have one of their own (`resilience.testing`)."""
+    """The store, breakers and bulkheads of a process. Tests make their own (`resilience.testing`)."""
 
     clock: Clock = SYSTEM_CLOCK
     store: Store | None = None
@@ -43,14 +43,14 @@ class Registry:
 
 
 _registry = Registry()
-# Guards the making of what `_registry` holds; looking up needs no lock.
+# Held while an object of `_registry` is made. Looking one up needs no lock.
 _lock = threading.RLock()
-# Who hears the transitions that this process makes, of whatever breaker.
+# These are called for each transition that this process makes, of any breaker.
 _listeners: list[Callable[[Transition], None]] = []
 
 
 def listen(listener: Callable[[Transition], None]) -> None:
-    """Tell `listener` each transition of every breaker that is made here from now on."""
+    """Call `listener` for each transition that this process makes, of the breakers made from now on."""
     if listener not in _listeners:
         _listeners.append(listener)
 
@@ -68,12 +68,12 @@ def role() -> Role:
 
 
 def is_server() -> bool:
-    """Say whether this process is guarded: its calls are counted and refused, and have deadlines."""
+    """Tell whether this process is guarded: its calls are counted, may be refused, and have deadlines."""
     return role() == "server"
 
 
 def store() -> Store:
-    """Return the host's store; where there is none, one of this process, which says so once."""
+    """Return the host's store; without one, a store of this process alone, which logs that once."""
     if _registry.store is None:
         with _lock:
             if _registry.store is None:
@@ -82,34 +82,34 @@ def store() -> Store:
 
 
 def host_store() -> Store:
-    """Return the host's store for a command that wants no other; raise `StoreUnavailableError` if none."""
+    """Return the host's store, for a command that needs it. Raises `StoreUnavailableError` without one."""
     found = store()
     if found.kind == "host" or found.role == "server":
         return found
-    # It may have come since: this command began before the server.
+    # The server may have started, and built the store, after this command.
     found = open_store(conf.directory(), conf.namespace(), role="command", create=False)
     use(Registry(clock=_registry.clock, store=found))
     return found
 
 
 def shared() -> bool:
-    """Say whether the host's processes share their breakers: there is a store, and each has a place in it."""
+    """Tell whether processes of the host share all breakers: the store exists and has room for each."""
     return store().kind == "host" and all(breaker(name).shared for name in conf.declared_breakers())
 
 
 def clock() -> Clock:
-    """Return what tells the time to breakers and lease."""
+    """Return the clock of breakers and lease."""
     return _registry.clock
 
 
 def breaker(name: str) -> CircuitBreaker:
-    """Return a breaker: the host's if it is declared in `RESILIENCE`, else this process's own."""
+    """Return a breaker: host-wide if it is declared in `RESILIENCE`, else of this process alone."""
     found = _registry.breakers.get(name)
     return _make_breaker(name) if found is None else found
 
 
 def bulkhead(name: str) -> Bulkhead:
-    """Return a declared bulkhead; raise `LookupError` for another, naming those that there are."""
+    """Return a declared bulkhead. Raises `LookupError`, with the declared names, for any other."""
     found = _registry.bulkheads.get(name)
     return _make_bulkhead(name) if found is None else found
 
@@ -131,14 +131,14 @@ def breakers() -> dict[str, CircuitBreaker]:
 
 
 def watched() -> dict[str, CircuitBreaker]:
-    """Return the declared breakers, and that of the cache's writes: what alerts and metrics look at."""
+    """Return the declared breakers and that of the cache's writes, for alerts and metrics."""
     return {name: breaker(name) for name in conf.watched()}
 
 
 def served() -> list[str]:
-    """Name the declared breakers for which a server of this host counts.
+    """Return the names of the declared breakers that server processes of this host use.
 
-    One that is missing is another one there, or none: the servers have other settings, or do not run.
+    If one is missing, the servers do not run, or have other settings.
     """
     return [name for name in conf.declared_breakers() if in_use(store(), _key(name))]
 
@@ -146,7 +146,7 @@ def served() -> list[str]:
 def states() -> dict[str, str]:
     """Return the state of each declared breaker as people see it: `CLOSED`, `OPEN` or `HALF_OPEN`."""
     names = _registry.names
-    if not names:  # Every response says these: the names are looked up once.
+    if not names:  # each response has these as headers, so the names are looked up once
         names[:] = conf.declared_breakers()
     return {name: breaker(name).shown().value for name in names}
 
@@ -157,7 +157,7 @@ def forget() -> None:
 
 
 def use(registry: Registry) -> Registry:
-    """Put another registry in place; return the one that was."""
+    """Replace the registry; return the one before."""
     global _registry
     with _lock:
         before, _registry = _registry, registry
@@ -169,12 +169,12 @@ def _open() -> Store:
     try:
         return open_store(conf.directory(), conf.namespace(), role=chosen, create=chosen == "server")
     except StoreUnavailableError:
-        # A command passes through anyhow; one that has to look or steer asks for `host_store`.
+        # A command is not guarded, so any store will do. One that reads or steers calls `host_store`.
         return LocalStore(role=chosen)
 
 
 def _key(name: str) -> str:
-    """Return under which key a breaker lives in the store: another endpoint is another breaker."""
+    """Return the key of a breaker in the store. It holds the endpoint: another one has another breaker."""
     return f"{name}@{hashlib.blake2b(conf.endpoint(name).encode(), digest_size=8).hexdigest()}"
 
 

@@ -1,16 +1,16 @@
-"""What other apps may listen to."""
+"""Signals that other apps may listen to."""
 
 from django.dispatch import Signal
 
 table_lock = Signal()
-"""Sent when reads of a table stop or resume waiting for its lock: `breaker`, `table`, `locked` (bool), and
-`seconds`, for how long nobody waited.
+"""Sent when reads of a table begin to be refused because another client has locked it, and when that ends.
 
-The sender is the process whose read made the difference.
+Arguments: `breaker`, `table`, `locked` (bool), and at the end `seconds`, for which reads were refused. It is
+sent in the process whose read made the change.
 """
 
 alert = Signal()
-"""Sent for each alert, in a thread of its own: `alert`, a `resilience.alerts.rules.Alert`.
+"""Sent for each alert, in a thread of its own. Argument: `alert`, a `resilience.alerts.channels.Alert`.
 
-The sender is the process that holds the steward's lease; after a take-over an alert may come twice.
+It is sent in the steward's process. An alert may come twice when another process becomes the steward.
 """

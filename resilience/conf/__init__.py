@@ -1,4 +1,4 @@
-"""The settings of `RESILIENCE`, typed and read at call time; a project names only what it wants otherwise."""
+"""The settings of `RESILIENCE`, typed. They are read at each call; a project names only what differs."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,18 +18,19 @@ from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 from resilience.primitives.store.folder import own
 
-# What a breaker's entry says beside the fields of `BreakerConfig`.
+# The keys of a breaker's entry that are no fields of `BreakerConfig`.
 BESIDE: Mapping[str, str] = {
-    "endpoint": "what it guards, as host:port/name: another is another breaker; Django knows the usual ones'",
-    "classify": "dotted path of what says of an exception how it counts; without, each is a failure",
-    "ping": "dotted path of what asks the dependency once; the steward does so all the time",
-    "probe": "the same, for what costs much to ask: only when the open time is over",
+    "endpoint": "what it guards, as host:port/name; by default as in Django's settings. Another endpoint has "
+    "another breaker",
+    "classify": "dotted path of a function that says how an exception counts; without it each is a failure",
+    "ping": "dotted path of a function that asks the dependency once; the steward calls it all the time",
+    "probe": "the same for an expensive question: the steward calls it only when the open time is over",
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChoreConfig:
-    """One job of the steward: called with the epoch each `every` seconds, within `limit` seconds.
+    """One chore of the steward: `run` is called with the epoch every `every` seconds, for `limit` at most.
 
     Raises `ValueError` naming field, rule, value and consequence.
     """
@@ -38,7 +39,7 @@ class ChoreConfig:
     run: str
     """dotted path of a function, which gets the steward's epoch"""
     every: float
-    """seconds from start to start"""
+    """seconds from the start of one run to that of the next"""
     limit: float = 5.0
     """seconds that one run may take"""
 
@@ -48,54 +49,54 @@ class ChoreConfig:
                 raise ValueError(f"{name} must be above 0, not {value!r}: it would never end or never pause")
 
     def load(self) -> Callable[[int], None]:
-        """Import what is to run."""
+        """Import the function."""
         found: Callable[[int], None] = import_string(self.run)
         return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertConfig:
-    """Where alerts go and when there is one; durations in seconds.
+    """Where alerts go, and when there is one.
 
     Raises `ValueError` naming field, rule, value and consequence.
     """
 
     webhook_url: str = field(default="", repr=False)
-    """where alerts are posted, in Slack's form; never logged, since anyone who knows it may post"""
+    """address to which alerts are posted, in Slack's form; never logged, since it lets anyone post"""
     mail: bool = True
-    """whether they go to `ADMINS` by e-mail, where there are any"""
+    """whether alerts also go to `ADMINS` by e-mail"""
     open_for: float = 300.0
-    """seconds after which a breaker that is still open is an alert once more"""
+    """seconds after which a breaker that is still open causes a second alert"""
     flapping: int = 3
-    """openings that are too many"""
+    """number of openings within `flapping_within` that cause an alert"""
     flapping_within: float = 300.0
-    """seconds in which these openings lie"""
+    """seconds in which these openings are counted"""
     override_for: float = 3600.0
-    """seconds after which an order has perhaps been forgotten"""
+    """seconds after which an order causes an alert, since it may be forgotten"""
     quiet: float = 300.0
-    """seconds without it, after which the same thing is an alert again"""
+    """seconds without a thing after which it causes an alert again"""
     queue: int = 100
-    """alerts that may wait for one channel; with a further one the oldest is dropped and counted"""
+    """alerts that may wait for one channel; one more, and the oldest is dropped and counted"""
     retry_for: float = 300.0
-    """seconds for which an alert that does not get out is tried again, with pauses; then it is counted"""
+    """seconds for which an alert that a channel fails to send is tried again; then it is counted as lost"""
 
     def __post_init__(self) -> None:
         for name in ("open_for", "flapping", "flapping_within", "override_for", "quiet", "queue"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}: it would tell always")
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}: alerts would not end")
         if self.retry_for < 0:
-            raise ValueError(f"retry_for must be 0 or more, not {self.retry_for!r}: 0 is one try")
+            raise ValueError(f"retry_for must be 0 or more, not {self.retry_for!r}: 0 means one try")
         if self.webhook_url and not self.webhook_url.startswith(("https://", "http://")):
             raise ValueError("webhook_url must begin with https:// or http://: alerts would go nowhere")
 
 
 def get(key: str) -> Any:
-    """Return one setting; raise `KeyError` for one that there is not."""
+    """Return one setting. Raises `KeyError` for an unknown one."""
     return getattr(settings, "RESILIENCE", {}).get(key, SETTINGS[key].default)
 
 
 def namespace() -> str:
-    """Return what tells this project's store from others; raise `ImproperlyConfigured` without one."""
+    """Return the name of this project's store. Raises `ImproperlyConfigured` without one."""
     name = get("NAMESPACE")
     if not name:
         raise ImproperlyConfigured(
@@ -108,7 +109,7 @@ def namespace() -> str:
 def directory() -> Path:
     """Return the folder of the host store.
 
-    Where others may write there too, this and the two below are folders of this user inside it.
+    In a folder that others may write to, this and the two below return a folder of this user inside it.
     """
     chosen = get("DIR") or os.environ.get("RESILIENCE_DIR")
     if chosen:
@@ -120,7 +121,7 @@ def directory() -> Path:
 
 
 def static_dir(*, inside: bool = True) -> Path:
-    """Return the folder of the static copy; not `inside`: as the settings name it."""
+    """Return the folder of the static copy; with `inside=False` as the settings name it."""
     named = Path(get("STATIC_DIR") or _var() / "static-tier")
     return own(named) if inside else named
 
@@ -131,7 +132,7 @@ def events_dir() -> Path:
 
 
 def faults_allowed() -> bool:
-    """Say whether calls may be broken on purpose, as a drill does."""
+    """Tell whether drills may break calls on purpose."""
     return bool(get("DRILLS"))
 
 
@@ -149,13 +150,13 @@ def declared_breakers() -> dict[str, dict[str, Any]]:
 
 
 def watched_breakers() -> dict[str, dict[str, Any]]:
-    """Return the entries of the declared breakers, and that of the cache's writes."""
+    """Return the entries of the declared breakers, and that of the breaker of the cache's writes."""
     declared = declared_breakers()
     return declared | ({CACHE_WRITES: cache_writes(declared["cache"])} if "cache" in declared else {})
 
 
 def breakers() -> dict[str, BreakerConfig]:
-    """Return the declared breakers; raise `ImproperlyConfigured` for one that makes no sense."""
+    """Return the declared breakers. Raises `ImproperlyConfigured` for an entry that makes no sense."""
     return _breakers(declared_breakers())
 
 
@@ -178,14 +179,14 @@ def _breakers(entries: dict[str, dict[str, Any]]) -> dict[str, BreakerConfig]:
 
 
 def bulkheads() -> dict[str, BulkheadConfig]:
-    """Return the declared bulkheads; raise `ImproperlyConfigured` for one that makes no sense."""
+    """Return the declared bulkheads. Raises `ImproperlyConfigured` for an entry that makes no sense."""
     return {
         name: _built(BulkheadConfig, "BULKHEADS", name, values) for name, values in get("BULKHEADS").items()
     }
 
 
 def chores() -> list[ChoreConfig]:
-    """Return the steward's jobs; raise `ImproperlyConfigured` for one that makes no sense."""
+    """Return the steward's chores. Raises `ImproperlyConfigured` for an entry that makes no sense."""
     return [
         _built(ChoreConfig, "CHORES", name, {"name": name, **values})
         for name, values in get("CHORES").items()
@@ -193,7 +194,7 @@ def chores() -> list[ChoreConfig]:
 
 
 def alerts() -> AlertConfig:
-    """Return where alerts go and when; raise `ImproperlyConfigured` for what makes no sense."""
+    """Return the settings of alerts. Raises `ImproperlyConfigured` for a value that makes no sense."""
     try:
         return AlertConfig(**get("ALERTS"))
     except (TypeError, ValueError) as error:
@@ -201,7 +202,7 @@ def alerts() -> AlertConfig:
 
 
 def deadline(name: str) -> float:
-    """Return a deadline in seconds; raise `KeyError` for one that there is not."""
+    """Return a deadline in seconds. Raises `KeyError` for an unknown one."""
     return float(get("DEADLINES").get(name, DEADLINES[name].default))
 
 
@@ -211,7 +212,7 @@ def deadlines() -> dict[str, float]:
 
 
 def endpoint(name: str) -> str:
-    """Return what the breaker guards, without user or password: two databases have two breakers."""
+    """Return the address that a breaker guards, without user and password; empty if there is none."""
     declared = _beside(name, "endpoint")
     if declared is not None:
         return _bare(str(declared))
@@ -227,16 +228,16 @@ def endpoint(name: str) -> str:
 
 
 def classify(name: str) -> Classify | None:
-    """Return what tells a breaker how an exception counts; None: each one is a failure."""
+    """Return the function that says how an exception counts; None if each one is a failure."""
     path = _beside(name, "classify")
     return None if path is None else import_string(path)
 
 
 def probes(kind: str) -> dict[str, Callable[[], object]]:
-    """Return what asks each dependency once, by breaker: those of kind `ping`, or of kind `probe`.
+    """Return the functions of one kind, `ping` or `probe`, by breaker. Each asks its dependency once.
 
-    A breaker with neither is probed by the next real call. The entry of `database`, where another database
-    uses it, is called with that one's alias.
+    A breaker with neither is probed by the next real call. If a further database uses the entry of
+    `database`, its function is called with the alias of that database.
     """
     found = {name: entry.get(kind) for name, entry in watched_breakers().items()}
     aliases = {name: alias for name, alias in databases.breakers().items() if name not in get("BREAKERS")}
@@ -248,23 +249,23 @@ def probes(kind: str) -> dict[str, Callable[[], object]]:
 
 
 def liveness_path() -> str:
-    """Return the address that says that the process lives, and asks nothing else."""
+    """Return the path of liveness: whether the process runs."""
     return str(get("LIVENESS_PATH"))
 
 
 def readiness_path() -> str:
-    """Return the address that says whether this host can answer anything."""
+    """Return the path of readiness: whether this host can answer anything."""
     return str(get("READINESS_PATH"))
 
 
 def metrics_path() -> str | None:
-    """Return the address that answers Prometheus; None where the project routes that itself."""
+    """Return the path of the metrics for Prometheus; None if the project routes it itself."""
     path: str | None = get("METRICS_PATH")
     return path
 
 
 def unknown_keys() -> list[str]:
-    """Name the settings that nothing reads, such as misspelt ones, as they are reached."""
+    """Return the settings that nothing reads, such as misspelt ones, as dotted paths."""
     given = getattr(settings, "RESILIENCE", {})
     unknown = [key for key in given if key not in SETTINGS]
     kinds = (("BREAKERS", BreakerConfig), ("BULKHEADS", BulkheadConfig), ("CHORES", ChoreConfig))

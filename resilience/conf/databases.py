@@ -1,4 +1,4 @@
-"""Which breaker stands before which database: one for each server, named after its first alias."""
+"""Which breaker guards which database: one for each endpoint, named after its first alias."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 BREAKER = "database"
 ENGINES = ("resilience.db.postgresql", "resilience.db.sqlite3")
-STATIC_ALIAS = "static"  # Django's own SQLite engine: nothing to wait for, so nothing to guard.
+STATIC_ALIAS = "static"  # the static copy: Django's own SQLite engine, since there is nothing to wait for
 
 
 def endpoint(alias: str) -> str:
@@ -17,10 +17,10 @@ def endpoint(alias: str) -> str:
 
 
 def breakers() -> dict[str, str]:
-    """Return the alias that each database breaker asks, by the breaker's name.
+    """Return the alias that the steward asks for each database breaker, by the breaker's name.
 
     The default alias has the breaker `database`. Another guarded alias has `database:ALIAS`, unless an alias
-    before it has the same endpoint: what is one server then has one breaker.
+    before it has the same endpoint: then both share that one's breaker.
     """
     found = {BREAKER: DEFAULT_DB_ALIAS}
     if len(settings.DATABASES) > 1:
@@ -33,7 +33,7 @@ def breakers() -> dict[str, str]:
 
 
 def breaker_of(alias: str) -> str:
-    """Return the name of the breaker that stands before an alias."""
+    """Return the name of the breaker that guards an alias."""
     asked = endpoint(alias)
     if alias == DEFAULT_DB_ALIAS or alias not in settings.DATABASES:
         return BREAKER

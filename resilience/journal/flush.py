@@ -84,7 +84,7 @@ _lock = threading.Lock()
 
 
 def run(_epoch: int) -> None:
-    """Copy the new lines, unless the database's breaker refuses or another run is copying."""
+    """Copy new lines of the journal into the database, unless its breaker refuses or another run copies."""
     if registry.breaker("database").refuses() or not _lock.acquire(blocking=False):
         return
     try:

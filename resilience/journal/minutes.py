@@ -20,7 +20,7 @@ _PER_LINE = 400
 
 
 def run(_epoch: int) -> None:
-    """Write each counter that has grown since it was last written, as [name, before, total].
+    """Write each counter that has grown since its last writing into the journal, as [name, before, total].
 
     Two stewards may write the same minute, if one of them was stopped in the middle. Differences alone would
     then be counted twice; totals are not (`Minute` says how a span is summed).
