@@ -296,7 +296,7 @@ class TestPoolOptions:
         monkeypatch.setattr(database_checks, "settings", SimpleNamespace(DATABASES={"default": database}))
         told = list(database_checks.check_pool_options())
         assert [each.id for each in told] == ["resilience.W014"] * (named is not None)
-        assert named is None or f"nothing reads: {named}." in told[0].msg
+        assert named is None or f"nothing reads {named}." in told[0].msg
 
 
 def test_a_system_without_a_host_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
