@@ -1,4 +1,4 @@
-"""The breakers and their history in the admin: a list to act on, and one to search in."""
+"""Breakers and events in the admin: a list of breakers to steer, and a list of events to search."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from resilience.operate.orders import ENDS, PERMISSION, WORDS, Order, OrderError
 
 
 class BreakerFilter(admin.AllValuesFieldListFilter):
-    """The breakers that something happened to; what happened to none has a name too."""
+    """Filter events by breaker. Events without a breaker have a choice, too."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the choices as they are read."""
+        """Yield the choices; the empty one is called "no breaker"."""
         for choice in super().choices(changelist):
             yield {**choice, "display": choice["display"] or "no breaker"}
 
 
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What happened on the hosts of this site, as far as it was copied from their journals."""
+    """Events of all hosts of this site, as far as they are copied from the hosts' journals."""
 
     list_display = ["at", "kind", "breaker", "change", "who", "why", "host"]
     list_filter = ["kind", ("breaker", BreakerFilter), "host"]
@@ -42,7 +42,7 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="change")
     def change(self, event: Event) -> str:
-        """Say what became of the breaker, in a transition or an order; else what the event tells."""
+        """Return the states before and after for a transition or an order; else the event's data."""
         data = event.data
         if "after" in data:
             change = f"{data.get('before', '')} → {data['after']}"
@@ -50,21 +50,21 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ", ".join(f"{name} {value}" for name, value in data.items())
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Say that events happen, and are not added."""
+        """Return False: nobody adds events."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """Say that what happened stays as it was."""
+        """Return False: nobody changes events."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """Say that the steward alone deletes, what is old."""
+        """Return False: only the steward deletes events, when they are old."""
         return False
 
 
 @admin.register(Breaker)
 class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The breakers of this host, from its store: tick, choose an action, give a reason."""
+    """The breakers of this host, from its store. To steer: tick some, choose an action, give a reason."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -99,24 +99,24 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return HttpResponseRedirect(request.path)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
-        """Find nothing: a breaker has no row, so its own pages lead back to the index."""
+        """Return None: a breaker has no row, so a page of one leads back to the index."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Show the list to people who may steer."""
+        """Tell whether to show the list: to people who may steer."""
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Let people look who may act."""
+        """Tell whether the user may steer: only then may they look."""
         return request.user.has_perm(PERMISSION)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Say that breakers come from the settings."""
+        """Return False: breakers come from the settings."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Say that there is no form of one breaker."""
+        """Return False: a breaker has no form."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Say that breakers come from the settings."""
+        """Return False: breakers come from the settings."""
         return False

@@ -1,8 +1,8 @@
-"""Sign-in through its breaker and pool, whatever it is that knows the passwords.
+"""Sign-in behind its guard, for any backend that checks passwords.
 
-In any project: `class Backend(GuardedBackend, ModelBackend)`, or LDAP's in the place of ModelBackend, and its
-dotted path in AUTHENTICATION_BACKENDS. While sign-in is down `authenticate()` raises and never returns None,
-so that nobody is told that their password is wrong.
+A project defines `class Backend(GuardedBackend, ModelBackend)`, or with LDAP's backend in the place of
+ModelBackend, and names it in AUTHENTICATION_BACKENDS. While sign-in is down `authenticate()` raises and never
+returns None, so that nobody is told that their password is wrong.
 """
 
 import inspect
@@ -27,17 +27,17 @@ from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# A failure that has not opened the breaker may be over with the next call.
+# Seconds to wait after a failure that has not opened the breaker.
 _SOON = 5.0
 _DOWN = (OperationalError, InterfaceError, InternalError, DeadlineExceededError, OSError)
 
 
 class NotAcceptedError(Exception):
-    """What was presented to prove an identity is wrong: an answer of the service, no failure."""
+    """The credentials are wrong: an answer of the service, not a failure."""
 
 
 class SignInUnavailableError(RejectedError):
-    """Nobody can be signed in at present, whatever they present."""
+    """Nobody can be signed in at the moment, even with the right credentials."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(
@@ -49,10 +49,10 @@ class SignInUnavailableError(RejectedError):
 
 
 def classify(error: BaseException) -> Outcome:
-    """Tell what an error says about the health of sign-in. A fault of the caller's own code moves nothing."""
+    """Return what an error of sign-in counts as. A bug in the caller's code is ignored."""
     if isinstance(error, NotAcceptedError | PermissionDenied):
         return Outcome.ANSWERED
-    if isinstance(error, RejectedError):  # An inner guard's, the database's above all: counted there.
+    if isinstance(error, RejectedError):  # refused by an inner guard, mostly the database's
         return Outcome.IGNORED
     if isinstance(error, DeadlineExceededError):
         return Outcome.IGNORED if error.before_call else Outcome.FAILURE
@@ -62,14 +62,14 @@ def classify(error: BaseException) -> Outcome:
 
 
 class GuardedBackend(BaseBackend):
-    """Ask the next of the class's bases through the breaker and the pool `auth`. To be named first of them.
+    """Call `authenticate` of the next base class behind the guard `auth`. Name this class first of the bases.
 
-    Raises RejectedError when they refuse, and whatever the next base raises.
+    Raises RejectedError if the guard refuses, and whatever the next base class raises.
     """
 
     @sensitive_variables()
     def authenticate(self, request: HttpRequest | None, *args: Any, **credentials: Any) -> User | None:
-        """Return the user, or None when the credentials are wrong or of a kind for another backend."""
+        """Return the user, or None if the credentials are wrong or are for another kind of backend."""
         try:
             inspect.signature(super().authenticate).bind(request, *args, **credentials)
         except TypeError:
@@ -80,7 +80,7 @@ class GuardedBackend(BaseBackend):
             return None
 
     async def aauthenticate(self, request: HttpRequest | None, *args: Any, **credentials: Any) -> User | None:
-        """Do the same in a thread: a guarded call blocks."""
+        """Do the same in a thread, since a guarded call blocks."""
         return await sync_to_async(self.authenticate)(request, *args, **credentials)
 
     @sensitive_variables()
@@ -93,9 +93,9 @@ class GuardedBackend(BaseBackend):
 
 @sensitive_variables()
 def guarded_call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `fn`, which proves an identity, in the pool `auth`, by its breaker, within the budget of a write.
+    """Call `fn`, which checks credentials, behind the guard `auth` and within the budget of a write.
 
-    `fn` raises NotAcceptedError for what it does not accept. Raises RejectedError when the call is not made.
+    `fn` must raise NotAcceptedError for wrong credentials. Raises RejectedError if the call is not made.
     """
     # A command needs neither a place nor a deadline.
     server = registry.is_server()
@@ -111,9 +111,9 @@ def guarded_call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn every sign in the block that sign-in is down into one SignInUnavailableError.
+    """Turn each error in the block that means that sign-in is down into SignInUnavailableError.
 
-    A refusal that is the client's own affair (its status is not 503, a limit's 429 say) passes through.
+    A refusal that the client has caused (its status is not 503 but 429, for example) passes unchanged.
     """
     try:
         yield
@@ -126,6 +126,6 @@ def explained() -> Iterator[None]:
 
 
 def probe() -> None:
-    """Read one row of the table of users, as a sign-in would; raise what that raises."""
+    """Read one row of the table of users, like a sign-in. Raises the database's error."""
     faults.inject("auth", limit=conf.deadline("probe"))
     get_user_model()._default_manager.values_list("pk").first()

@@ -24,8 +24,8 @@ T = TypeVar("T")
 log = logging.getLogger("resilience.cache")
 
 
-# What a cache that takes no writes cannot do; and what is not even asked of it, since nobody misses it: a
-# deletion is asked for, because many servers go on doing that.
+# CHANGING: the calls that a cache without writes cannot do. STORING: those that are then not even tried.
+# A deletion is tried, since many servers still delete.
 CHANGING = frozenset({"set", "add", "set_many", "incr", "touch", "delete", "delete_many", "clear"})
 STORING = frozenset({"set", "add", "set_many", "incr"})
 
@@ -67,7 +67,7 @@ class Calls:
                 raise
             if made.outcome is Outcome.ANSWERED and not refused:
                 registry.store().counters.add("calls", self._breaker, "decode", "failure")
-            # What fails is said by a breaker, once for a cause; in a command no breaker counts.
+            # A breaker logs its failures, once for each cause. In a command no breaker counts, so log here.
             if not registry.is_server() or not (refused or made.outcome is Outcome.FAILURE):
                 log.warning("cache %s failed: %s", operation, causes.describe(error))
             return otherwise
@@ -101,6 +101,6 @@ class Calls:
 def _note_write(
     writes: CircuitBreaker, outcome: Outcome, operation: str, error: BaseException | None = None
 ) -> None:
-    """Tell the breaker of what is stored. It was asked before, and no permit taken: the steward probes."""
+    """Count a call for the breaker of writes. It takes no permit, since the steward sends the probes."""
     with suppress(RejectedError):
         writes.settle(writes.admit(), outcome, error=error, operation=operation)

@@ -1,4 +1,4 @@
-"""Time one call, tell the breaker how it ended, and the caller what to make of it."""
+"""Time one call of a database, tell the breaker how it ended, and raise the error that the caller gets."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from resilience.db.wrapper import GuardedWrapper
 
 # Note [What counts as a call]
-# A query and a COMMIT count when they were answered. What surrounds them (connect, health check, fetch,
-# savepoint, ROLLBACK) counts only when it fails or is slow: a server that accepts connections and fails every
-# query would otherwise look half healthy, and "no call has succeeded since" would never hold.
+# A query and a COMMIT always count. What surrounds them (connect, health check, fetch, savepoint, ROLLBACK)
+# counts only if it fails or is slow. Otherwise a server that accepts connections but fails every query would
+# look half healthy, and would never have failures without a success between them.
 
 
 def is_read(sql: object) -> bool:
@@ -27,15 +27,16 @@ def is_read(sql: object) -> bool:
 
 
 def begins(sql: object) -> bool:
-    """Tell whether a statement only begins a transaction: SQLite's BEGIN is a query like others."""
+    """Tell whether a statement only begins a transaction: with SQLite, BEGIN is a query like others."""
     return isinstance(sql, str) and sql[:5].upper() == "BEGIN"
 
 
 class Measured:
     """Surround one call. See Note [What counts as a call] on ``counts``.
 
-    ``sql``: outside a transaction, an end that nobody saw of anything but a SELECT is unknown.
-    ``timed``: the time is the database's; false where the caller's own work lies in between.
+    ``sql`` is the statement. If the end of one other than a SELECT is not seen, outside a transaction, this
+    raises ``OutcomeUnknownError``. ``timed`` is false if the block contains the caller's own work, so that
+    its time is not the database's.
     """
 
     __slots__ = ("_call", "_sql", "_wrapper")
@@ -63,7 +64,7 @@ class Measured:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, failures.TOLD):
-            return  # counted where it was raised, inside of this call
+            return  # counted where it was raised, within this call
         cause = None if error is None else failures.driver_error(error)
         self._call.__exit__(kind, cause, traceback)
         if self._call.outcome is not None:
@@ -79,7 +80,7 @@ class Measured:
         return wrapper.autocommit and not (is_read(self._sql) or begins(self._sql) or wrapper.preparing)
 
     def _told(self, cause: BaseException) -> django.db.OperationalError | None:
-        """Throw a dead connection away, and return the error to raise instead, if any."""
+        """Close a dead connection, and return the error to raise in place of the driver's, if any."""
         wrapper = self._wrapper
         stores = self._call.operation == "commit" or (wrapper.autocommit and not is_read(self._sql))
         wrapper.noticed(cause)
@@ -89,5 +90,5 @@ class Measured:
             return failures.DatabaseDeadlineError(str(cause), before_call=True)
         cut = isinstance(cause, CutError)
         if stores and (cut or failures.is_lost(cause)):
-            return failures.OutcomeUnknownError(f"nobody saw how it ended: {cause}")
+            return failures.OutcomeUnknownError(f"how it ended is unknown: {cause}")
         return failures.DatabaseDeadlineError(str(cause)) if cut else None

@@ -1,7 +1,7 @@
-"""Connections and transactions of a guarded alias: when its breaker is asked, and what always passes.
+"""Connections and transactions of a guarded alias: when the breaker is asked, and what always passes.
 
-Only server processes are guarded. In a command each method is Django's own, after one comparison; that no
-transaction ends in silence holds in every process.
+Only server processes are guarded. In a command each method does the same as Django's. In every process a
+transaction that is not stored ends with an error (`db.transactions`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from resilience.primitives import (
 from resilience.request.scope import note_commit
 
 # Note [Why COMMIT is never refused]
-# Admission is asked when a transaction begins and holds until its end. A COMMIT refused in between would roll
-# back work that is already done, on a server that may be healthy again. So it is measured, and always sent.
+# The breaker is asked when a transaction begins, and its admission holds until the end. To refuse the COMMIT
+# would roll back work that is already done, on a server that may be well again. So COMMIT is always sent, and
+# measured.
 
 
 _TROUBLE = (Outcome.FAILURE, Outcome.SLOW)
@@ -44,19 +45,19 @@ Last = TypeVar("Last", bound=Callable[[], None])
 class GuardedWrapper(KeptTransactions):
     """Mix in before one of Django's database wrappers.
 
-    Raises, beside what Django raises: ``DatabaseRefusedError``, ``DatabaseDeadlineError``,
-    ``NotStoredError``, ``OutcomeUnknownError``, all of them ``django.db.OperationalError``.
+    Beside Django's errors it raises ``DatabaseRefusedError``, ``DatabaseDeadlineError``, ``NotStoredError``
+    and ``OutcomeUnknownError``, which all are ``django.db.OperationalError``.
     """
 
     cursor_class: type[GuardedCursor] = GuardedCursor
     debug_cursor_class: type[GuardedCursor] = GuardedDebugCursor
 
-    has_server = True  # else a connection is usable as long as it is open
+    has_server = True  # without one, an open connection is always usable
 
-    asked = False  # whether anything was settled with the admission that is held
+    asked = False  # whether a call was made with the admission that is held
     controlling = False  # within a statement that always passes
     preparing = False  # within connect or health check, whose statements share one admission
-    _admission: Admission | None = None  # that of the running transaction, or of what prepares a query
+    _admission: Admission | None = None  # of the running transaction, or of a connect or health check
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,9 +75,9 @@ class GuardedWrapper(KeptTransactions):
     # --- Admission ---
 
     def admitted(self) -> Admission:
-        """Return the admission of the running transaction; ask the breaker where there is none.
+        """Return the admission of the running transaction; ask the breaker if there is none.
 
-        Raises ``DatabaseRefusedError``, and ``DatabaseDeadlineError`` when the budget is spent already.
+        Raises ``DatabaseRefusedError`` if it refuses, ``DatabaseDeadlineError`` if the budget is spent.
         """
         deadline = current_deadline()
         if deadline is not None and deadline.expired and not self.controlling:
@@ -95,14 +96,14 @@ class GuardedWrapper(KeptTransactions):
         self._admission, self.asked = admission, False
 
     def _release(self) -> None:
-        """Forget the admission that is held. A permit with which nothing was asked goes back."""
+        """Forget the admission that is held. Give back a permit with which no call was made."""
         admission, self._admission = self._admission, None
         if admission is not None and admission.permit and not self.asked:
             self.breaker.settle(admission, Outcome.IGNORED)
 
     @contextmanager
     def _prepare(self) -> Iterator[Admission]:
-        """Hold one admission for what precedes a query."""
+        """Hold one admission for all that precedes a query: connect, health check."""
         outer, held = self.preparing, self._admission is not None
         admission = self.admitted()
         if not held:
@@ -133,7 +134,7 @@ class GuardedWrapper(KeptTransactions):
         return super().get_new_connection(conn_params)
 
     def is_usable(self) -> bool:
-        """As Django's, between requests; costs no wait while calls are refused."""
+        """As Django's, between requests; returns False without a wait while calls are refused."""
         if self.preparing or not self.has_server or not registry.is_server():
             return super().is_usable()
         if self.breaker.refuses():
@@ -142,7 +143,7 @@ class GuardedWrapper(KeptTransactions):
             return super().is_usable()
 
     def prove(self) -> None:
-        """Make sure of the connection before what nobody may repeat: one that was kept may have been lost."""
+        """Make sure, before a statement that is not repeated, that a kept connection still works."""
 
     def judge(self, call: Call, cause: BaseException) -> Outcome:
         """Tell what a driver's error says about the server: nothing where only its connection failed."""
@@ -154,7 +155,7 @@ class GuardedWrapper(KeptTransactions):
         return outcome
 
     def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
-        """Tell whether a call failed by its connection, which says nothing of the server."""
+        """Tell whether a call failed only by its kept connection, which is no failure of the server."""
         return False
 
     def close(self) -> None:
@@ -187,7 +188,10 @@ class GuardedWrapper(KeptTransactions):
             self._release()
 
     def before_commit(self, key: Hashable, run: Last) -> Last:
-        """Have `run` called last of all in this transaction, once per key; return the one that will be."""
+        """Call `run` at the end of this transaction, before COMMIT; return the one kept for `key`.
+
+        For each key only the first `run` is kept.
+        """
         last: Last = self._last.setdefault(key, run)
         return last
 
@@ -199,7 +203,7 @@ class GuardedWrapper(KeptTransactions):
                 with self._control():
                     self._last.popitem()[1]()
             if self._admission is None or not self.asked:
-                return super()._commit()  # nothing was sent since BEGIN, nor is anything now
+                return super()._commit()  # nothing was sent since BEGIN, so there is no wait to measure
             with Measured(self, self._admission, "commit", counts=True):
                 super()._commit()
             note_commit()
@@ -230,7 +234,7 @@ class GuardedWrapper(KeptTransactions):
 
     @contextmanager
     def _control(self) -> Iterator[None]:
-        """Let a statement of the transaction itself pass, even when the budget is spent."""
+        """Let a statement that controls the transaction pass, even if the budget is spent."""
         outer, self.controlling = self.controlling, True
         try:
             with self.patience():
@@ -239,7 +243,7 @@ class GuardedWrapper(KeptTransactions):
             self.controlling = outer
 
     def patience(self) -> AbstractContextManager[None]:
-        """Give each wait in the block a moment, even when the budget is spent."""
+        """Give each wait in the block a moment, even if the budget is spent."""
         return nullcontext()
 
     # --- Cursors ---

@@ -30,8 +30,8 @@ class GuardedSession:
     `total` seconds, or the request's. An answer has at most `most_bytes`. Nothing is redirected, repeated or
     remembered (cookies, connections). The environment (proxies, `.netrc`) is not read.
 
-    Raises `requests.RequestException` for what went wrong with the partner, `RejectedError` when its guard
-    let no call through, and `DeadlineExceededError` when the time of the request was up.
+    Raises `requests.RequestException` if the partner fails, `RejectedError` if its guard refuses the call,
+    and `DeadlineExceededError` if the request's time is up.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class GuardedSession:
         self._most_bytes = most_bytes
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
-        """Return the answer, read whole, whatever its status; `options` are those of `requests.request`."""
+        """Return the whole answer, of any status. `options` are those of `requests.request`."""
         try:
             return self._guarded(_as_it_is, method, url, options)
         except requests.HTTPError as error:
@@ -65,8 +65,8 @@ class GuardedSession:
     def get_json(self, url: str, *, expect: Callable[[Any], T], **options: Any) -> T:
         """Return what `expect` makes of the JSON at `url`.
 
-        `expect` checks the value and raises ValueError, TypeError or LookupError when it is not what was
-        asked for: that is the partner's failure, an UnexpectedAnswerError. Any status but 200 is a
+        `expect` checks the value and raises ValueError, TypeError or LookupError if it is not what was asked
+        for: this raises UnexpectedAnswerError, a failure of the partner. A status other than 200 raises
         `requests.HTTPError`.
         """
 

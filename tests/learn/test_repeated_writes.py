@@ -150,7 +150,7 @@ class TestOutage:
         self, staff: APIClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def lost(*_: Any) -> None:
-            raise OutcomeUnknownError("nobody saw how it ended")
+            raise OutcomeUnknownError("how it ended is unknown")
 
         monkeypatch.setattr(connections[DEFAULT_DB_ALIAS], "savepoint_commit", lost)
         response = staff.post("/api/courses", NEW)
