@@ -1,4 +1,4 @@
-"""The catalogue in the admin: drafts and all."""
+"""The catalogue in the admin, drafts too."""
 
 from typing import Any, ClassVar, cast
 
@@ -18,12 +18,12 @@ from resilience.answers.admin_actions import AtomicActions
 
 
 class TermsField(forms.CharField):
-    """Edit a list of terms as lines."""
+    """Edit a list of terms as text, one term a line."""
 
     widget = forms.Textarea(attrs={"rows": 4})
 
     def prepare_value(self, value: Any) -> Any:
-        """Return the lines of the terms."""
+        """Return the terms as lines."""
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
@@ -36,36 +36,36 @@ class TermsField(forms.CharField):
 
 
 class CourseForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A course, its terms one a line."""
+    """The form of a course, with one term a line."""
 
     terms = TermsField(required=False, help_text="When it is given, one term a line.")
 
 
 class EntryAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
-    """What the three lists share."""
+    """What categories, fields and courses share in the admin."""
 
     list_per_page = 50
-    # The models' own ordering is dropped from a query that counts.
+    # The same as the models' own, which Django drops from a query with counts (`annotate`).
     ordering = ["title_sort", "slug"]
     show_full_result_count = False
     actions = ["publish", "unpublish"]
-    # Says that there is a search box; get_search_results() searches.
+    # Django shows a search box only if this is set; get_search_results() does the search.
     search_fields = ["search_text"]
 
     class Media:
         css: ClassVar = {"all": ["resilience/links.css"]}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Let a slug be chosen once, at the start: it is the entry's address."""
+        """Let a slug be chosen only for a new entry, since it is the entry's address."""
         return ["revision", "created", "updated", *(["slug"] if obj else [])]
 
     def save_model(self, request: HttpRequest, obj: Entry, form: Any, change: bool) -> None:
-        """Store what was changed; a form that was sent as it came leaves the revision, and so all tags."""
+        """Store a changed form. An unchanged one is not stored, so that revision and ETag stay the same."""
         if form.changed_data or not change:
             super().save_model(request, obj, form, change)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Give long lines room."""
+        """Give title and URL a wide input."""
         if db_field.name in ("title", "url"):
             options["widget"] = AdminTextInputWidget(attrs={"class": "vLargeTextField"})
         return super().formfield_for_dbfield(db_field, request, **options)
@@ -73,40 +73,40 @@ class EntryAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
-        """Search as the API does."""
+        """Search as the HTTP interface does."""
         for word in dict.fromkeys(normalise(search_term).split()):
             queryset = queryset.filter(search_text__has=word)
         return queryset, False
 
     def view_on_site(self, obj: Entry) -> str | None:
-        """Return the address of the public answer, if there is one."""
+        """Return the address of the entry's public answer; None for a draft."""
         return self._address(obj) if obj.is_public() else None
 
     @admin.display(description="public answer")
     def public_answer(self, obj: Entry) -> str | None:
-        """Link to what the API says."""
+        """Link to the entry's public answer."""
         address = self.view_on_site(obj)
         return format_html('<a href="{}">JSON</a>', address) if address else None
 
     @admin.action(description="Publish the selected %(verbose_name_plural)s", permissions=["change"])
     def publish(self, request: HttpRequest, queryset: EntryQuerySet) -> None:
-        """Show them to everybody."""
+        """Publish the entries: everybody sees them."""
         self._set_published(request, queryset, True)
 
     @admin.action(description="Unpublish the selected %(verbose_name_plural)s", permissions=["change"])
     def unpublish(self, request: HttpRequest, queryset: EntryQuerySet) -> None:
-        """Turn them into drafts."""
+        """Turn the entries into drafts."""
         self._set_published(request, queryset, False)
 
     def _set_published(self, request: HttpRequest, queryset: EntryQuerySet, published: bool) -> None:
         word = "published" if published else "unpublished"
-        # Read once and locked: the log has to name exactly the rows that change. The list's own query
-        # counts, and PostgreSQL locks no groups, so it only says which rows.
+        # Read and lock the rows, since the log has to name exactly those that change. The list's query has
+        # counts, and PostgreSQL locks no grouped rows, so it only selects them.
         chosen = self.model._default_manager.filter(pk__in=queryset.order_by().values("pk"))
         entries = list(chosen.filter(published=not published).select_for_update())
         rows = self.model._default_manager.filter(pk__in=[entry.pk for entry in entries])
         changed = rows.publish() if published else rows.unpublish()
-        editor = cast("int", request.user.pk)  # The admin lets nobody else in.
+        editor = cast("int", request.user.pk)  # the admin requires a user
         LogEntry.objects.log_actions(editor, entries, CHANGE, change_message=word.capitalize() + ".")
         self.message_user(request, f"{changed} {self.opts.verbose_name_plural} {word}.")
 
@@ -116,7 +116,7 @@ class EntryAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Category)
 class CategoryAdmin(EntryAdmin):
-    """Categories, with how much is in them."""
+    """Categories, with the numbers of their fields and courses."""
 
     list_display = ["title", "code", "field_count", "course_count", "published", "public_answer"]
     list_filter = ["published"]
@@ -147,7 +147,7 @@ class CategoryAdmin(EntryAdmin):
 
 @admin.register(Field)
 class FieldAdmin(EntryAdmin):
-    """Fields of study, with how much is in them."""
+    """Fields of study, with the number of their courses."""
 
     list_display = ["title", "code", "category", "course_count", "published", "public_answer"]
     list_filter = ["published", "category"]

@@ -9,8 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class BytewiseCharField(models.CharField):  # type: ignore[type-arg]
     """Hold text that is ordered by code point.
 
-    SQLite does so by itself; PostgreSQL is told (its ICU collations order `a b, a-c, ab, c#` differently).
-    The column says so, not a migration beside it, hence a later change of its length cannot lose it.
+    SQLite orders so by itself. PostgreSQL is told to, since its ICU collations order `a b, a-c, ab, c#`
+    differently. The column says so, and not a migration, so that a later change of its length keeps it.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:

@@ -1,4 +1,4 @@
-"""Writes the catalogue to files that `loaddata` and `import_catalogue` read back exactly."""
+"""Writes the catalogue to files from which `loaddata` and `import_catalogue` restore it exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from learn.models import Category, Course, Entry, Field
 from resilience.tiers.static_copy.sources import snapshot
 
 _CHUNK = 500
-# prepare() fills these again.
+# prepare() fills these columns again.
 _DERIVED = frozenset({"title_sort", "search_text", "level_key", "identity"})
 
 
@@ -30,13 +30,12 @@ class _Encoder(DjangoJSONEncoder):
 
 
 def export(directory: Path) -> dict[str, int]:
-    """Write the whole catalogue, drafts too, ordered by slug, and return the rows of each file.
+    """Write the whole catalogue, drafts too, ordered by slug; return the number of rows in each file.
 
-    `categories.json`, `fields.json` and `courses.json` are for `loaddata`, in this order; `courses.csv` has
-    the columns of `import_catalogue`, which reads `courses.json` too. All are complete before the first of
-    them takes its place; rows are read a few at a time from one snapshot, and
-    writers go on meanwhile.
-    Raises OSError when the directory cannot be made or written.
+    `categories.json`, `fields.json` and `courses.json` are for `loaddata`, in this order. `courses.csv` has
+    the columns of `import_catalogue`, which reads `courses.json`, too. No file takes its place before all are
+    complete. Rows are read a few at a time from one snapshot, and writers go on meanwhile.
+    Raises OSError if the directory cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     writers: dict[str, Callable[[IO[str]], int]] = {

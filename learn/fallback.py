@@ -1,4 +1,4 @@
-"""What of the catalogue is exported to the static copy, and what stands in while there is no export."""
+"""What the static copy holds of the catalogue, and the rows that stand in while there is no export."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ _FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
 def sample() -> Iterator[Model]:
-    """Yield a small made-up catalogue, which says so in every title."""
+    """Yield a small made-up catalogue. Each title says that it is a sample."""
     for number in range(1, 4):
         yield Category(pk=number, slug=f"sample-category-{number}", title=f"Sample category {number}")
         yield Field(

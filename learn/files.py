@@ -1,4 +1,4 @@
-"""Text files that are written beside their places, so that nobody ever reads half of one."""
+"""Text files that are written beside their place and then moved to it, so that nobody reads half of one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from resilience.primitives.aside import written_aside
 
 @contextmanager
 def replaced(path: Path) -> Iterator[IO[str]]:
-    """Open a file of UTF-8 text that takes the place of `path` when the block ends well, else is gone.
+    """Open a new file of UTF-8 text. It replaces `path` if the block ends well; otherwise it is deleted.
 
-    Raises OSError when it cannot be written; a directory at `path` is refused before the block begins.
+    Raises OSError if it cannot be written; before the block begins if there is a directory at `path`.
     """
     if path.is_dir():
         raise IsADirectoryError(21, os.strerror(21), str(path))

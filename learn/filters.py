@@ -1,4 +1,4 @@
-"""The query parameters of the lists: what each allows, and what it does to the rows."""
+"""The query parameters of the lists: which values each allows, and which rows it selects."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -18,21 +18,21 @@ from resilience.problems import ParameterError
 
 SEARCH_LENGTH = 200
 SEARCH_WORDS = 16
-# How many values a message lists; more would be a page of its own.
+# The most values that an error message lists.
 LISTED = 50
 
 
 class StableOrdering(django_filters.OrderingFilter):
-    """Order by columns that every database sorts alike: unknown values last, the slug after all else."""
+    """Order by columns that every database sorts alike: unknown values last, the slug decides ties."""
 
     def __init__(self, columns: dict[str, str], nullable: Iterable[str] = ()) -> None:
         self.columns = columns
         self.nullable = frozenset(nullable)
-        help_text = "One or more, separated by commas; `-` turns one round. Unknown values come last."
+        help_text = "One or more, separated by commas; `-` reverses one. Unknown values come last."
         super().__init__(fields={column: name for name, column in columns.items()}, help_text=help_text)
 
     def filter(self, qs: QuerySet[Any], value: Sequence[str] | None) -> QuerySet[Any]:
-        """Return the rows in the order asked for, else by title."""
+        """Return the rows in the order asked for, by title if none is."""
         asked = [name for name in value or [] if name] or ["title"]
         names = [name.removeprefix("-") for name in asked]
         if len(set(names)) < len(names):
@@ -42,13 +42,13 @@ class StableOrdering(django_filters.OrderingFilter):
     def _term(self, asked: str) -> OrderBy:
         name = asked.removeprefix("-")
         column = F(self.columns[name])
-        # Said only where it matters: SQLite would not use an index for it.
+        # Only for columns with unknown values, since SQLite would use no index for it.
         last = True if name in self.nullable else None
         return column.desc(nulls_last=last) if asked.startswith("-") else column.asc(nulls_last=last)
 
 
 class _Shared(dict[str, Any]):
-    """Filters or fields that all requests use as they are: none of ours keeps anything of one."""
+    """Filters or form fields that requests share without a copy: none of ours keeps anything of a request."""
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
@@ -57,8 +57,8 @@ class _Shared(dict[str, Any]):
 class EntryFilter(django_filters.FilterSet):
     """Parameters that all lists have.
 
-    Filters and form are made once, where the library makes them anew for each request, at a fifth of a list's
-    price. So a filter's method may use nothing of `self`.
+    Filters and form are made once. The library would make them for each request, which takes a fifth of the
+    time of a list. So a filter's method must not use `self`.
     """
 
     _form_class: ClassVar[type[Form] | None] = None
@@ -69,7 +69,7 @@ class EntryFilter(django_filters.FilterSet):
         return _Shared(super().get_filters())
 
     def get_form_class(self) -> Any:
-        """Return what checks the values."""
+        """Return the form that checks the values."""
         cls = type(self)
         if cls.__dict__.get("_form_class") is None:
             made = super().get_form_class()
@@ -80,7 +80,7 @@ class EntryFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(
         method="having_words",
         max_length=SEARCH_LENGTH,
-        help_text=f"Words (at most {SEARCH_WORDS}), all of which have to occur; case and accents are one.",
+        help_text=f"Up to {SEARCH_WORDS} words, all of which have to occur; case and accents do not matter.",
     )
 
     def having_words(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
@@ -162,10 +162,10 @@ class CourseFilter(EntryFilter):
 
 
 class StrictFilterBackend(DjangoFilterBackend):
-    """Filter by a FilterSet and refuse what it does not know, naming each parameter and what it allows."""
+    """Filter by a FilterSet; refuse wrong values, naming each parameter and the values that it allows."""
 
     def filter_queryset(self, request: Any, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        """Return the rows that are asked for; raise ParameterError for a wrong value."""
+        """Return the rows that are asked for. Raises ParameterError for wrong values."""
         filterset = view.filterset_class(request.query_params, queryset=queryset, request=request)
         if not filterset.is_valid():
             wrong = [
@@ -190,7 +190,7 @@ def refuse_unknown(request: Request, allowed: Sequence[str]) -> None:
 
 
 def _public_id(model: type[Category] | type[Field], name: str, slug: str) -> int:
-    """Return the key of a public entry; raise ParameterError (404) when there is none of this slug."""
+    """Return the key of a public entry. Raises ParameterError (404) if none has this slug."""
     rows = model.objects.public().filter(slug=unicodedata.normalize("NFC", slug))
     found: int | None = rows.values_list("pk", flat=True).first()
     if found is None:
@@ -200,7 +200,7 @@ def _public_id(model: type[Category] | type[Field], name: str, slug: str) -> int
 
 
 def _with_known(qs: QuerySet[Any], name: str, column: str, value: str) -> QuerySet[Any]:
-    """Keep the rows with a value; raise ParameterError (404) when no public course has it."""
+    """Keep the rows with a value. Raises ParameterError (404) if no public course has it."""
     public = Course.objects.public()
     if not public.filter(**{column: value}).exists():
         known = public.exclude(**{name: None}).order_by().values_list(name, flat=True).distinct()
@@ -210,7 +210,7 @@ def _with_known(qs: QuerySet[Any], name: str, column: str, value: str) -> QueryS
 
 
 def _allowed(parameter: django_filters.Filter) -> list[str] | str:
-    """Return what a parameter takes: its choices, else its own words."""
+    """Return the values that a parameter allows: its choices, else its help text."""
     if choices := parameter.extra.get("choices"):
         return [value for value, _ in choices]
     length = parameter.extra.get("max_length")

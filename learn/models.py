@@ -1,6 +1,6 @@
-"""Category → Field → Course: the catalogue and who may see it.
+"""The catalogue, Category → Field → Course, and which of it is public.
 
-What a source may lack is NULL, never an empty string and never invented.
+A value that a source does not give is NULL, never an empty string or an invented one.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class FieldQuerySet(EntryQuerySet):
         return super().public().filter(category__published=True)
 
     def hidden(self) -> Self:
-        """Keep the others: drafts, and those of categories that are drafts."""
+        """Keep fields that are not public: drafts, and fields of a draft category."""
         return self.filter(models.Q(published=False) | models.Q(category__published=False))
 
 
@@ -45,7 +45,8 @@ class CourseQuerySet(EntryQuerySet):
 
     def public(self) -> Self:
         """Keep published courses of public fields."""
-        # What few fields leave out tempts no database to begin with the fields: it walks the order asked for.
+        # Excluding the few hidden fields, and not selecting the many public ones, makes a database walk the
+        # index of the order, instead of beginning with the fields.
         return super().public().exclude(field__in=Field.objects.hidden())
 
 
@@ -58,7 +59,7 @@ class EntryManager(models.Manager[Any]):
 
 
 class Entry(models.Model):
-    """What all rows of the catalogue share: a stable slug, a title, who sees it, and its revision."""
+    """What all rows of the catalogue share: a stable slug, a title, whether it is published, a revision."""
 
     slug = BytewiseCharField(
         max_length=SLUG_LENGTH,
@@ -74,7 +75,7 @@ class Entry(models.Model):
     created = models.DateTimeField(default=timezone.now, editable=False)
     updated = models.DateTimeField(default=timezone.now, editable=False)
     revision = models.PositiveBigIntegerField(default=1, editable=False)
-    # Kept by prepare().
+    # Filled by prepare().
     title_sort = BytewiseCharField(max_length=TITLE_LENGTH, editable=False)
     search_text = SearchTextField(editable=False)
 
@@ -94,19 +95,19 @@ class Entry(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Store the entry, give a new one its slug and raise the revision of an old one."""
+        """Store the entry. A new one gets a slug if it has none; the revision of an old one is raised."""
         using = using or router.db_for_write(type(self), instance=self)
         if not self.slug:
             self.slug = self._free_slug(using)
         was, again = self.revision, not self._state.adding
         if again:
             self.updated = timezone.now()
-            # In the database, so that two savers never give two contents one revision.
+            # Counted by the database, so that two saves at once never give one revision to two contents.
             self.revision = models.F("revision") + 1
         if update_fields is not None:
             update_fields = {*update_fields, *self._kept_columns()}
         try:
-            # A signal raises the catalogue version: in the same transaction, also where nobody began one.
+            # A signal raises the catalogue version. This must be in the same transaction, so begin one here.
             with transaction.atomic(using=using, savepoint=False):
                 super().save(
                     force_insert=force_insert,
@@ -121,11 +122,11 @@ class Entry(models.Model):
             self.refresh_from_db(using=using, fields=["revision"])
 
     def natural_key(self) -> tuple[str]:
-        """Return what fixtures name the entry by."""
+        """Return the slug, by which fixtures name the entry."""
         return (self.slug,)
 
     def is_public(self) -> bool:
-        """Return whether everybody may see the entry, as the query set's public() does."""
+        """Tell whether everybody may see the entry, like public() of the query set."""
         return self.published
 
     def prepare(self) -> None:
@@ -143,7 +144,7 @@ class Entry(models.Model):
     def _free_slug(self, using: str) -> str:
         base = slugify(self.title, max_length=SLUG_LENGTH) or self._meta.model_name or "entry"
         rows = type(self)._default_manager.using(using)
-        # Longer numbers cut the base, so ask for less than all of it.
+        # The base is cut to make room for a number, so ask for slugs with a shorter beginning.
         taken = set(rows.filter(slug__startswith=base[: SLUG_LENGTH - 20]).values_list("slug", flat=True))
         return next(slug for slug in numbered(base, max_length=SLUG_LENGTH) if slug not in taken)
 
@@ -171,7 +172,7 @@ class Field(Entry):
         indexes = [models.Index(fields=["title_sort", "slug"], name="learn_field_title")]
 
     def is_public(self) -> bool:
-        """Return whether the field and its category are published."""
+        """Tell whether the field and its category are published."""
         return self.published and self.category.is_public()
 
 
@@ -201,12 +202,12 @@ class Course(Entry):
     terms = models.JSONField(
         default=list, blank=True, validators=[validate_terms], help_text='When it is given: ["2025-autumn"].'
     )
-    # Kept by prepare().
+    # Filled by prepare().
     level_key = BytewiseCharField(max_length=LEVEL_LENGTH, null=True, editable=False)
     # Note [What makes two rows the same course]
-    # Provider and code where there is a code, else field and title; case, accents and blanks do not count.
-    # One column holds either, so that an import finds a batch of courses in one query and the database keeps
-    # them unique.
+    # The same provider and code or, without a code, the same field and title. Case, accents and blanks do not
+    # count. One column holds a hash of either, so that an import finds a batch of courses in one query, and
+    # the database keeps them unique.
     identity = BytewiseCharField(max_length=32, unique=True, editable=False)
 
     objects = EntryManager.from_queryset(CourseQuerySet)()
@@ -216,7 +217,7 @@ class Course(Entry):
     class Meta:
         ordering = ["title_sort", "slug"]
         indexes = [
-            # With all that filters ask for: pages are found, and rows counted, without a look at the rows.
+            # They hold all columns of the filters, so that an index alone finds pages and counts rows.
             models.Index(
                 fields=["title_sort", "slug", "published", "field", "level_key", "language"],
                 name="learn_course_title",
@@ -230,7 +231,7 @@ class Course(Entry):
         ]
 
     def is_public(self) -> bool:
-        """Return whether the course, its field and its category are published."""
+        """Tell whether the course, its field and its category are published."""
         return self.published and self.field.is_public()
 
     def prepare(self) -> None:
@@ -244,14 +245,14 @@ class Course(Entry):
 
     @staticmethod
     def identity_of(*, field_id: int, title: str, provider: str | None, code: str | None) -> str:
-        """Return what is the same for two rows that mean one course."""
+        """Return a hash that is the same for two rows of the same course."""
         # See Note [What makes two rows the same course]
         if code:
             return fingerprint("code", provider or "", code)
         return fingerprint("title", str(field_id), title)
 
     def clean(self) -> None:
-        """Refuse a second row for the same course, naming the first."""
+        """Raise ValidationError, which names the other row, if the course has a row already."""
         super().clean()
         if self.field_id is None:
             return
@@ -261,7 +262,7 @@ class Course(Entry):
             raise ValidationError({name: f"This course is there already: {twin.slug}."})
 
     def twin(self) -> "Course | None":
-        """Return another row that means the same course, if there is one."""
+        """Return another row of the same course, or None."""
         identity = self.identity_of(
             field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
         )
@@ -275,6 +276,6 @@ class Course(Entry):
 
 @receiver(pre_save)
 def _prepare(sender: type[models.Model], instance: models.Model, **_: object) -> None:
-    # A signal and not save(): loaddata stores rows without calling it.
+    # This is a signal because loaddata stores rows without calling save().
     if isinstance(instance, Entry):
         instance.prepare()

@@ -1,4 +1,4 @@
-"""Pages of a list: strict about what is asked for, an envelope of `count next previous results`."""
+"""Pages of a list: `count`, `next`, `previous` and `results`. A wrong page or size is an error."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from resilience.problems import ParameterError
 from resilience.tiers import counts
 
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
-_LAST = 999_999_999  # No catalogue has more pages, and a longer number would only trouble the database.
+_LAST = 999_999_999  # no catalogue has more pages, and a database may refuse a longer number
 
 
 class EitherEnd(Paginator):  # type: ignore[type-arg]
-    """Find a page from the end of the rows that is nearer: a database walks past what it leaves out.
+    """Find a page from the nearer end of the rows, since a database reads all rows that it skips.
 
-    Where that is much, the page is found by keys alone, which lie in an index beside what orders them.
+    If many are skipped, first only the keys of the page are read, from the index that has the order.
     """
 
-    # How many rows are walked past as they are. A second look at twenty rows costs more than that.
+    # Up to this many rows are skipped with all their columns. Reading the page's rows again costs more.
     NEAR = 1_000
 
     def __init__(self, rows: QuerySet[Any], size: int, count: int, *, scattered: bool = False) -> None:
         super().__init__(rows, size)
-        self.rows = sorted_anew(rows) if scattered and count <= self.NEAR else rows
+        self.rows = sorted_without_index(rows) if scattered and count <= self.NEAR else rows
         self.count = count
 
     def rows_of(self, number: int) -> tuple[QuerySet[Any], bool]:
-        """Return a page's rows, and whether they come back to front.
+        """Return a page's rows, and whether they are in reverse order.
 
-        Raises InvalidPage when there is none of this number.
+        Raises InvalidPage if there is no page of this number.
         """
         first = (self.validate_number(number) - 1) * self.per_page
         last = min(first + self.per_page, self.count)
@@ -49,13 +49,13 @@ class EitherEnd(Paginator):  # type: ignore[type-arg]
         return found.order_by(*self.rows.query.order_by), False
 
 
-def sorted_anew(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return these rows in their order, by a name for it that no index has.
+def sorted_without_index(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return these rows in the same order, by an expression for which there is no index.
 
-    What a search finds lies anywhere in that order. A database that takes it to be spread evenly walks the
-    index of the order until a page is full: past a quarter of 100,000 courses, to find the first "jazz".
+    The rows that a search finds may be anywhere in that order. A database that expects them evenly spread
+    walks the index of the order until a page is full: past a quarter of 100,000 courses to the first "jazz".
     """
-    # The ordering filter has made terms of all that was asked for.
+    # The ordering filter has made each name an OrderBy.
     first, *others = cast("tuple[OrderBy, ...]", rows.query.order_by)
     term = first.copy()
     term.set_source_expressions([Coalesce(first.expression, first.expression)])
@@ -63,7 +63,7 @@ def sorted_anew(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 class CataloguePagination(PageNumberPagination):
-    """Number pages from 1; 20 rows each, at most 100."""
+    """Pages are numbered from 1 and have 20 rows, or as many as asked for, up to 100."""
 
     page_size = 20
     max_page_size = 100
@@ -72,15 +72,15 @@ class CataloguePagination(PageNumberPagination):
     page_size_query_description = "Rows on a page, 1 to 100."
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        """Return one page's rows as the view shows them, of the same moment as their count.
+        """Return one page's rows as the view shows them, read at the same moment as their count.
 
-        Raises:
-            ParameterError: 400 for what is no page or size, 404 for a page past the end.
+        Raises ParameterError: 400 for a page or size that is not a number in range, 404 for a page past the
+        end.
         """
         self.request = request
         size = self.get_page_size(request)
         number = _number(request, self.page_query_param, default=1, limit=_LAST)
-        # What is the same for questions that leave the same rows, in whatever order and on whatever page.
+        # `meaning` is equal for questions that select the same rows, in any order and on any page.
         aside = ("ordering", self.page_query_param, self.page_size_query_param)
         given = [(name, values[-1].strip()) for name, values in request.query_params.lists()]
         asked = sorted((name, value) for name, value in given if value and name not in aside)
@@ -105,7 +105,7 @@ class CataloguePagination(PageNumberPagination):
         return found
 
     def get_page_size(self, request: Request) -> int:
-        """Return how many rows a page has."""
+        """Return the number of rows on a page."""
         return _number(request, self.page_size_query_param, default=self.page_size, limit=self.max_page_size)
 
 

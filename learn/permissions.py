@@ -6,10 +6,10 @@ from rest_framework.views import APIView
 
 
 class StaffWrites(DjangoModelPermissions):
-    """Let everybody read; let staff write as far as their permissions for the model go."""
+    """Let everybody read, and let staff write if they have Django's permission for the model."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether this request may go on."""
+        """Tell whether this request may go on."""
         if request.method in SAFE_METHODS:
             return True
         return bool(request.user and request.user.is_staff) and super().has_permission(request, view)

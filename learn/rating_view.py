@@ -26,26 +26,26 @@ log = logging.getLogger("learn.ratings")
 
 
 class DegradationSerializer(serializers.Serializer[Any]):
-    """Where an answer comes from that is not the live one, how old it is, and a sentence for people."""
+    """The source of an answer that is not live, the time it is of, and a sentence for people."""
 
     as_of = serializers.DateTimeField(allow_null=True)
     notice = serializers.CharField()
 
     def get_fields(self) -> dict[str, Any]:
-        # As a class attribute it would hide DRF's own `source`.
+        # A class attribute `source` would hide DRF's own.
         return {"source": serializers.ChoiceField(choices=["cached", "none"]), **super().get_fields()}
 
 
 class RatingSerializer(serializers.Serializer[Any]):
-    """The partner's rating of a course, from 0 to 5; null when there is none, or none is known."""
+    """The partner's rating of a course, from 0 to 5; null if there is none, or none is known."""
 
     rating = serializers.FloatField(allow_null=True, min_value=0, max_value=5)
     degradation = DegradationSerializer(required=False, help_text="Only while the partner cannot be asked.")
 
 
-@pool(None)  # It takes the pool `external` while it asks the partner.
+@pool(None)  # it takes a place in the pool `external` while it asks the partner
 class RatingView(APIView):
-    """Ask the partner; while it cannot be asked, show the last known rating, with its age, or none."""
+    """Show the partner's rating or, while the partner cannot be asked, the last known one with its age."""
 
     @extend_schema(
         parameters=[OpenApiParameter("slug", str, OpenApiParameter.PATH)],
@@ -55,9 +55,9 @@ class RatingView(APIView):
         },
     )
     def get(self, request: Request, slug: str) -> Response:
-        """How a partner rates this course."""
+        """Show the partner's rating of this course."""
         refuse_unknown(request, [])
-        # A null would say that nobody has rated the course, which is another thing.
+        # This must be a 404: null would mean that nobody has rated the course.
         if not settings.RATINGS_URL:
             raise NotFound("This site shows no ratings.")
         slug = unicodedata.normalize("NFC", slug)
@@ -73,13 +73,13 @@ class RatingView(APIView):
 
 
 def _may_exist(slug: str) -> bool:
-    """Say whether the catalogue shows this course; when it cannot be asked, say yes: the partner may know."""
+    """Tell whether the catalogue shows this course; True if it cannot be asked: the partner may know it."""
     if len(slug) > SLUG_LENGTH or "\0" in slug:
         return False
     try:
         return Course.objects.public().filter(slug=slug).exists()
     except (DatabaseError, ResilienceError) as error:
-        log.warning("rating without a look at the catalogue: %s", error)
+        log.warning("the partner is asked without a look into the catalogue: %s", error)
         return True
 
 
@@ -87,11 +87,11 @@ def _degraded(known: Rating | None) -> Response:
     note_degraded()
     body: dict[str, Any]
     if known is None:
-        notice = "Ratings cannot be had at the moment."
+        notice = "Ratings are not available at the moment."
         body = {"rating": None, "degradation": {"source": "none", "as_of": None, "notice": notice}}
         return Response(body, headers={"Cache-Control": "no-store"})
     as_of = iso(known.as_of)
-    notice = "Ratings cannot be had at the moment; this is the last one known."
+    notice = "Ratings are not available at the moment; this is the last known one."
     body = {"rating": known.value, "degradation": {"source": "cached", "as_of": as_of, "notice": notice}}
     age = str(max(0, int(time.time() - known.as_of)))
     return Response(body, headers={"X-Data-Source": "cached", "Age": age, "Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""What a partner's API says of a course, and the last that is known of it when the partner says nothing."""
+"""Ratings of courses from a partner, and the last known ones while the partner cannot be asked."""
 
 import hashlib
 import logging
@@ -17,32 +17,33 @@ from resilience.primitives import RejectedError, ResilienceError
 
 log = logging.getLogger("learn.ratings")
 
-# Seconds that a rating is remembered, and ratings that one process remembers beside the cache.
+# Seconds for which a rating is remembered.
 KEPT = 7 * 86_400.0
+# The most ratings that one process remembers, beside the cache.
 MOST_REMEMBERED = 1_000
-# Seconds that another host's clock may be ahead.
+# Seconds by which another host's clock may be ahead.
 _AHEAD = 60.0
 _lock = threading.Lock()
-# In process memory as well: cache and partner may be down together. The longest unconfirmed comes first.
+# Kept in this process as well, since cache and partner may be down together. The oldest comes first.
 _remembered: dict[str, "Rating"] = {}  # Guarded by _lock.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rating:
-    """A partner's rating of a course, None when it has none; `as_of` is wall time in seconds."""
+    """A partner's rating of a course, None if it has none. `as_of` is wall seconds."""
 
     value: float | None
     as_of: float
 
 
 class RatingUnknownError(Exception):
-    """The partner cannot be asked, and nothing is known from before."""
+    """The partner cannot be asked, and no earlier rating is known."""
 
 
 def fetch(slug: str) -> Rating:
     """Ask the partner, through the guard `external_api`.
 
-    Raises `requests.RequestException` when it fails, and `ResilienceError` when it was not asked.
+    Raises `requests.RequestException` if the partner fails, and `ResilienceError` if it was not asked.
     """
     url = f"{settings.RATINGS_URL.rstrip('/')}/{quote(slug, safe='')}"
     try:
@@ -57,14 +58,14 @@ def fetch(slug: str) -> Rating:
 def rating_of(slug: str) -> tuple[Rating, bool]:
     """Return the rating of a course, and whether the partner has just confirmed it.
 
-    Raises RatingUnknownError when the partner fails and has never told this site.
+    Raises RatingUnknownError if the partner cannot be asked and no earlier rating is known.
     """
-    # Asked first: afterwards the time of the request may be up.
+    # Look up the last known rating first, since afterwards the request's time may be up.
     known = _last_known(slug)
     try:
         rating = fetch(slug)
     except (requests.RequestException, ResilienceError) as error:
-        # A refusal is no news: the breaker said so when it opened.
+        # A refusal needs no warning: there was one when the breaker opened.
         level = logging.DEBUG if isinstance(error, RejectedError) else logging.WARNING
         log.log(level, "no rating from the partner: %s", error)
         if known is None:
@@ -79,7 +80,7 @@ def _rating(answer: Any, slug: str) -> float:
     if answer["slug"] != slug or isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("no rating of this course")
     if not 0 <= value <= 5:
-        raise ValueError(f"a rating lies between 0 and 5, not at {value}")
+        raise ValueError(f"a rating is from 0 to 5, not {value}")
     return float(value)
 
 
@@ -99,7 +100,7 @@ def _last_known(slug: str) -> Rating | None:
 
 
 def _stored(entry: Any) -> Rating | None:
-    # Others may write to the cache: what is not ours is nothing.
+    # Other programs may write to the cache, so check that the entry is a rating.
     match entry:
         case (None | float() as value, float() as as_of) if as_of <= time.time() + _AHEAD:
             return Rating(value=value, as_of=as_of)

@@ -1,4 +1,4 @@
-"""Rows of the catalogue as a set: which of them everybody sees, and writes that stored answers hear of."""
+"""The query sets of the catalogue: which rows are public, and bulk writes that raise its version."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -8,15 +8,15 @@ from django.utils import timezone
 
 from resilience.tiers.catalogue_version import raise_version
 
-# Columns that decide whether everybody sees a row.
-_PLACES = frozenset({"published", "field", "field_id", "category", "category_id"})
+# Columns that decide whether a row is public.
+_DECISIVE = frozenset({"published", "field", "field_id", "category", "category_id"})
 
 
 class EntryQuerySet(models.QuerySet[Any]):
     """Rows of the catalogue."""
 
     def public(self) -> Self:
-        """Keep what everybody may see: published, under published parents."""
+        """Keep rows that everybody may see: published ones; a child overrides this to check its parents."""
         return self.filter(published=True)
 
     def publish(self) -> int:
@@ -28,16 +28,16 @@ class EntryQuerySet(models.QuerySet[Any]):
         return self._set_published(False)
 
     def update(self, **columns: Any) -> int:
-        """Change all rows in one statement, as a write of the catalogue."""
+        """Change all rows in one statement, and raise the catalogue version."""
         with transaction.atomic(using=self.db):
             changed = super().update(**columns)
             if changed:
-                hides = columns.get("published") is not True and not _PLACES.isdisjoint(columns)
+                hides = columns.get("published") is not True and not _DECISIVE.isdisjoint(columns)
                 raise_version(removal=hides, using=self.db)
         return changed
 
     def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
-        """Store new rows, or new values of old ones, in one statement, as a write of the catalogue."""
+        """Store new rows, or new values of old ones, in one statement, and raise the catalogue version."""
         entries = list(objs)
         with transaction.atomic(using=self.db):
             stored = super().bulk_create(entries, *args, **options)

@@ -1,4 +1,4 @@
-"""Search for words: one lookup that knows each database's index, and the migration that builds the index."""
+"""Search for words: a lookup that uses each database's own index, and a migration that builds the index."""
 
 from typing import ClassVar
 
@@ -16,15 +16,15 @@ TRIGRAM = 3
 
 
 class SearchTextField(models.TextField):  # type: ignore[type-arg]
-    """Hold what is searched, already normalised; its table has a `SearchIndex`."""
+    """Hold the normalised text that is searched. The table needs a `SearchIndex`."""
 
 
 @SearchTextField.register_lookup
 class HasWord(models.Lookup):
     """Match rows whose normalised text contains one normalised word, byte by byte.
 
-    PostgreSQL answers from a trigram index by itself. SQLite's FTS5 must be asked by name and knows no word
-    shorter than three characters (common in Chinese and Japanese): those are looked for in the text itself.
+    PostgreSQL uses its trigram index by itself. SQLite's FTS5 must be named in the query, and has no words of
+    less than three characters (common in Chinese and Japanese): those are searched in the text itself.
     """
 
     lookup_name = "has"
@@ -59,7 +59,7 @@ def _fts(model: type[models.Model]) -> str:
 
 
 class CreateTrigramExtension(TrigramExtension):
-    """Create `pg_trgm` on PostgreSQL; when the user may not, say who has to do what."""
+    """Create the extension `pg_trgm` on PostgreSQL; if the user may not, say what has to be done."""
 
     def database_forwards(
         self,
@@ -68,10 +68,9 @@ class CreateTrigramExtension(TrigramExtension):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Create the extension unless it is there.
+        """Create the extension unless it exists.
 
-        Raises:
-            ImproperlyConfigured: PostgreSQL refused; the message holds the statement to run.
+        Raises ImproperlyConfigured, with the statement to run, if PostgreSQL refuses.
         """
         try:
             super().database_forwards(app_label, schema_editor, from_state, to_state)
@@ -81,7 +80,7 @@ class CreateTrigramExtension(TrigramExtension):
             settings = schema_editor.connection.settings_dict
             raise ImproperlyConfigured(
                 f"PostgreSQL did not let user {settings['USER']!r} create the extension pg_trgm: "
-                f"{str(error).strip()}. Search needs it; let an administrator run CREATE EXTENSION pg_trgm "
+                f"{str(error).strip()}. Search needs it: let an administrator run CREATE EXTENSION pg_trgm "
                 f"in database {settings['NAME']!r}, then run migrate again."
             ) from error
 
@@ -89,14 +88,14 @@ class CreateTrigramExtension(TrigramExtension):
 class SearchIndex(Operation):
     """Build the trigram index of a model's `search_text`: GIN on PostgreSQL, FTS5 and its triggers on SQLite.
 
-    A later migration that makes SQLite rebuild the table (AlterField, say) drops the triggers, so it has to
-    end with this operation again; a test watches that the index follows the table.
+    A later migration that makes SQLite rebuild the table (AlterField, for example) drops the triggers, so it
+    must end with this operation. A test fails if the index no longer follows the table.
     """
 
     reduces_to_sql = True
     reversible = True
 
-    # Triggers keep the index right, whatever writes: save(), bulk_create(), loaddata or a shell.
+    # Triggers keep the index up to date with every write: by save(), bulk_create(), loaddata or a shell.
     _SQLITE: ClassVar[tuple[str, ...]] = (
         "CREATE VIRTUAL TABLE {fts} USING fts5(search_text, content='{table}', content_rowid='{key}', "
         "tokenize='trigram case_sensitive 1', columnsize=0)",
@@ -125,7 +124,7 @@ class SearchIndex(Operation):
         self.model_name = model_name
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Change nothing: the index is no part of the models."""
+        """Do nothing: the index is not part of the models."""
 
     def database_forwards(
         self,
@@ -156,7 +155,7 @@ class SearchIndex(Operation):
             self._run(self._POSTGRESQL_DROP, app_label, schema_editor, from_state)
 
     def describe(self) -> str:
-        """Say in `migrate`'s output what is built."""
+        """Return the line that `migrate` prints."""
         return f"Build the search index of {self.model_name}"
 
     def _run(

@@ -1,7 +1,7 @@
-"""What the API shows of the catalogue, and what it takes.
+"""What the HTTP interface shows of the catalogue, and what it accepts.
 
-Rows are read as plain tuples and shown as they are: no model instance and no field object per row.
-Serializers check what is written, and describe both directions to the schema.
+Rows are read as plain tuples and shown without a model instance or a field object for each. Serializers check
+what is written, and describe reads and writes in the schema.
 """
 
 import copy
@@ -19,22 +19,22 @@ _STATE = ("published", "created", "updated", "revision")
 
 
 class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
-    """Show one row, given as a tuple of `columns()`; take the members of one entry."""
+    """Show a row, given as a tuple of `columns()`; check and store the members of a written entry."""
 
     elsewhere = {
         **StrictMembers.elsewhere,
-        "slug": "It is the entry's address and stays.",
-        "created": "The site keeps it by itself.",
-        "updated": "The site keeps it by itself.",
-        "revision": "The site keeps it by itself; If-Match names the one that is to be changed.",
+        "slug": "It is the entry's address and never changes.",
+        "created": "The site sets it.",
+        "updated": "The site sets it.",
+        "revision": "The site sets it; use If-Match to say which one is to be changed.",
     }
 
-    # Where the ORM finds members that are no columns of the model itself.
+    # The ORM's paths of members that are columns of a parent.
     paths: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def columns(cls) -> list[str]:
-        """Return what to ask of the ORM for one row, in the order of the members."""
+        """Return the ORM's names of a row's columns, in the order of the members."""
         return [cls.paths.get(name, name) for name in cls.Meta.fields]
 
     def to_representation(self, instance: tuple[Any, ...]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
         return dict(zip(self.Meta.fields, instance, strict=True))
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
-        """Let PUT turn what it leaves out into "unknown": it replaces the entry (PATCH ignores defaults)."""
+        """Let PUT set members that it leaves out to null, as it replaces the entry. (PATCH ignores this.)"""
         kind, options = super().build_standard_field(field_name, model_field)
         if model_field.null:
             options.pop("required", None)
@@ -52,13 +52,13 @@ class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
         return kind, options
 
     def present(self) -> dict[str, Any]:
-        """Return what an answer would show of the row."""
+        """Return the members of the stored row, as an answer shows them."""
         entry: Any = self.instance
         rows = type(entry)._base_manager.using(entry._state.db)
         return self.to_representation(rows.values_list(*self.columns()).get(pk=entry.pk))
 
     def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
-        """Store the members; where they say what is there, store nothing, so that tags stay good."""
+        """Store the members. If they change nothing, store nothing, so that revision and ETag stay."""
         columns = [field.attname for field in instance._meta.concrete_fields if field.editable]
         before = [getattr(instance, name) for name in columns]
         for name, value in validated_data.items():
@@ -69,7 +69,7 @@ class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
         return instance
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check the members against each other, as the admin does."""
+        """Check the members together, by the model's `clean()`, like the admin."""
         model: type[Any] = self.Meta.model
         entry = copy.copy(self.instance) or model()
         for name, value in attrs.items():
@@ -85,7 +85,7 @@ class ParentField(serializers.SlugRelatedField[Any]):
         super().__init__(slug_field="slug", **options)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the parent; no database is asked for what it could not hold."""
+        """Return the parent. Refuse a slug that no database could hold without asking one."""
         if not isinstance(data, str) or len(data) > SLUG_LENGTH or "\0" in data:
             self.fail("invalid")
         return super().to_internal_value(unicodedata.normalize("NFC", data))
@@ -119,7 +119,7 @@ class FieldSerializer(EntrySerializer):
 
 
 class CourseSerializer(EntrySerializer):
-    """A course. What is unknown is null."""
+    """A course. A member that is unknown is null."""
 
     field = ParentField(queryset=Field.objects.all(), help_text="Slug of its field.")
     field_title = serializers.CharField(read_only=True)

@@ -7,7 +7,7 @@ from learn.rating_view import RatingView
 from learn.views import CategoryViewSet, CourseViewSet, FieldViewSet
 
 router = SimpleRouter()
-# Both are the address: a redirect would lose the body of a POST.
+# Both forms answer, since a redirect from one to the other would lose the body of a POST.
 router.trailing_slash = "/?"
 router.register("categories", CategoryViewSet, basename="category")
 router.register("fields", FieldViewSet, basename="field")

@@ -21,7 +21,7 @@ validate_language = RegexValidator(
 
 
 def validate_slug(value: str) -> None:
-    """Allow letters, marks and digits of any script, and hyphens between them."""
+    """Allow lower-case letters, marks and digits of any script, and single hyphens between them."""
     if not value or value != slugify(value, max_length=SLUG_LENGTH):
         raise ValidationError("Use lower-case letters and digits of any script, joined by single hyphens.")
 

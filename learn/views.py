@@ -1,6 +1,6 @@
 """The catalogue's lists, entries and writes.
 
-Reads know no database by name, so the same code answers from any copy of the catalogue.
+Reads name no database, so that the same code answers from any copy of the catalogue.
 """
 
 import unicodedata
@@ -42,10 +42,10 @@ def _summaries(one: str, many: str) -> Callable[[type["EntryViewSet"]], type["En
 
 
 class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
-    """Read what is public; write, as staff, whatever is there.
+    """Everybody reads public entries; staff write all entries, drafts too.
 
-    `create`, `update` and `destroy` each run within the one transaction, and under the Idempotency-Key, that
-    `ResilientWrites.handle` puts around them: what they lock stays locked until their answer is made.
+    `ResilientWrites.handle` calls `create`, `update` and `destroy`, each in one transaction and under the
+    Idempotency-Key: a row that they lock stays locked until the answer is made.
     """
 
     model: type[Category] | type[Field] | type[Course]
@@ -56,31 +56,31 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     pagination_class = CataloguePagination
     lookup_field = "slug"
     same_for_everybody = True
-    # An empty filter, and what is the default, ask for the same as nothing.
+    # A parameter with one of these values asks for the same as without it.
     same_as_absent = {"page": "1", "page_size": "20", "ordering": "title"} | dict.fromkeys(
         ("category", "field", "level", "language", "search"), ""
     )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check who asks, then that nothing unknown is asked for."""
+        """Check who asks, and then that each query parameter is known."""
         super().initial(request, *args, **kwargs)
         allowed = [*self.filterset_class.base_filters, "page", "page_size"] if self.action == "list" else []
         refuse_unknown(request, allowed)
 
     def get_object(self) -> Any:
-        """Return the public row of this slug."""
+        """Return the public row with this slug."""
         return self._one(self.shown(self.get_queryset()))
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Store a new entry and answer 201 with it and its address."""
+        """Store a new entry; answer 201 with the entry and its address."""
         return self._write(None, status.HTTP_201_CREATED)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Change an entry, also a draft; its slug stays."""
+        """Change an entry, which may be a draft. Its slug stays."""
         return self._write(self.kwargs["slug"], status.HTTP_200_OK)
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Delete an entry that nothing belongs to."""
+        """Delete an entry that has no children."""
         entry = self._one(self._lockable())
         self.check_unchanged(entry.revision)
         try:
@@ -115,7 +115,7 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
         return response
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Show an entry, with the tag that `If-Match` takes."""
+        """Show an entry, with the ETag for `If-Match`."""
         return self._tagged(super().retrieve(request, *args, **kwargs))
 
     @staticmethod
@@ -124,27 +124,27 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
         return response
 
     def write_alias(self) -> str:
-        """Return the database that takes the writes."""
+        """Return the alias of the database for writes."""
         return self._writer()
 
     def _writer(self) -> str:
         return router.db_for_write(self.model)
 
     def _all(self) -> models.QuerySet[Any]:
-        """Return all rows, drafts too, where writes go."""
+        """Return all rows, drafts too, of the database for writes."""
         return self.model.objects.using(self._writer())
 
     def _lockable(self) -> models.QuerySet[Any]:
         return self._all().select_for_update(of=("self",))
 
     def shown(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """Return the rows each as the tuple that its serializer shows."""
+        """Return each row as the tuple that the serializer shows."""
         return rows.values_list(*self.serializer_class.columns())
 
     def _one(self, rows: models.QuerySet[Any]) -> Any:
         slug = unicodedata.normalize("NFC", self.kwargs["slug"])
         name = self.model._meta.verbose_name
-        # No database is asked for what it could not hold; PostgreSQL would refuse the NUL.
+        # Ask no database for a slug that it could not hold; PostgreSQL would raise an error for a NUL.
         if len(slug) > SLUG_LENGTH or "\0" in slug or (found := rows.filter(slug=slug).first()) is None:
             raise NotFound(f"There is no {name} with this slug.")
         return found

@@ -1,4 +1,4 @@
-"""Turns the texts of a row into values that a course can hold, or says why it cannot."""
+"""Turns the texts of a row into values that a course can hold, or says why that is impossible."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FALSE = frozenset({"false", "no", "0"})
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
 _UNDECODED = re.compile("[\udc80-\udcff]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# A parent is named by its slug or its title.
+# Characters of the slug or title by which a row names its category or field.
 _LONGEST_NAME = 300
 
 
 class Cleaned(NamedTuple):
-    """A row that fits a course as far as can be said without the database.
+    """A row that fits a course, as far as that can be told without the database.
 
-    `values` holds only the columns that the file has, by attribute of the course; an empty cell is None.
+    `values` has an entry for each column of the file, by attribute of the course; an empty cell is None.
     """
 
     line: int
@@ -45,7 +45,7 @@ class _Refused(Exception):  # noqa: N818 (never leaves this module)
 
 
 def cleaned(row: Row, layout: Layout) -> Cleaned | Rejection:
-    """Check and convert each value of a row; blanks around a value go, but not in running text."""
+    """Check and convert each value of a row. Blanks around a value are removed, except in running text."""
     cells = {**row.values, **layout.constants}
     try:
         _check_required(cells)
@@ -67,7 +67,7 @@ def _check_required(cells: Mapping[str, Value]) -> None:
 
 
 def _is_given(name: str, texts: dict[str, Value]) -> bool:
-    """An empty cell empties the column of a course, but a course always has an address and a state."""
+    """Tell whether a row sets a column. An empty cell does, except for slug and published, which stay."""
     return name not in _PARENTS and name in texts and (bool(texts[name]) or name not in EXPORTED_ONLY)
 
 
@@ -89,7 +89,7 @@ def _check_characters(name: str, text: str) -> None:
         shown = " ".join(f"0x{ord(character) - 0xDC00:02X}" for character in undecoded[0][:4])
         raise _Refused(name, f"holds bytes that are not UTF-8 ({shown}): save the file as UTF-8")
     if _SURROGATE.search(text) is not None:
-        raise _Refused(name, "holds half of a surrogate pair, which is no character")
+        raise _Refused(name, "holds half of a surrogate pair, which is not a character")
 
 
 def _name(name: str, texts: dict[str, Value]) -> str:
@@ -103,7 +103,7 @@ def _name(name: str, texts: dict[str, Value]) -> str:
 
 def _converted(name: str, value: Value) -> Any:
     column = Course._meta.get_field(name)
-    assert isinstance(column, Field)  # noqa: S101 (for the type checker: no relation is among these names)
+    assert isinstance(column, Field)  # noqa: S101 (for the type checker: none of these names is a relation)
     if name == "terms":
         return _clean(column, separated(value) if isinstance(value, str) else value)
     text = str(value)
@@ -117,7 +117,7 @@ def _converted(name: str, value: Value) -> Any:
         raise _Refused(name, f"is {len(text)} characters long; at most {column.max_length} are allowed")
     if isinstance(column, DecimalField):
         return _number(column, text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
-    # As the course keeps it, so that a second run finds no difference.
+    # Lower case, as the course stores it, so that a second run finds no difference.
     return _clean(column, text.lower() if name == "language" else text)
 
 

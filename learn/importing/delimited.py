@@ -16,17 +16,17 @@ _MAX_REWINDS = 200
 
 
 class _TooLongError(Exception):
-    """The row goes on beyond MAX_RECORD."""
+    """The row is longer than MAX_RECORD."""
 
 
 class _Lines(Iterator[str]):
-    """Hand out physical lines, remember those of the current row, and take them back.
+    """Yield the lines of a file, remember those of the current row, and take them back on demand.
 
     Note [Why an unclosed quote gives its lines back]
-    A quote that nobody closes makes everything behind it one value, and a parser would lose all rows up to
-    the end of the file. So a row is bounded, and when it turns out to be broken only its first line is
-    rejected: reading goes on with its second line. Each time costs up to MAX_RECORD characters read twice,
-    therefore at most _MAX_REWINDS times in one file; later ones are rejected with all their lines.
+    After a quote that is not closed, all that follows is one value, and a parser would lose all rows up to
+    the end of the file. So the length of a row is bounded, and of a broken row only the first line is
+    rejected: reading goes on with its second line. Since up to MAX_RECORD characters are then read twice,
+    this is done at most _MAX_REWINDS times in a file. Later broken rows are rejected with all their lines.
     """
 
     def __init__(self, text: TextIO) -> None:
@@ -57,12 +57,12 @@ class _Lines(Iterator[str]):
     def _skip_rest_of(self, line: str) -> None:
         if line.endswith(("\n", "\r")):
             return
-        self._taken[-1] += "\n"  # handed out again, it is whole, and still too long
+        self._taken[-1] += "\n"  # if it is read again, it is a whole line, and still too long
         while line and not line.endswith(("\n", "\r")):
             line = self._text.readline(MAX_RECORD)
 
     def take_back(self, keep: int) -> bool:
-        """Give all but the first `keep` lines of the row back; return whether that was still allowed."""
+        """Take back all lines of the row but the first `keep`; return False if _MAX_REWINDS is reached."""
         if len(self._taken) <= keep:
             return True
         if self._rewinds >= _MAX_REWINDS:
@@ -79,10 +79,10 @@ class _Lines(Iterator[str]):
 
 
 def rows(text: TextIO, layout: Layout, ignored: list[str]) -> Iterator[Row | Rejection]:
-    """Yield the rows of a file, and a rejection for each that cannot be taken apart.
+    """Yield the rows of a file, and a rejection for each that cannot be parsed.
 
-    Names of columns that nobody asked for are appended to `ignored`. Memory is bounded by MAX_RECORD.
-    Raises UnreadableError when the header lacks a column that is needed.
+    Names of columns that are not used are appended to `ignored`. Memory is bounded by MAX_RECORD.
+    Raises UnreadableError if the header lacks a required column.
     """
     lines = _Lines(text)
     delimiter, names = _first_row(lines, layout)
@@ -138,8 +138,10 @@ def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
-    """Return the delimiter that makes most sense of the first row, and that row, which is then taken back
-    when it is no header."""
+    """Return the delimiter that fits the first row best, and that row.
+
+    A header is then consumed; a first row of values will be read again.
+    """
     readings: list[tuple[int, str, list[str]]] = []
     problem = ""
     while not readings:
@@ -158,7 +160,7 @@ def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
                     readings.append((_sense(record, layout), delimiter, record))
             lines.take_back(0)
         if problem and not readings:
-            raise UnreadableError(f"The first row cannot be taken apart: {problem}.")
+            raise UnreadableError(f"The first row cannot be parsed: {problem}.")
         if not readings:  # an empty line
             next(lines)
     _, delimiter, record = max(readings, key=lambda reading: reading[0])
@@ -170,7 +172,7 @@ def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
 
 
 def _sense(record: Sequence[str], layout: Layout) -> int:
-    """Say how well a reading of the first row fits what is known of the columns."""
+    """Return a number that is greater, the better a reading of the first row fits the layout."""
     if layout.columns is not None:
         return -abs(len(record) - len(layout.columns))
     wanted = {layout.source(name) for name in (*layout.renamed, "title", "field")}

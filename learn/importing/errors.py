@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class UnreadableError(Exception):
-    """Say that nothing of a file could be read, and what to do about it."""
+    """Nothing of a file can be read; the message says what to do about it."""
 
 
 class Rejection(NamedTuple):
-    """Name the place of a row that was not stored, and why. `line` is where the row begins, from 1."""
+    """A row that was not stored: the line where it begins (from 1), the column at fault, and the reason."""
 
     line: int
     column: str

@@ -1,4 +1,4 @@
-"""Remembers which courses a file has named already."""
+"""Remembers which courses a file has already named."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _CACHE_KIB = 4096
 class SeenKeys:
     """Map the identity of each course to the line that named it first.
 
-    The keys lie in a temporary SQLite database: 4 MiB of memory however many there are, and beyond that some
-    30 bytes a row in a file that the system deletes. An identity is a 128-bit hash: that two courses of one
-    file share one by chance is out of the question up to billions of rows.
+    The keys are in a temporary SQLite database. It takes at most 4 MiB of memory, and beyond that about 30
+    bytes a row in a file that the system deletes. An identity is a 128-bit hash: even with billions of rows
+    two courses do not share one by chance.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def claim(self, identity: str, line: int) -> int | None:
-        """Note that `line` names this course; return the line that did so before, if there is one."""
+        """Note that `line` names this course; return the line that named it before, or None."""
         key = bytes.fromhex(identity)
         added = self._connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, line))
         if added.rowcount:
@@ -32,8 +32,8 @@ class SeenKeys:
 
 @contextmanager
 def seen_keys() -> Iterator[SeenKeys]:
-    """Open an empty memory of keys, gone at the end."""
-    # No name: SQLite keeps it in memory until it outgrows its cache, then in a file of its own.
+    """Open an empty `SeenKeys`, which is deleted when the block ends."""
+    # Without a name SQLite keeps it in memory, and in a temporary file once it outgrows the cache.
     with closing(sqlite3.connect("", isolation_level=None)) as connection:
         connection.executescript(
             f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"

@@ -1,4 +1,4 @@
-"""Which column of a file is which value of a course."""
+"""Which column of a file holds which value of a course."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ COLUMNS = (
     "url",
     "terms",
 )
-# An export names these too, so that drafts stay drafts and addresses stay the same.
+# An export has these columns, too, so that drafts stay drafts and addresses stay the same.
 EXPORTED_ONLY = ("slug", "published")
 KNOWN = frozenset((*COLUMNS, *EXPORTED_ONLY))
 REQUIRED = ("title", "field")
 
 Value = str | list[str]
-"""Text as the file has it, or a list of texts (JSON only)."""
+"""A text, unchanged from the file, or a list of texts (JSON only)."""
 
 
 class Row(NamedTuple):
-    """One row as read: the line where it begins and its values by canonical column."""
+    """One row of the file: the line where it begins, and its values by canonical column."""
 
     line: int
     values: dict[str, Value]
 
 
 class Binding(NamedTuple):
-    """Where each canonical column stands in a row, and which columns of the file nobody asked for."""
+    """The place of each canonical column in a row, and the columns of the file that are not used."""
 
     places: dict[str, int]
     ignored: tuple[str, ...]
 
 
 def normalised(name: str) -> str:
-    """Return a column's name as it is compared: "Duration hours" is `duration_hours`."""
+    """Return a column's name in the form that is compared: "Duration hours" becomes `duration_hours`."""
     return "_".join(name.strip().casefold().split())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Hold the names given for a file's columns.
+    """The names that the user gives for a file's columns.
 
-    `columns` names the columns of a file without a header, `renamed` says which column of the file holds
-    a canonical one, `constants` are values for every row and win over the file.
-    Raises UnreadableError when a name is not canonical.
+    `columns` names the columns of a file without a header. `renamed` maps a canonical column to the file's
+    column that holds it. `constants` are values for every row, whatever the file says.
+    Raises UnreadableError if a name is not canonical.
     """
 
     columns: tuple[str, ...] | None = None
@@ -69,22 +69,22 @@ class Layout:
             for name in names:
                 if name not in KNOWN:
                     raise UnreadableError(
-                        f"{option}: '{name}' is no column of a course. The columns are: {', '.join(COLUMNS)}."
+                        f"{option}: a course has no column '{name}'. Its columns: {', '.join(COLUMNS)}."
                     )
 
     def source(self, name: str) -> str:
-        """Return the name, as compared, of the file's column that holds the canonical column `name`."""
+        """Return the normalised name of the file's column that holds the canonical column `name`."""
         return normalised(self.renamed.get(name, name))
 
     def bind(self, names: Sequence[str]) -> Binding:
         """Find each canonical column among the file's `names`.
 
-        Raises UnreadableError when a name stands twice, or a required or mapped column is missing.
+        Raises UnreadableError if a name appears twice, or a required or mapped column is missing.
         """
         found: dict[str, int] = {}
         for place, name in enumerate(map(normalised, names)):
             if name in found:
-                raise UnreadableError(f"The column '{name}' stands twice in the header.")
+                raise UnreadableError(f"The column '{name}' appears twice in the header.")
             if name:
                 found[name] = place
         for name, column in self.renamed.items():
@@ -97,7 +97,7 @@ class Layout:
             if name not in places and name not in self.constants:
                 raise UnreadableError(
                     f"The file has no column '{name}'. It has: {_listed(names)}. "
-                    f"Name it with --map {name}=COLUMN, or give every row the same with --set {name}=VALUE."
+                    f"Name it with --map {name}=COLUMN, or give all rows one value with --set {name}=VALUE."
                 )
         used = set(places.values())
         ignored = tuple(name.strip() for place, name in enumerate(names) if place not in used)

@@ -1,4 +1,4 @@
-"""Reads rows that are JSON objects: one a line, or in one array."""
+"""Reads rows that are JSON objects, one on each line or all in one array."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class _State(Enum):
 class _Scanner:
     """Cut text into JSON objects, one chunk at a time.
 
-    It looks for braces and quotes only, so that it needs no more memory than one object. A string never
-    holds a line break, and no row begins inside another at the start of a line: an object that breaks one
-    of these is rejected, and reading goes on at the next line that begins with a brace.
+    It looks only for braces and quotes, so it needs no more memory than one object. It relies on two rules:
+    a string holds no line break, and no object within a row begins a line. A row that breaks a rule is
+    rejected, and reading goes on at the next line that begins with a brace.
     """
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class _Scanner:
         self._at_line_start = True
 
     def feed(self, chunk: str) -> Iterator[tuple[int, str] | Rejection]:
-        """Yield each object that ends in this chunk with the line where it begins.
+        """Yield each object that ends in this chunk, with the line where it begins.
 
-        Raises UnreadableError when the text begins with something else than an object or an array.
+        Raises UnreadableError if the text begins with neither an object nor an array.
         """
         step = {
             _State.BETWEEN: self._between,
@@ -66,7 +66,7 @@ class _Scanner:
         self._at_line_start = chunk.endswith("\n")
 
     def finish(self) -> Rejection | None:
-        """Say what is missing when the text ends here."""
+        """Return a rejection if something is missing where the text ends, else None."""
         if self._state in {_State.OBJECT, _State.STRING}:
             return Rejection(self._begin, "", "the file ends inside this object")
         if self._array_open:
@@ -91,7 +91,7 @@ class _Scanner:
             self._array_open = False
         elif not self._begun:
             raise UnreadableError(
-                "The file is no JSON: it begins with neither an object nor an array of them."
+                "The file is not JSON: it begins with neither an object nor an array of them."
             )
         else:
             self._state = _State.LOST
@@ -154,7 +154,7 @@ class _Scanner:
         return match.end(), None
 
     def _begins_line(self, match: re.Match[str]) -> bool:
-        """A chunk may begin in the middle of a line, where the pattern takes its start for a line's."""
+        """Tell whether the match begins a line. The pattern takes the start of each chunk for one."""
         return match.lastgroup == "first" and (match.start() > 0 or self._at_line_start)
 
     def _keep(self, part: str) -> None:
@@ -172,15 +172,15 @@ class _Scanner:
     def _give_up(self, reason: str) -> Rejection:
         self._parts = []
         self._state = _State.LOST
-        self._array_open = False  # its end may lie in what is passed over
-        return Rejection(self._begin, "", f"is no JSON object: {reason}")
+        self._array_open = False  # its end may be in the text that is skipped
+        return Rejection(self._begin, "", f"is not a JSON object: {reason}")
 
 
 def rows(text: TextIO, layout: Layout) -> Iterator[Row | Rejection]:
-    """Yield the objects of a file as rows, and a rejection for each that is none.
+    """Yield the objects of a file as rows, and a rejection for each broken one.
 
-    A record of `loaddata` for a course counts as an object. Memory is bounded by MAX_RECORD.
-    Raises UnreadableError when the file is no JSON.
+    A record of `loaddata` for a course is read, too. Memory is bounded by MAX_RECORD.
+    Raises UnreadableError if the file is not JSON.
     """
     scanner = _Scanner()
     while chunk := text.read(_CHUNK):
@@ -194,12 +194,13 @@ def _row(line: int, text: str, layout: Layout) -> Row | Rejection:
     try:
         members = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except json.JSONDecodeError as error:
-        return Rejection(line + error.lineno - 1, "", f"is no JSON object: {error.msg}, column {error.colno}")
+        reason = f"is not a JSON object: {error.msg}, column {error.colno}"
+        return Rejection(line + error.lineno - 1, "", reason)
     except RecursionError:
         return Rejection(line, "", "is nested too deeply")
     if {"model", "fields"} <= members.keys():
         if members["model"] != "learn.course" or not isinstance(members["fields"], dict):
-            reason = f"is a record of {members['model']!r} and no course: manage.py loaddata loads it"
+            reason = f"is a record of {members['model']!r}, not of a course: manage.py loaddata loads it"
             return Rejection(line, "model", reason)
         members = _without_natural_key(members["fields"])
     named = {normalised(name): member for name, member in members.items()}
@@ -215,7 +216,7 @@ def _row(line: int, text: str, layout: Layout) -> Row | Rejection:
 
 
 def _without_natural_key(fields: dict[str, Any]) -> dict[str, Any]:
-    """`loaddata` names the field of study by a list that holds its slug."""
+    """Replace the list by which `loaddata` names the field of study by the slug in it."""
     match fields.get("field"):
         case [str() as slug]:
             return fields | {"field": slug}

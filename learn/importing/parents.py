@@ -1,4 +1,4 @@
-"""Finds the field of study that a row names, and makes it where that is wanted."""
+"""Finds the field of study that a row names, or creates it if asked to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from learn.validators import TITLE_LENGTH
 
 
 class Parents:
-    """Know the categories and fields that one batch of rows names, by slug or by title."""
+    """The categories and fields that one batch of rows names by slug or title."""
 
     def __init__(self, rows: Iterable[Cleaned], *, create: bool) -> None:
         names = [(row.category, row.field) for row in rows]
@@ -25,7 +25,7 @@ class Parents:
         self._fields = _Index(Field, {field for _, field in names})
 
     def field_of(self, row: Cleaned) -> Field | Rejection:
-        """Return the field of study of a row, or say why there is none or more than one."""
+        """Return the field of study of a row, or a rejection if there is none, or more than one."""
         category: Category | None = None
         if row.category:
             categories = self._categories.find(row.category)

@@ -1,4 +1,4 @@
-"""Tells what became of a file: numbers at the end, rejected rows as they come."""
+"""The report of an import: rejected rows as they come, numbers at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from learn.importing.errors import Rejection
 from learn.importing.storing import Outcome
 
 SHOWN = 20
-"""How many rejected rows are shown; all of them go to the report's file."""
+"""The most rejected rows that are shown. The report's file gets all of them."""
 
 
 class Writer(Protocol):
@@ -24,7 +24,7 @@ class Writer(Protocol):
         """Write one row."""
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write the numbers and whatever closes the file."""
+        """Write the numbers and the end of the file."""
 
 
 class _Json:
@@ -50,25 +50,25 @@ class _Table:
         self._writer.writerow(rejection)
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """A table holds the rows only."""
+        """Write nothing: a table holds only rows."""
 
 
 class Report:
-    """Count rows and hand rejected ones on: the first few to `show`, all to `writer`, none kept in memory."""
+    """Count rows. Hand the first rejected ones to `show`, and all to `writer`; keep none in memory."""
 
     def __init__(self, show: Callable[[str], object], writer: Writer | None = None) -> None:
         self.outcome = Outcome()
         self.rejected = 0
         self.ignored_columns: list[str] = []
         self.stored = False
-        """Whether anything was committed; without, the numbers say what would have been."""
+        """Whether anything was committed. If not, the numbers say what would have been stored."""
         self.problem = ""
-        """What ended the import early."""
+        """What ended the import early; empty if nothing did."""
         self._show = show
         self._writer = writer
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Note rejected rows."""
+        """Count and write rejected rows."""
         for rejection in rejections:
             self.rejected += 1
             if self.rejected <= SHOWN:
@@ -78,7 +78,7 @@ class Report:
                 self._writer.reject(rejection)
 
     def summary(self) -> dict[str, Any]:
-        """Return the numbers."""
+        """Return the numbers of the whole file."""
         return {
             "created": self.outcome.created,
             "updated": self.outcome.updated,
@@ -92,9 +92,9 @@ class Report:
 
 @contextmanager
 def reporting(show: Callable[[str], object], path: Path | None) -> Iterator[Report]:
-    """Make a report, with all rejected rows at `path`: CSV when its name ends so, else one JSON object.
+    """Make a report; write all rejected rows to `path`, as CSV if its name ends in `.csv`, else as JSON.
 
-    Raises OSError when it cannot be written, most often before the block begins.
+    Raises OSError if it cannot be written, most often before the block begins.
     """
     if path is None:
         yield Report(show)
@@ -107,5 +107,5 @@ def reporting(show: Callable[[str], object], path: Path | None) -> Iterator[Repo
 
 
 def printable(text: str) -> str:
-    """Return text from a file without what would steer a terminal."""
+    """Return a text with its control characters escaped, so that it cannot steer a terminal."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

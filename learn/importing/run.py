@@ -1,4 +1,4 @@
-"""Takes a file from its first byte to the database: read, clean, resolve, store, report."""
+"""Imports a file: reads rows, cleans them, finds their fields of study, stores and reports them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from learn.importing.storing import Wanted, store
 from learn.models import Course
 
 BATCH = 500
-"""Rows in one transaction, and in memory."""
+"""The most rows in one transaction, and in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Say how a file is imported. `format` is csv, json or None: told by the first character."""
+    """How a file is imported. `format` is csv or json; with None the first character decides."""
 
     format: str | None = None
     create_parents: bool = False
@@ -43,10 +43,10 @@ def import_file(
 ) -> None:
     """Import a file in batches of BATCH rows, each in a transaction of its own.
 
-    With `dry_run`, or with `strict` and a rejected row, one transaction holds everything and is taken back.
-    `progress` is called with the bytes read so far and the size of the file.
-    Raises UnreadableError when the file cannot be read or a needed column is missing; what its batches
-    stored before stays, and the report says how much that is.
+    With `dry_run` or `strict` a single transaction holds everything; it is rolled back after a dry run, or if
+    a row was rejected. `progress` is called with the bytes read so far and the size of the file.
+    Raises UnreadableError if the file cannot be read or a required column is missing. Batches that were
+    stored before stay, and the report counts them.
     """
     with opened(path) as source, seen_keys() as seen:
         if options.format == "json" or (options.format is None and source.looks_like_json):
@@ -58,7 +58,7 @@ def import_file(
             for batch in _batches(rows, layout):
                 _import_batch(batch, options, seen, report)
                 report.stored = not at_once
-                reset_queries()  # with DEBUG on, Django keeps each statement
+                reset_queries()  # with DEBUG on, Django remembers each statement
                 progress(source.raw.tell(), source.size)
 
         at_once = options.dry_run or options.strict
@@ -73,7 +73,7 @@ def import_file(
 
 
 def _batches(rows: Iterable[Row | Rejection], layout: Layout) -> Iterator[list[Cleaned | Rejection]]:
-    """Rows are cleaned as they are read: an over-long value is gone before the next row comes."""
+    """Yield batches of cleaned rows. Each is cleaned when read, so an over-long value is dropped at once."""
     checked = (cleaned(row, layout) if isinstance(row, Row) else row for row in rows)
     while batch := list(islice(checked, BATCH)):
         yield batch
@@ -97,7 +97,7 @@ def _import_batch(batch: list[Cleaned | Rejection], options: Options, seen: Seen
 
 
 def _places(rows: list[Cleaned], *, create: bool) -> list[int | Rejection]:
-    """Return the key of each row's field of study."""
+    """Return for each row the key of its field of study, or a rejection."""
 
     def look() -> list[int | Rejection]:
         with transaction.atomic():
@@ -108,7 +108,7 @@ def _places(rows: list[Cleaned], *, create: bool) -> list[int | Rejection]:
     try:
         return look()
     except IntegrityError:
-        return look()  # somebody else created one of them meanwhile
+        return look()  # another client has created one of them meanwhile
 
 
 def _claimed(row: Cleaned, field_id: int, seen: SeenKeys) -> Wanted | Rejection:

@@ -1,4 +1,4 @@
-"""Opens the file and finds out, from its first bytes, whether it is text that can be read."""
+"""Opens the file, and tells from its first bytes whether it is text that can be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from learn.importing.errors import UnreadableError
 
 MAX_RECORD = 256 * 1024
-"""The longest row that is looked at, in characters: what one row may cost in memory."""
+"""The most characters of a row, which bounds its memory; a longer row is rejected."""
 
 _HEAD = 4096
 _SIGNATURES = (
@@ -28,7 +28,7 @@ _SIGNATURES = (
 
 
 class Source(NamedTuple):
-    """An open file: its text, where bytes that are not UTF-8 appear as lone surrogates, and its bytes."""
+    """An open file: its text, in which bytes that are not UTF-8 are lone surrogates, and its raw bytes."""
 
     text: io.TextIOWrapper
     raw: io.FileIO
@@ -40,11 +40,11 @@ class Source(NamedTuple):
 def opened(path: Path) -> Iterator[Source]:
     """Open a file of UTF-8 text, with or without a byte order mark.
 
-    Raises UnreadableError when there is no such file, when it may not be read or is no ordinary file (a
-    pipe or a device may never end), when it is empty, or when its first bytes are not text.
+    Raises UnreadableError if the file does not exist or may not be read, if it is not an ordinary file (a
+    pipe or a device may never end), if it is empty, or if its first bytes are not text.
     """
     try:
-        # Without O_NONBLOCK the opening of a pipe waits for a writer, for ever if need be.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer, perhaps for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

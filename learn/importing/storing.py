@@ -1,4 +1,4 @@
-"""Stores a batch of rows: new courses, changed ones, and those that need nothing."""
+"""Stores a batch of rows: creates new courses, updates changed ones, leaves the others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from learn.models import Course
 from learn.normalise import numbered, slugify
 from learn.validators import SLUG_LENGTH
 
-# Ranges asked for in one query.
+# The most ranges of slugs in one query.
 _RANGES = 100
+# Characters kept free for a hyphen and a number after a slug.
 _LONGEST_NUMBER = 20
 
 
 class Wanted(NamedTuple):
-    """What a row asks for: the course that `identity` stands for, with these values."""
+    """What a row wants stored: the course of this `identity`, with these values."""
 
     line: int
     identity: str
@@ -31,7 +32,7 @@ class Wanted(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Count what became of the rows of a file."""
+    """The numbers of courses created, updated and left unchanged."""
 
     created: int = 0
     updated: int = 0
@@ -45,10 +46,10 @@ class Outcome:
 
 
 def store(rows: Sequence[Wanted]) -> tuple[Outcome, list[Rejection]]:
-    """Store all rows in one transaction; no two of them may have one identity.
+    """Store all rows in one transaction. No two of them may have the same identity.
 
-    What the database refuses is narrowed down to the rows that it refuses, so that the others go in. A row
-    that somebody else stores meanwhile is found at the second try.
+    If the database refuses a row, the batch is halved until only such rows are left, and all others are
+    stored. A row that another client stores meanwhile is found at the second try.
     """
     try:
         with transaction.atomic():
@@ -72,7 +73,7 @@ def _again(row: Wanted, error: Exception) -> tuple[Outcome, list[Rejection]]:
 
 
 def _stored(rows: Sequence[Wanted]) -> Outcome:
-    # Locked (SQLite's transactions are, from their begin), because what is stored decides what is written.
+    # Lock the stored courses, since what is written depends on them. (SQLite locks the whole database.)
     found = Course.objects.select_for_update().filter(identity__in=[row.identity for row in rows])
     courses: dict[str, Course] = {course.identity: course for course in found}
     new: list[Course] = []
@@ -83,7 +84,7 @@ def _stored(rows: Sequence[Wanted]) -> Outcome:
         if course is None:
             new.append(Course(**row.values))
             continue
-        # An address stays what it is.
+        # A slug is an address, and never changes.
         differing = {
             name: value
             for name, value in row.values.items()
@@ -108,7 +109,7 @@ def _create(courses: list[Course]) -> None:
 
 
 def _update(courses: list[Course], columns: Iterable[str]) -> None:
-    """Write the columns of locked courses that are known by their key."""
+    """Write these columns of courses that are stored and locked."""
     if not courses:
         return
     now = timezone.now()
@@ -116,7 +117,8 @@ def _update(courses: list[Course], columns: Iterable[str]) -> None:
         course.prepare()
         course.updated = now
         course.revision += 1
-    # As an insert that meets its own key: bulk_update() builds a branch for each value, several times slower.
+    # An insert that updates on conflict is several times faster than bulk_update(), which builds a branch for
+    # each value.
     Course.objects.bulk_create(
         courses,
         update_conflicts=True,
@@ -126,7 +128,7 @@ def _update(courses: list[Course], columns: Iterable[str]) -> None:
 
 
 def free_slugs(bases: Sequence[str]) -> Iterator[str]:
-    """Yield for each base itself or, where that is taken, the base with the lowest number that is free."""
+    """Yield each base or, if that is taken, the base with the lowest number that is free."""
     taken = set(Course.objects.filter(slug__in=bases).values_list("slug", flat=True))
     clashing = {base for base, count in Counter(bases).items() if count > 1 or base in taken}
     taken |= _similar(sorted(clashing))
@@ -135,7 +137,7 @@ def free_slugs(bases: Sequence[str]) -> Iterator[str]:
         slug = base
         if base in taken:
             if base not in numbers:
-                if base not in clashing:  # another base became this one by its number
+                if base not in clashing:  # another base got a number, and is the same as this one now
                     taken |= _similar([base])
                 numbers[base] = numbered(base, max_length=SLUG_LENGTH)
             slug = next(slug for slug in numbers[base] if slug not in taken)
@@ -144,7 +146,7 @@ def free_slugs(bases: Sequence[str]) -> Iterator[str]:
 
 
 def _similar(bases: Sequence[str]) -> set[str]:
-    """Return the slugs that the numbered bases could collide with: as many as courses share these titles."""
+    """Return the stored slugs that a numbered base could equal."""
     similar: set[str] = set()
     for start in range(0, len(bases), _RANGES):
         ranges = [_range(base) for base in bases[start : start + _RANGES]]
@@ -153,10 +155,10 @@ def _similar(bases: Sequence[str]) -> set[str]:
 
 
 def _range(base: str) -> Q:
-    """Ask for a base with a number, in a way that the index answers."""
+    """Return a condition for a base with a number, as a range that the index can answer."""
     if len(base) <= SLUG_LENGTH - _LONGEST_NUMBER:
-        return Q(slug__gte=f"{base}-0", slug__lt=f"{base}-:")  # the colon follows the nine
-    # A number cuts a long base: ask for all that begin like it.
+        return Q(slug__gte=f"{base}-0", slug__lt=f"{base}-:")  # the colon comes after the digit 9
+    # A long base is cut before its number, so ask for all slugs with the same beginning.
     prefix = base[: SLUG_LENGTH - _LONGEST_NUMBER]
     return Q(slug__gte=prefix, slug__lt=prefix + "\U0010ffff")
 

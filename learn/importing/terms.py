@@ -1,4 +1,4 @@
-"""The terms of a course in one cell of a table, there and back."""
+"""Writes the terms of a course into one cell of a table, and reads them back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SEPARATOR = "|"
 
 
 def joined(terms: list[str]) -> str:
-    """Return the terms in one cell: `2025-autumn|2026-spring`, or a JSON list where need be."""
+    """Return the terms as one cell: `2025-autumn|2026-spring`, or a JSON list if that is ambiguous."""
     cell = _SEPARATOR.join(terms)
     return cell if separated(cell) == terms else json.dumps(terms, ensure_ascii=False)
 

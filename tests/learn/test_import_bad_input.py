@@ -138,13 +138,13 @@ ROWS = (
     Case(
         "no column for the title", "name,field\nA,physics\n", 2, "no column 'title'. It has: name, field", 0
     ),
-    Case("a column twice", "title,field,TITLE\nA,physics,B\n", 2, "'title' stands twice", 0),
+    Case("a column twice", "title,field,TITLE\nA,physics,B\n", 2, "'title' appears twice", 0),
     Case("a header that is not UTF-8", b"title,field,pr\xe9cis\nA,physics,\n", 2, "not UTF-8", 0),
     Case(
         "a header with an unclosed quote",
         f'"title,field\n{GOOD * 9}',
         2,
-        "first row cannot be taken apart",
+        "first row cannot be parsed",
         0,
     ),
     Case("an empty file", "", 2, "is empty", 0),
@@ -157,7 +157,7 @@ ROWS = (
         "broken JSON",
         '[{"title": "A", "field": }, {"title": "Good", "field": "physics"}]',
         1,
-        "line 1: is no JSON object",
+        "line 1: is not a JSON object",
     ),
     Case(
         "a cut-off JSON array",

@@ -94,9 +94,9 @@ class TestDelimited:
         ("content", "message"),
         [
             ("title,level\nA,b\n", "no column 'field'"),
-            ("title,field,Title\nA,b,c\n", "stands twice"),
+            ("title,field,Title\nA,b,c\n", "appears twice"),
             (b"title,f\xe9ld\nA,b\n", "not UTF-8"),
-            ('"title,field\nA,b\n', "cannot be taken apart"),
+            ('"title,field\nA,b\n', "cannot be parsed"),
         ],
     )
     def test_refuses_a_header_that_cannot_be_used(

@@ -289,7 +289,7 @@ class TestFailures:
         report = tmp_path / "report.json"
         ended = run(write(tmp_path, f"title,field\n{rows}"), "--report", report)
         assert ended.status == 1
-        assert "server closed the connection. What is counted above stays stored" in ended.said
+        assert "server closed the connection. What is counted above is stored" in ended.said
         assert Course.objects.count() == running.BATCH
         assert json.loads(report.read_text())["created"] == running.BATCH
 

@@ -93,7 +93,7 @@ class TestReadOnlyMembers:
 
     def test_cannot_be_given_to_a_new_entry(self, staff: APIClient, field: Field) -> None:
         said = pointers(staff.post("/api/courses", {"title": "x", "field": "programming", "slug": "x"}))
-        assert said == {"#/slug": "It cannot be given here. It is the entry's address and stays."}
+        assert said == {"#/slug": "It cannot be given here. It is the entry's address and never changes."}
 
     def test_of_a_draft_are_taken_too(self, staff: APIClient, course: Course) -> None:
         shown = staff.patch(AT, {"published": False}).json()

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     help = (
         "Write the whole catalogue, drafts too, to DIR: categories.json, fields.json and courses.json "
-        "for loaddata, courses.csv for import_catalogue."
+        "for loaddata, and courses.csv for import_catalogue."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("directory", metavar="DIR", type=Path, help="made when it is missing")
 
     def handle(self, *, directory: Path, **options: Any) -> None:
-        """Write, and say how many rows stand where."""
+        """Write the files, and print the number of rows in each."""
         try:
             written = export(directory)
         except DatabaseError as error:

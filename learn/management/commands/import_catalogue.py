@@ -50,7 +50,7 @@ class Command(BaseCommand):
             metavar="NAME=VALUE",
             action="append",
             default=[],
-            help="give each course this value, whatever the file says",
+            help="give each course this value, even if the file has another",
         )
         parser.add_argument(
             "--create-parents",
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, file: Path, **options: Any) -> None:
-        """Import, report, and end with the status that `help` promises."""
+        """Import the file, report, and end with the exit status of `help`."""
         report: Report | None = None
         try:
             layout = _layout(options)
@@ -105,12 +105,12 @@ class Command(BaseCommand):
             self.stderr.write(line)
 
     def _tell(self, report: Report, options: dict[str, Any]) -> None:
-        """Say what became of the file."""
+        """Print the report's numbers. Raises CommandError if a row was rejected or the import ended early."""
         if report.rejected > SHOWN:
             where = options["report"] or "use --report FILE to see them"
             self.stderr.write(f"… and {report.rejected - SHOWN} more ({where})")
         if report.ignored_columns:
-            self.stdout.write(printable(f"Columns nobody asked for: {', '.join(report.ignored_columns)}."))
+            self.stdout.write(printable(f"Columns not used: {', '.join(report.ignored_columns)}."))
         read = report.outcome.created + report.outcome.updated + report.outcome.unchanged
         if read or report.rejected or not report.problem:
             self.stdout.write(
@@ -123,9 +123,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing changed.")
         if report.problem:
             kept = (
-                " What is counted above stays stored; running the command again goes on."
-                if report.stored
-                else ""
+                " What is counted above is stored; run the command again to go on." if report.stored else ""
             )
             status = SOME_REJECTED if report.stored else NOTHING_READ
             raise CommandError(printable(report.problem) + kept, returncode=status)

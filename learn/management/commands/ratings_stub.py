@@ -1,4 +1,4 @@
-"""A stand-in for the partner that rates courses, which can be made to fail in every way that matters."""
+"""A stand-in for the partner that rates courses. It can be made to fail in many ways."""
 
 import hashlib
 import json
@@ -15,16 +15,16 @@ CONTROL = "/-/mode"
 
 
 def rating_of(slug: str) -> dict[str, Any]:
-    """Return what the partner thinks of a course: made up, and the same each time."""
+    """Return the partner's rating of a course: made up, and the same each time."""
     digest = hashlib.sha256(slug.encode()).digest()
     return {"slug": slug, "rating": round(1 + digest[0] / 255 * 4, 1), "votes": digest[1]}
 
 
 class RatingsStub(ThreadingHTTPServer):
-    """Answer `GET /<slug>` on a loopback port as `mode` says: `MODES` lists the modes.
+    """Answer `GET /<slug>` on a loopback port in the way of `mode`; `MODES` lists the modes.
 
-    `PUT /-/mode?name=slow&seconds=5` changes the mode of the running server, `GET /-/mode` tells it.
-    `requests` counts what was asked beside that.
+    `PUT /-/mode?name=slow&seconds=5` changes the mode of the running server, `GET /-/mode` shows it.
+    `requests` counts all other requests.
     """
 
     daemon_threads = True
@@ -45,7 +45,7 @@ class RatingsStub(ThreadingHTTPServer):
         super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client has hung up, as it should on most of the modes.
+        # A client has hung up, as it should in most modes.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
