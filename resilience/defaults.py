@@ -88,7 +88,7 @@ DEADLINES: Mapping[str, Setting] = {
     "read": Setting(2.0, "a read, with all its dependencies"),
     "write": Setting(2.0, "a write, without its COMMIT"),
     "connect": Setting(0.5, "connecting to the database, all its addresses together"),
-    "health_check": Setting(0.5, "the ping of a kept connection"),
+    "health_check": Setting(0.5, "asking a kept connection whether it still works"),
     "statement": Setting(1.7, "a statement, ended by the database itself (`statement_timeout`)"),
     "lock": Setting(1.5, "a statement's wait for a lock, ended by the database itself (`lock_timeout`)"),
     "commit": Setting(1.0, "the least time of a COMMIT, even if the budget is spent"),

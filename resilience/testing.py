@@ -1,6 +1,6 @@
-"""Breakers in tests: a store of one's own, and a clock to move.
+"""Breakers in tests: with a store of their own, and a clock that the test moves.
 
-Without this a test process is a command: nothing is counted, nothing refused.
+Without this a test process is a command: no call is counted or refused.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from resilience.primitives import SYSTEM_CLOCK, Clock, HostStore, LocalStore, St
 from resilience.primitives.store import Layout
 from resilience.registry import Registry
 
-# A host store that is made and thrown away in a moment.
+# A small host store, which is quickly made.
 SMALL = Layout(breakers=8, slots=16, counters=128, pools=8, limits=1024)
 
 
 @contextmanager
 def server_role(store: Store | None = None, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Registry]:
-    """Make this process a server, in a store of its own, with breakers and bulkheads that remember nothing.
+    """Make this process a server within the block, with a new store, new breakers and new bulkheads.
 
-    Give `store` to share one (`host_store`), and a `ManualClock` to move time.
+    Give `store` to share one (`host_store`), and a `ManualClock` as `clock` to move time.
     """
     fresh = Registry(clock=clock, store=store or LocalStore(role="server"))
     before = registry.use(fresh)
@@ -32,7 +32,7 @@ def server_role(store: Store | None = None, *, clock: Clock = SYSTEM_CLOCK) -> I
 
 @contextmanager
 def host_store(directory: Path) -> Iterator[Store]:
-    """Build a small host store in `directory`, for tests in which processes share it."""
+    """Build a small host store in `directory`, for tests in which several processes share it."""
     store = HostStore(directory, "test", role="server", create=True, layout=SMALL)
     try:
         yield store

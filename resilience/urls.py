@@ -1,4 +1,4 @@
-"""The addresses for operators below `/api/`; liveness and readiness are the middleware's."""
+"""The paths of the operators' views, to be included below `/api/`. Liveness and readiness need none."""
 
 from django.urls import re_path
 

@@ -146,7 +146,7 @@ class GuardedWrapper(KeptTransactions):
         """Make sure, before a statement that is not repeated, that a kept connection still works."""
 
     def judge(self, call: Call, cause: BaseException) -> Outcome:
-        """Tell what a driver's error says about the server: nothing where only its connection failed."""
+        """Return what a driver's error counts as; it is ignored if only a kept connection failed."""
         limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
         had_full_time = call.took >= limit
         outcome = failures.classify(cause, had_full_time=had_full_time)
