@@ -124,7 +124,8 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
             logger.info(
                 "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
             )
-        holds = registry.is_server() and self._holds_session(connection, params)  # a command keeps no idle connections
+        # A command keeps no idle connections, and need not know.
+        holds = registry.is_server() and self._holds_session(connection, params)
         return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
