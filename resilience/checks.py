@@ -176,7 +176,7 @@ def check_pools(**_: Any) -> Iterator[CheckMessage]:
             f"The bulkheads take {taken} threads (running + waiting), but WEB_THREADS is {threads}.",
             hint=f"Leave one thread free. These would fit: {fitting}."
             if fitting
-            else f"No sizes fit: {len(pools)} pools need at least {len(pools) + 1} WEB_THREADS.",
+            else f"No sizes fit: {len(pools)} pools need WEB_THREADS of at least {len(pools) + 1}.",
             id="resilience.E050",
         )
 
