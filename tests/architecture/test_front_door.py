@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+import requests
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from pytest_django import Settings
@@ -27,7 +29,13 @@ from zenow.wsgi import application
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
-WALKS = ("A read", "The same read while the database is down", "A write")
+WALKS = (
+    "A read",
+    "The same read while the database is down",
+    "A write",
+    "A call that fails",
+    "An operator's order",
+)
 ASKED = "/api/courses?search=jazz"
 
 
@@ -202,6 +210,30 @@ class TestWay:
         status, entered = walked(lambda: ask("POST", "/api/courses", headers, **course))
         assert status == "201 Created"
         assert missed(stops("A write"), entered) == []
+
+    def test_of_a_call_that_fails(self) -> None:
+        guard = registry.guard("external_api", pool="external")
+
+        def fail() -> None:
+            raise requests.ConnectionError
+
+        def fail_often() -> tuple[str, None]:
+            for _ in range(5):
+                with suppress(requests.ConnectionError):
+                    guard.call(fail)
+            return registry.breaker("external_api").shown().value, None
+
+        state, entered = walked(fail_often)
+        assert state == "OPEN"
+        assert missed(stops("A call that fails"), entered) == []
+
+    def test_of_an_order(self, settings: Settings) -> None:
+        settings.OPS_TOKEN = "for this test alone, and of no use"
+        registry.breaker("database").isolate(who="ada", why="for the test")
+        token = {"HTTP_AUTHORIZATION": f"Bearer {settings.OPS_TOKEN}"}
+        status, entered = walked(lambda: ask("POST", "/api/admin/reset-circuit-breakers", token))
+        assert status == "200 OK"
+        assert missed(stops("An operator's order"), entered) == []
 
 
 def ask(
