@@ -86,7 +86,7 @@ class CataloguePagination(PageNumberPagination):
         asked = sorted((name, value) for name, value in given if value and name not in aside)
         meaning = (queryset.model._meta.label, *asked)
         # See Note [A page and its count are of one state]
-        for counted in counts.of(queryset, meaning, more_than=(number - 1) * size):
+        for counted in counts.candidates(queryset, meaning, more_than=(number - 1) * size):
             paginator = EitherEnd(queryset, size, counted.rows, scattered="search" in request.query_params)
             try:
                 rows, backwards = paginator.rows_of(number)

@@ -21,15 +21,15 @@ from resilience.tiers.stored import FRESH_FOR
 # each in one statement, which sees one state. The version rises in the transaction of every write. So a page
 # and a count that came with one version belong together, however much time lies between them.
 
-# How often rows are counted anew because a write came between count and page. Whoever is passed by writes as
-# often as that gets the last two.
+# How often rows are counted again because a write came between count and page. After that the last count and
+# the last page are shown, although they may be of two states.
 _ATTEMPTS = 3
 
 _MEMORY_BYTES = 1_048_576
-_BESIDE = 300  # what an entry takes beside its name, about
+_OVERHEAD = 300  # bytes of an entry beside its name, about
 
 
-class Kept(NamedTuple):
+class RowCount(NamedTuple):
     """How many rows there were, in which state, and when (monotonic)."""
 
     rows: int
@@ -37,13 +37,13 @@ class Kept(NamedTuple):
     at: float
 
 
-_counts: LRU[Kept] = LRU(_MEMORY_BYTES)
+_counts: LRU[RowCount] = LRU(_MEMORY_BYTES)
 
 
-class Counted:
+class Candidate:
     """A count, and what to read beside a page to know whether both are of one state."""
 
-    def __init__(self, kept: Kept, beside: Combinable | None) -> None:
+    def __init__(self, kept: RowCount, beside: Combinable | None) -> None:
         self.rows = kept.rows
         self._state = kept.state
         self._beside = beside
@@ -57,9 +57,10 @@ class Counted:
         return [row[:-1] for row in found], state == self._state
 
 
-def of(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) -> Iterator[Counted]:
-    """Yield a kept count, if it says `more_than` so many rows; then, until one fits, others counted anew.
+def candidates(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) -> Iterator[Candidate]:
+    """Yield counts of these rows, for the caller to take the first that fits its page.
 
+    The first is a kept one, if there is one and it is above `more_than`; the others are counted again.
     `meaning` is the same for the same rows, in whatever order. Raises what the database raises.
     """
     state, beside = _state(rows)
@@ -67,16 +68,16 @@ def of(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) -> Iterato
     # Only as long as an answer is fresh: what somebody writes past the ORM raises nothing.
     young = kept is not None and _now() - kept.at < FRESH_FOR
     if kept is not None and young and kept.rows > more_than and (beside is not None or kept.state == state):
-        yield Counted(kept, beside)
+        yield Candidate(kept, beside)
     for _ in range(_ATTEMPTS):
         if beside is None:
             number = rows.count()
         else:
             number, state = rows.aggregate(rows=Count("*"), state=Max(beside)).values()
-        anew = Kept(number, state, _now())
+        again = RowCount(number, state, _now())
         if state is not None:
-            _counts.put(meaning, anew, len(repr(meaning)) + _BESIDE)
-        yield Counted(anew, beside)
+            _counts.put(meaning, again, len(repr(meaning)) + _OVERHEAD)
+        yield Candidate(again, beside)
 
 
 def forget() -> None:
@@ -85,7 +86,7 @@ def forget() -> None:
 
 
 def _state(rows: QuerySet[Any]) -> tuple[Hashable, Combinable | None]:
-    """Return of which state rows are that are read now, and what to read beside them to know it.
+    """Return the state of rows that are read now, if it is known, and what to read beside them to learn it.
 
     In a transaction nothing tells: its own writes raise the version only at its end.
     """

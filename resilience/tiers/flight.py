@@ -19,7 +19,7 @@ _flying: dict[str, threading.Event] = {}  # Guarded by _lock.
 
 @contextmanager
 def flight(key: str) -> Iterator[bool]:
-    """Yield True to whoever computes; to the others False, once that one is done or they waited long enough.
+    """Yield True to the request that computes, and False to others, once it is done or they waited enough.
 
     Waiting counts as waiting in the pool `read`: it holds a thread. Where there is no room nobody waits.
     """
@@ -43,7 +43,7 @@ def flight(key: str) -> Iterator[bool]:
             left = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, deadline.remaining())
             landing.wait(left)
     except BulkheadFullError:
-        pass  # Counted by the bulkhead; whoever asks for a place next hears of it.
+        pass  # Counted by the bulkhead, which refuses the next call too.
     yield False
 
 

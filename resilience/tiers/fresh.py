@@ -17,8 +17,8 @@ from resilience.tiers.lru import LRU
 from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
 _MEMORY_BYTES = 4 * 1_048_576
-_BESIDE = 1_000
-# Said of each answer anew, by whoever says it.
+_OVERHEAD = 1_000
+# Headers that are not kept: they are set again on each answer.
 _NOT_KEPT = frozenset({"age", "cache-status", "date", "content-length", "x-request-id", "x-data-source"})
 
 _Key = tuple[str | None, ...]
@@ -67,7 +67,7 @@ def remember(request: HttpRequest, response: HttpResponse, stored: Stored) -> No
         # A 304 lacks what only a body needs.
         said = {**stored.headers, **dict(response.items())}
         headers = {name: value for name, value in said.items() if name.lower() not in _NOT_KEPT}
-        _front.put(key, _Front(stored, headers), len(stored.body) + _BESIDE)
+        _front.put(key, _Front(stored, headers), len(stored.body) + _OVERHEAD)
 
 
 def forget() -> None:

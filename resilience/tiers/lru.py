@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# What was asked for again may take so much of the room; what was not makes place for each other in the rest.
+# The share of the room for what was asked for again. What was asked for once shares the rest.
 _PROTECTED = 0.8
 
 

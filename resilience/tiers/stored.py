@@ -28,8 +28,8 @@ FRESH_FOR = 30.0
 KEPT_FOR = 300.0
 
 _MEMORY_BYTES = 8 * 1_048_576
-_BESIDE = 600  # what an entry takes beside its body, about
-# Made anew for each answer.
+_OVERHEAD = 600  # bytes of an entry beside its body, about
+# Headers that are not kept: they are set again on each answer.
 _NOT_KEPT = frozenset({"age", "cache-status", "cache-control", "date", "content-length", "x-data-source"})
 _MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
 
@@ -100,7 +100,7 @@ def find(key: str) -> Stored | None:
     shared = _read(key)
     if shared is None or (found is not None and found.at >= shared.at):
         return found
-    _memory.put(key, shared, len(shared.body) + _BESIDE)
+    _memory.put(key, shared, len(shared.body) + _OVERHEAD)
     return shared
 
 
@@ -130,7 +130,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
         removals=mark.removals,
     )
     _newest = made
-    _memory.put(key, made, len(made.body) + _BESIDE)
+    _memory.put(key, made, len(made.body) + _OVERHEAD)
     cache.set(key, asdict(made), timeout=int(KEPT_FOR))
     return made
 

@@ -159,9 +159,9 @@ def sound(file: StaticFile) -> bool:
 
 
 def set_aside(file: StaticFile, why: object) -> None:
-    """Take a damaged file out of everybody's way; what stays is for whoever looks into it."""
+    """Set a damaged file aside, so that nobody opens it; it stays for people to look into."""
     logger.error(
-        "the static copy %s is damaged (%s): it is set aside and has to be built anew", file.path, why
+        "the static copy %s is damaged (%s): it is set aside and has to be built again", file.path, why
     )
     try:
         if file.path.stat().st_ino == file.inode:

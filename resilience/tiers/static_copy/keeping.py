@@ -39,7 +39,7 @@ class Keeper:
         self._forget()
 
     def _forget(self) -> None:
-        """Look at everything anew, as each new steward does: what the last one left undone is not known."""
+        """Look at everything again: a new steward does not know what the last one left undone."""
         self._checked: StaticFile | None = None
         self._exported = self._removed = -1  # the version and removals that the file is known to have
         self._due = self._again = -math.inf  # when the next export may begin, and anything after a failure
