@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from enum import Enum, auto
 from typing import Any, TextIO
 
 from learn.importing.errors import Rejection, UnreadableError
@@ -13,167 +12,114 @@ from learn.importing.layout import KNOWN, Layout, Row, Value, normalised
 from learn.importing.source import MAX_RECORD
 
 _CHUNK = 64 * 1024
-_BETWEEN = re.compile(r"[^\s,]|\n")
-_IN_OBJECT = re.compile(r'(?P<first>^[ \t]*\{)|["{}\n]', re.MULTILINE)
-_IN_STRING = re.compile(r'["\n]|\\.?', re.DOTALL)
-_NEXT_ROW = re.compile(r"(?P<first>^[ \t]*\{)|\n", re.MULTILINE)
+_BETWEEN = re.compile(r"[^\s,]")
+_NEXT_ROW = re.compile(r"(?:\n[ \t]*|\}\s*,\s*)\{")
+# The characters of it that may lie before the end of a chunk.
+_LONGEST_GAP = 64
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+# Where a word is cut, the decoder's error points at its first letter; "-Infinity" is the longest word.
+_LONGEST_WORD = 8
+# What is nested too deeply has more braces and brackets than this.
+_DEEP = 256
 
 
-class _State(Enum):
-    BETWEEN = auto()
-    OBJECT = auto()
-    STRING = auto()
-    LOST = auto()
+class _Objects:
+    """Cut text into JSON objects, and hold no more of it than one of them may have.
 
-
-class _Scanner:
-    """Cut text into JSON objects, one chunk at a time.
-
-    It looks only for braces and quotes, so it needs no more memory than one object. It relies on two rules:
-    a string holds no line break, and no object within a row begins a line. A row that breaks a rule is
-    rejected, and reading goes on at the next line that begins with a brace.
+    What is not an object is rejected, and reading goes on at the next brace that begins a line, or follows
+    another object and a comma.
     """
 
-    def __init__(self) -> None:
-        self._state = _State.BETWEEN
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._buffer = ""
+        self._place = 0
         self._line = 1
-        self._begin = 1
-        self._depth = 0
-        self._parts: list[str] = []
-        self._size = 0
         self._array_open = False
-        self._array = False
-        self._begun = False
-        self._split_escape = False
-        self._at_line_start = True
 
-    def feed(self, chunk: str) -> Iterator[tuple[int, str] | Rejection]:
-        """Yield each object that ends in this chunk, with the line where it begins.
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]] | Rejection]:
+        """Yield the members of each object with the line where it begins.
 
         Raises UnreadableError if the text begins with neither an object nor an array.
         """
-        step = {
-            _State.BETWEEN: self._between,
-            _State.OBJECT: self._object,
-            _State.STRING: self._string,
-            _State.LOST: self._lost,
-        }
-        place = 0
-        while place < len(chunk):
-            place, found = step[self._state](chunk, place)
-            if found is not None:
-                yield found
-        self._at_line_start = chunk.endswith("\n")
-
-    def finish(self) -> Rejection | None:
-        """Return a rejection if something is missing where the text ends, else None."""
-        if self._state in {_State.OBJECT, _State.STRING}:
-            return Rejection(self._begin, "", "the file ends inside this object")
+        begun = array = False
+        while mark := self._mark():
+            if mark == "{":
+                yield self._object()
+            elif mark == "[" and not begun:
+                array = self._array_open = True
+                self._go(self._place + 1)
+            elif mark == "]" and array:
+                self._array_open = False
+                self._go(self._place + 1)
+            elif begun:
+                yield self._give_up(f"an object was expected here, not {mark!r}", self._place + 1)
+            else:
+                raise UnreadableError(
+                    "The file is not JSON: it begins with neither an object nor an array of them."
+                )
+            begun = True
         if self._array_open:
-            return Rejection(
-                self._line, "", "the file ends before its array is closed: the rest may be cut off"
-            )
-        return None
+            reason = "the file ends before its array is closed: the rest may be cut off"
+            yield Rejection(self._line, "", reason)
 
-    def _between(self, chunk: str, place: int) -> tuple[int, Rejection | None]:
-        match = _BETWEEN.search(chunk, place)
-        if match is None:
-            return len(chunk), None
-        found, end = match[0], match.end()
-        if found == "\n":
-            self._line += 1
-        elif found == "{":
-            self._open()
-            return match.start(), None
-        elif found == "[" and not self._begun:
-            self._array = self._array_open = True
-        elif found == "]" and self._array:
-            self._array_open = False
-        elif not self._begun:
-            raise UnreadableError(
-                "The file is not JSON: it begins with neither an object nor an array of them."
-            )
-        else:
-            self._state = _State.LOST
-            return end, Rejection(self._line, "", f"an object was expected here, not {found!r}")
-        self._begun = self._begun or not found.isspace()
-        return end, None
+    def _mark(self) -> str:
+        """Skip what lies between objects; return the next character, or an empty text at the end."""
+        while (match := _BETWEEN.search(self._buffer, self._place)) is None:
+            self._go(len(self._buffer))
+            if not self._read_on():
+                return ""
+        self._go(match.start())
+        return match[0]
 
-    def _open(self) -> None:
-        self._state = _State.OBJECT
-        self._begun = True
-        self._begin, self._depth, self._parts, self._size = self._line, 0, [], 0
+    def _object(self) -> tuple[int, dict[str, Any]] | Rejection:
+        while True:
+            try:
+                members, end = _DECODER.raw_decode(self._buffer, self._place)
+            except RecursionError:
+                return self._give_up("is nested too deeply", self._place + _DEEP)
+            except json.JSONDecodeError as error:
+                held, place = len(self._buffer), error.pos
+                unclosed = error.msg.startswith("Unterminated string")
+                too_long = held - self._place > MAX_RECORD
+                if unclosed or place >= held - _LONGEST_WORD:
+                    if not too_long and self._read_on():
+                        continue
+                    if too_long or unclosed or place >= held:
+                        reason = f"is longer than {MAX_RECORD} characters"
+                        return self._give_up(reason if too_long else "the file ends inside this object", held)
+                line = self._line + self._buffer.count("\n", self._place, place)
+                column = place - self._buffer.rfind("\n", 0, place)
+                newline = self._buffer.rfind("\n", self._place, place)
+                reason = f"is not a JSON object: {error.msg}: line {line}, column {column}"
+                return self._give_up(reason, newline if newline >= 0 else place)
+            begin = self._line
+            self._go(end)
+            return begin, members
 
-    def _object(self, chunk: str, place: int) -> tuple[int, tuple[int, str] | Rejection | None]:
-        match = _IN_OBJECT.search(chunk, place)
-        if match is None:
-            self._keep(chunk[place:])
-            return len(chunk), None
-        if self._depth and self._begins_line(match):
-            return match.start(), self._give_up("it is not closed before the next object begins")
-        self._keep(chunk[place : match.end()])
-        mark = match[0][-1]
-        if mark == '"':
-            self._state = _State.STRING
-        elif mark == "\n":
-            self._line += 1
-        else:
-            self._depth += 1 if mark == "{" else -1
-            if not self._depth:
-                self._state = _State.BETWEEN
-                return match.end(), self._whole()
-        return match.end(), None
-
-    def _string(self, chunk: str, place: int) -> tuple[int, Rejection | None]:
-        if self._split_escape:
-            self._split_escape = False
-            self._keep(chunk[place])
-            return place + 1, None
-        match = _IN_STRING.search(chunk, place)
-        if match is None:
-            self._keep(chunk[place:])
-            return len(chunk), None
-        if match[0].endswith("\n"):
-            self._line += 1
-            return match.end(), self._give_up(f"a text in line {self._line - 1} is not closed")
-        self._keep(chunk[place : match.end()])
-        self._split_escape = match[0] == "\\"
-        if match[0] == '"':
-            self._state = _State.OBJECT
-        return match.end(), None
-
-    def _lost(self, chunk: str, place: int) -> tuple[int, None]:
-        match = _NEXT_ROW.search(chunk, place)
-        if match is None:
-            return len(chunk), None
-        if match[0] == "\n":
-            self._line += 1
-        elif self._begins_line(match):
-            self._state = _State.BETWEEN
-            return match.start(), None
-        return match.end(), None
-
-    def _begins_line(self, match: re.Match[str]) -> bool:
-        """Tell whether the match begins a line. The pattern takes the start of each chunk for one."""
-        return match.lastgroup == "first" and (match.start() > 0 or self._at_line_start)
-
-    def _keep(self, part: str) -> None:
-        self._size += len(part)
-        if self._size <= MAX_RECORD:
-            self._parts.append(part)
-        else:
-            self._parts.clear()
-
-    def _whole(self) -> tuple[int, str] | Rejection:
-        if self._size > MAX_RECORD:
-            return Rejection(self._begin, "", f"is longer than {MAX_RECORD} characters")
-        return self._begin, "".join(self._parts)
-
-    def _give_up(self, reason: str) -> Rejection:
-        self._parts = []
-        self._state = _State.LOST
+    def _give_up(self, reason: str, place: int) -> Rejection:
+        """Reject what begins here, and go on with the next row behind `place`."""
+        rejection = Rejection(self._line, "", reason)
         self._array_open = False  # its end may be in the text that is skipped
-        return Rejection(self._begin, "", f"is not a JSON object: {reason}")
+        self._go(min(place, len(self._buffer)))
+        while (row := _NEXT_ROW.search(self._buffer, self._place)) is None:
+            self._go(max(self._place, len(self._buffer) - _LONGEST_GAP))
+            if not self._read_on():
+                self._go(len(self._buffer))
+                return rejection
+        self._go(row.end() - 1)
+        return rejection
+
+    def _go(self, place: int) -> None:
+        self._line += self._buffer.count("\n", self._place, place)
+        self._place = place
+
+    def _read_on(self) -> bool:
+        """Read one more chunk and drop the text before the place; return False at the end of the file."""
+        chunk = self._text.read(_CHUNK)
+        self._buffer = self._buffer[self._place :] + chunk
+        self._place = 0
+        return bool(chunk)
 
 
 def rows(text: TextIO, layout: Layout) -> Iterator[Row | Rejection]:
@@ -182,22 +128,11 @@ def rows(text: TextIO, layout: Layout) -> Iterator[Row | Rejection]:
     A record of `loaddata` for a course is read, too. Memory is bounded by MAX_RECORD.
     Raises UnreadableError if the file is not JSON.
     """
-    scanner = _Scanner()
-    while chunk := text.read(_CHUNK):
-        for found in scanner.feed(chunk):
-            yield found if isinstance(found, Rejection) else _row(*found, layout)
-    if (missing := scanner.finish()) is not None:
-        yield missing
+    for found in _Objects(text):
+        yield found if isinstance(found, Rejection) else _row(*found, layout)
 
 
-def _row(line: int, text: str, layout: Layout) -> Row | Rejection:
-    try:
-        members = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except json.JSONDecodeError as error:
-        reason = f"is not a JSON object: {error.msg}, column {error.colno}"
-        return Rejection(line + error.lineno - 1, "", reason)
-    except RecursionError:
-        return Rejection(line, "", "is nested too deeply")
+def _row(line: int, members: dict[str, Any], layout: Layout) -> Row | Rejection:
     if {"model", "fields"} <= members.keys():
         if members["model"] != "learn.course" or not isinstance(members["fields"], dict):
             reason = f"is a record of {members['model']!r}, not of a course: manage.py loaddata loads it"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from io import StringIO
+from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -154,7 +157,7 @@ class TestObjects:
     def test_refuses_what_is_no_json(self, tmp_path: Path) -> None:
         path = tmp_path / "page.html"
         path.write_text("<html>")
-        with opened(path) as source, pytest.raises(UnreadableError, match="no JSON"):
+        with opened(path) as source, pytest.raises(UnreadableError, match="not JSON"):
             list(objects.rows(source.text, Layout()))
 
     @given(
@@ -171,15 +174,39 @@ class TestObjects:
         self, entries: list[dict[str, str]], indent: int | None, escape: bool, size: int
     ) -> None:
         text = json.dumps(entries, indent=indent, ensure_ascii=escape)
-        scanner = objects._Scanner()
-        found = [
-            json.loads(part[1])
-            for start in range(0, len(text), size)
-            for part in scanner.feed(text[start : start + size])
-            if not isinstance(part, Rejection)
-        ]
-        assert found == entries
-        assert scanner.finish() is None
+        with patch.object(objects, "_CHUNK", size):
+            found = list(objects.rows(StringIO(text), Layout()))
+        assert [row.values for row in found if isinstance(row, Row)] == entries
+        assert len(found) == len(entries)
+
+    @pytest.mark.parametrize("between", ["\n", "\n \t", ", ", ",\n"])
+    @pytest.mark.parametrize(
+        ("broken", "size"),
+        [
+            *product(
+                (
+                    '{"title": A}',
+                    '{"title": tru}',
+                    '{"title": "A"]}',
+                    '{{"title": "A"}}',
+                    '{"title": "A",\n}',
+                ),
+                (1, 7, 64 * 1024),
+            ),
+            ('{"title": "' + "x" * 2 * MAX_RECORD + '"}', 64 * 1024),
+            ("{" + '"t": [' * 20_000 + "}", 64 * 1024),
+        ],
+    )
+    def test_goes_on_behind_a_broken_object_wherever_a_chunk_ends(
+        self, broken: str, between: str, size: int
+    ) -> None:
+        text = f'[{{"title": "A"}}{between}{broken}{between}{{"title":\n"B"}}{between}{{"title": "C"}}'
+        with patch.object(objects, "_CHUNK", size):
+            found = list(objects.rows(StringIO(text), Layout()))
+        line = 1 + between.count("\n")
+        assert titles(found) == ["A", line, "B", "C"]
+        behind = line + (broken + between).count("\n")
+        assert [row.line for row in found[2:]] == [behind, behind + 1 + between.count("\n")]
 
 
 class TestMemory:
