@@ -36,6 +36,13 @@ WALKS = (
     "A call that fails",
     "An operator's order",
 )
+TITLES = ("term", "word", "---")
+GIVEN_UP = {
+    r"\bstatic file\b": "static copy",
+    r"\bseats?\b": "slot",
+    r"\bprocess(es)? that votes?\b": "server process",
+    r"\bgeneration of the catalogue\b": "catalogue version",
+}
 ASKED = "/api/courses?search=jazz"
 
 
@@ -170,6 +177,32 @@ def leads_somewhere(file: Path, link: str) -> bool:
 def anchor_of(heading: str) -> str:
     """Return what GitHub makes of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+class TestWords:
+    """What the glossary has settled."""
+
+    def test_are_explained_once(self) -> None:
+        words = [
+            word
+            for cell in re.findall(r"^\| ([^|`]+) \|", section("The words"), re.MULTILINE)
+            for word in cell.split(", ")
+        ]
+        assert len(words) > 40
+        assert [word for word in words if words.count(word) > 1 and word not in TITLES] == []
+
+    @pytest.mark.parametrize(("given_up", "settled"), GIVEN_UP.items())
+    def test_that_were_given_up_are_gone(self, given_up: str, settled: str) -> None:
+        told = [
+            file
+            for file in files()
+            if file.suffix in (".py", ".md", ".html", ".svg") and not {"tests", "results"} & set(file.parts)
+        ]
+        assert [
+            str(file.relative_to(ROOT))
+            for file in told
+            if re.search(given_up, file.read_text(), re.IGNORECASE)
+        ] == [], f"say {settled!r}"
 
 
 @pytest.mark.django_db(transaction=True)
