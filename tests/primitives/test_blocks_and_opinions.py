@@ -2,7 +2,7 @@
 
 import pytest
 
-from resilience.primitives import BreakerConfig, BreakerOpenError, CircuitBreaker, ManualClock
+from resilience.primitives import BreakerConfig, BreakerOpenError, CircuitBreaker, LocalStore, ManualClock
 from resilience.primitives.breaker import _blocks
 
 
@@ -63,3 +63,8 @@ class TestOpinion:
         breaker.mood = True
         clock.advance(14.5)
         assert self.refusal(breaker).retry_after == 0.5
+
+    def test_of_a_command_is_heard_and_counted_for_nothing(self) -> None:
+        breaker = Moody(name="moody", store=LocalStore(role="command"))
+        assert self.refusal(breaker).retry_after == 0.0
+        assert breaker.snapshot().rejected == 0
