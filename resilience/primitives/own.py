@@ -54,13 +54,15 @@ def own_trouble(error: BaseException | None, took: float = 0.0) -> str | None:
         return PROCESSOR if TICKS.late_within(took) else None
     if isinstance(error, RejectedError):
         return None  # nothing was called
-    found = list(within(error))
-    for one in found:
+    says_nothing = timed_out = False
+    for one in within(error):
         if cause := _cause(one):
             return cause
-    if any(map(_says_nothing, found)) and not _descriptors_left():
+        says_nothing = says_nothing or _says_nothing(one)
+        timed_out = timed_out or _is_a_time_out(one)
+    if says_nothing and not _descriptors_left():
         return DESCRIPTORS
-    return PROCESSOR if any(map(_is_a_time_out, found)) and TICKS.late_within(took) else None
+    return PROCESSOR if timed_out and TICKS.late_within(took) else None
 
 
 def _cause(error: BaseException) -> str | None:
@@ -113,13 +115,13 @@ def _descriptors_left() -> bool:
 
 def within(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, what it was raised from, and the errors that libraries wrap in it, outermost first."""
-    seen: list[BaseException] = []
+    seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting and len(seen) < 16:
         one = waiting.pop(0)
-        if not isinstance(one, BaseException) or any(one is other for other in seen):
+        if not isinstance(one, BaseException) or id(one) in seen:
             continue
-        seen.append(one)
+        seen.add(id(one))
         yield one
         shown = None if one.__suppress_context__ else one.__context__
         waiting += [one.__cause__ or shown, getattr(one, "reason", None), *one.args]
