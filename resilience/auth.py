@@ -97,13 +97,9 @@ def guarded_call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
     `fn` must raise NotAcceptedError for wrong credentials. Raises RejectedError if the call is not made.
     """
-    # A command needs neither a place nor a deadline.
-    server = registry.is_server()
-    guard = (
-        registry.guard("auth", pool="auth", limit=conf.deadline("write"))
-        if server
-        else registry.guard("auth")
-    )
+    guard = registry.guard("auth")
+    if registry.is_server():  # A command needs neither a place nor a deadline.
+        guard = registry.guard("auth", pool="auth", limit=conf.deadline("write"))
     with guard.calling("login", classify=classify):
         faults.inject("auth", limit=conf.deadline("write"))
         return fn(*args, **kwargs)
