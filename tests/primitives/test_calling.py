@@ -123,12 +123,12 @@ class TestTime:
             bench.dependency()
         assert call.took == 5.0
 
-    def test_may_be_measured_by_another_clock_than_the_open_time(self) -> None:
-        clock, stopwatch = ManualClock(), ManualClock()
+    def test_may_be_measured_by_another_clock_than_the_open_time(self, bench: Bench) -> None:
+        stopwatch = ManualClock()
         config = BreakerConfig(slow_after=1.0)
-        breaker = CircuitBreaker(config=config, clock=clock, stopwatch=stopwatch.monotonic)
+        breaker = CircuitBreaker(config=config, clock=bench.clock, stopwatch=stopwatch.monotonic)
         with breaker.calling():
-            clock.advance(5.0)
+            bench.clock.advance(5.0)
         with breaker.calling():
             stopwatch.advance(5.0)
         assert (breaker.snapshot().successes, breaker.snapshot().slow) == (1, 1)
