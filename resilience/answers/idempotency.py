@@ -14,11 +14,11 @@ from django.utils import timezone
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from resilience.db.batches import delete_in_batches
 from resilience.models import IdempotencyKey
 
 KEPT_FOR = timedelta(hours=24)
 LENGTH = 255
-_BATCH = 1_000
 
 
 class BadKeyError(APIException):
@@ -73,10 +73,10 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
                     "A request with this Idempotency-Key is being answered. Try again shortly."
                 )
     kept = IdempotencyKey.objects.using(using).filter(pk=claim.name).first()
-    if kept is not None and kept.created < timezone.now() - KEPT_FOR:
-        kept.delete(using=using)
-        return None
     if kept is None:
+        return None
+    if kept.created < timezone.now() - KEPT_FOR:
+        kept.delete(using=using)
         return None
     if kept.fingerprint != claim.fingerprint:
         raise KeyReusedError("This Idempotency-Key was used for another body. Take a new one.")
@@ -95,8 +95,7 @@ def keep(claim: Claim, status: int, headers: dict[str, str], body: str, using: s
 def prune(epoch: int = 0) -> None:
     """Delete what is older than a day, a few at a time: nobody waits for it."""
     old = IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(created__lt=timezone.now() - KEPT_FOR)
-    while keys := list(old.values_list("pk", flat=True)[:_BATCH]):
-        IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(pk__in=keys).delete()
+    delete_in_batches(old)
 
 
 def _digest(text: str) -> str:

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, models, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from resilience import registry
+from resilience.db.batches import delete_in_batches
 from resilience.journal.files import LONGEST, ROTATED_AT, Journal, journal, parsed
 from resilience.journal.minutes import KIND as MINUTE
 from resilience.models import Event, Minute
 
 logger = logging.getLogger("resilience.events")
 
-# Days for which rows are kept, and the most rows that one statement deletes.
+# Days for which rows are kept.
 EVENT_DAYS = 90
 MINUTE_DAYS = 35
-_BATCH = 1_000
 # The most rows of one INSERT: SQLite limits the variables of a statement.
 _ROWS = 500
 
@@ -96,8 +96,8 @@ def run(_epoch: int) -> None:
 def prune(_epoch: int) -> None:
     """Delete events older than 90 days and minutes of counters older than 35, in batches."""
     now = timezone.now()
-    _delete(Event.objects.filter(at__lt=now - timedelta(days=EVENT_DAYS)))
-    _delete(Minute.objects.filter(at__lt=now - timedelta(days=MINUTE_DAYS)))
+    delete_in_batches(Event.objects.filter(at__lt=now - timedelta(days=EVENT_DAYS)))
+    delete_in_batches(Minute.objects.filter(at__lt=now - timedelta(days=MINUTE_DAYS)))
 
 
 def store(entries: Iterable[dict[str, Any]], source: Path) -> None:
@@ -159,8 +159,3 @@ def _minutes(entry: dict[str, Any]) -> list[Minute]:
         Minute(at=at, host=host, store=store, name=name, before=before, total=total)
         for name, before, total in counters
     ]
-
-
-def _delete(old: models.QuerySet[Any]) -> None:
-    while batch := list(old.values_list("pk", flat=True)[:_BATCH]):
-        old.model._default_manager.filter(pk__in=batch).delete()

@@ -79,16 +79,3 @@ class TestConcurrentRefresh:
             successor = second.result(10)
         assert successor is not None
         assert refresh.rotate(successor, now=timezone.now())[0].username == "ada"
-
-
-class TestConcurrentPruning:
-    def test_skips_rows_that_another_is_deleting(self, server: dict[str, Any], token: str) -> None:
-        later = timezone.now() + refresh.LIFETIME
-
-        def prune() -> int:
-            with _default_is(server):
-                return refresh.prune(now=later)
-
-        with ThreadPoolExecutor(1) as pool, transaction.atomic():
-            assert refresh.prune(now=later) == 1
-            assert pool.submit(prune).result(10) == 0

@@ -27,11 +27,6 @@ class TestKnownAddress:
         known_addresses.remember(ada, HOME, now=NOW + timedelta(days=9))
         assert KnownAddress.objects.get().seen_at == NOW + timedelta(days=9)
 
-    def test_is_deleted_after_30_days_whoever_signs_in(self, ada: User) -> None:
-        known_addresses.remember(User.objects.create_user("bob"), HOME, now=NOW)
-        known_addresses.remember(ada, HOME, now=NOW + KEPT)
-        assert [row.user for row in KnownAddress.objects.all()] == [ada]
-
 
 class TestSignIn:
     def test_through_the_api_makes_the_address_known(self, client: Client, ada: User) -> None:

@@ -133,25 +133,3 @@ class TestEnd:
         token = refresh.issue(ada, now=NOW)
         refresh.end("unknown", now=NOW)
         assert refresh.rotate(token, now=LATER)[0] == ada
-
-
-class TestPruning:
-    def test_each_sign_in_deletes_expired_families(self, ada: User) -> None:
-        refresh.issue(ada, now=NOW - refresh.LIFETIME)
-        refresh.issue(ada, now=NOW - timedelta(days=1))
-        refresh.issue(ada, now=NOW)
-        assert RefreshFamily.objects.filter(expires_at__lte=NOW).count() == 0
-        assert RefreshFamily.objects.count() == 2
-
-    def test_takes_a_bounded_number_at_once(self, ada: User) -> None:
-        refresh.issue(ada, now=NOW)
-        row = RefreshFamily.objects.get()
-        copies = []
-        for number in range(120):
-            row.pk, row.selector = None, f"copy-{number}"
-            copies.append(
-                RefreshFamily(**{f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields})
-            )
-        RefreshFamily.objects.bulk_create(copies)
-        assert refresh.prune(now=NOW + refresh.LIFETIME) == 100
-        assert refresh.prune(now=NOW + refresh.LIFETIME) == 21

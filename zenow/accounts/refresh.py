@@ -28,7 +28,6 @@ from zenow.accounts.models import RefreshFamily
 LIFETIME = timedelta(days=14)  # Of the family, from sign-in; rotation does not prolong it.
 GRACE = timedelta(seconds=5)
 MAX_LENGTH = 128
-_PRUNED_AT_ONCE = 100
 
 
 class RefreshError(NotAcceptedError):
@@ -44,19 +43,17 @@ def _digest(secret: str) -> str:
 
 
 def issue(user: User, *, now: datetime) -> str:
-    """Begin a family and return its first token; in passing delete some families that have expired."""
+    """Begin a family and return its first token."""
     selector, secret = uuid.uuid4().hex, secrets.token_urlsafe(32)
-    with transaction.atomic():
-        prune(now=now)
-        RefreshFamily.objects.create(
-            user=user,
-            selector=selector,
-            secret_hash=_digest(secret),
-            credential=stamp(user),
-            created_at=now,
-            rotated_at=now,
-            expires_at=now + LIFETIME,
-        )
+    RefreshFamily.objects.create(
+        user=user,
+        selector=selector,
+        secret_hash=_digest(secret),
+        credential=stamp(user),
+        created_at=now,
+        rotated_at=now,
+        expires_at=now + LIFETIME,
+    )
     return f"{selector}.{secret}"
 
 
@@ -100,18 +97,6 @@ def end(token: str, *, now: datetime) -> None:
     RefreshFamily.objects.filter(selector=token.partition(".")[0], ended_at=None).update(
         ended_at=now, ended_because=RefreshFamily.End.SIGNED_OUT
     )
-
-
-@transaction.atomic
-def prune(*, now: datetime) -> int:
-    """Delete at most 100 expired families, none that somebody else is deleting; return how many."""
-    expired = (
-        RefreshFamily.objects.select_for_update(skip_locked=True)
-        .filter(expires_at__lte=now)
-        .order_by("expires_at")
-        .values_list("pk", flat=True)[:_PRUNED_AT_ONCE]
-    )
-    return RefreshFamily.objects.filter(pk__in=list(expired)).delete()[0]
 
 
 def _refuse_stale(family: RefreshFamily, digest: str, now: datetime) -> RefreshError:

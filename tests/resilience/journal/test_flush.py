@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from resilience import conf, registry
+from resilience.db import batches
 from resilience.journal import events, flush
 from resilience.journal.files import CURRENT, journal
 from resilience.models import Event, Minute
@@ -148,7 +149,7 @@ class TestFlush:
 
 class TestPrune:
     def test_deletes_what_is_older_than_it_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(flush, "_BATCH", 2)
+        monkeypatch.setattr(batches, "_ROWS", 2)
         now = timezone.now()
         for days in (0, 89, 91, 92, 93, 94, 95):
             Event.objects.create(id=uuid.uuid4(), at=now - timedelta(days=days), kind=str(days))
