@@ -48,7 +48,7 @@ class StableOrdering(django_filters.OrderingFilter):
 
 
 class _Shared(dict[str, Any]):
-    """Filters or form fields that requests share without a copy: none of ours keeps anything of a request."""
+    """Filters or form fields that requests share without a copy, since ours remember nothing of a request."""
 
     def __deepcopy__(self, memo: object) -> Self:
         return self

@@ -13,7 +13,7 @@ from resilience.primitives import current_deadline
 from resilience.primitives.store import Fault
 
 KINDS = ("error", "latency", "hang", "flap")
-# A drill does these to the server itself, and only notes them here; the hooks let calls pass to it.
+# A drill does these to the dependency's server itself. Here they are only noted: `inject` lets calls pass.
 REAL = ("kill", "freeze")
 # Seconds that a fault may last, so that one that was forgotten ends.
 LONGEST = 3_600.0

@@ -117,7 +117,7 @@ def bulkhead(name: str) -> Bulkhead:
 def guard(
     name: str, *, pool: str | None = None, retry: Retry | None = None, limit: float | None = None
 ) -> Guard:
-    """Return what stands around each call of a dependency: bulkhead, retry, breaker and deadline.
+    """Return a guard, to be put around each call of a dependency: bulkhead, retry, breaker and deadline.
 
     `pool` names a bulkhead, `limit` is in seconds; `Guard.call` says what they do and raise.
     """

@@ -59,7 +59,7 @@ class Spool(Generic[T]):
             except OSError as error:
                 logger.warning("%s cannot be read, and is left for later: %s", path, error)
             except (ValueError, TypeError, KeyError) as error:
-                logger.warning("%s is no alert, and is removed: %s", path.name, error)
+                logger.warning("%s holds no alert, and is removed: %s", path.name, error)
                 remove(path)
 
 

@@ -47,7 +47,8 @@ class ResilientCache(BaseCache):
     @cached_property
     def inner(self) -> BaseCache:
         """The backend that is guarded; to call it directly passes by the breaker."""
-        # Made within the first call, so that one that cannot be made (no folder, say) counts as away.
+        # Made within the first call, so that a backend that cannot be made (without a folder, for example)
+        # is a cache that is away.
         return self._make_inner()
 
     def ping(self, *, write: bool = False) -> None:

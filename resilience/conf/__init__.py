@@ -18,7 +18,7 @@ from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 from resilience.primitives.store.folder import own
 
-# The keys of a breaker's entry that are no fields of `BreakerConfig`.
+# The keys that a breaker's entry may have beside the fields of `BreakerConfig`.
 BESIDE: Mapping[str, str] = {
     "endpoint": "what it guards, as host:port/name; by default as in Django's settings. Another endpoint has "
     "another breaker",

@@ -219,7 +219,7 @@ class DeadlineConnection(SetLocalConnection):
             super().rollback()
 
     def set_autocommit(self, value: bool) -> None:
-        """Switch the mode. As nothing is sent, a spent budget does not stop it, and it is no answer."""
+        """Switch the mode. This sends nothing, so it needs no budget and brings no answer of the server."""
         answered_at = self.answered_at
         with self.at_least(CONTROL_FLOOR):
             super().set_autocommit(value)

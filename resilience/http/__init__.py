@@ -1,4 +1,4 @@
-"""Ask a partner over HTTP who may be down, slow or frozen, or answer too much: `session("external_api")`."""
+"""Ask over HTTP a partner that may be down, slow or frozen: `session("external_api").get_json(…)`."""
 
 from resilience.http.failures import (
     AnswerTooLargeError,

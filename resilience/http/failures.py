@@ -23,7 +23,7 @@ class CutShortError(PartnerError, requests.Timeout):
     Note [A wait that we cut short]
     A server is not to blame when the request that waits has no time left. Yet a frozen server must be
     noticed, even where all requests are in a hurry. So such a wait is a slow call when the server had at
-    least half of its full time, and says nothing about it when it had less. It is never a failure.
+    least half of its full time, and is ignored when it had less. It is never a failure.
     """
 
 
