@@ -78,28 +78,28 @@ def run(
     result = Result(plan=plan, at=time.time())
     token = (lambda: sign_ins.access_token) if sign_ins is not None else str
     with Load(plan.url, plan.paths, rate=plan.rate, token=token) as load, sign_ins or nullcontext():
-        eye = _Eye(result, load, tell, halt)
-        eye.watch("before", lambda: load.elapsed() >= plan.around)
+        watcher = _Watcher(result, load, tell, halt)
+        watcher.watch("before", lambda: load.elapsed() >= plan.around)
         before = {name: _met(plan, name) for name in plan.names}
         with broken(plan, who=who, target=target, say=say) as repaired:
             began = load.elapsed()
             over = began + plan.seconds
             if sign_ins is not None:
                 sign_ins.by_password(_PASSWORDS)
-            eye.watch("fault", lambda: load.elapsed() >= over)
-            eye.watch("fault", lambda: repaired() or load.elapsed() >= over + RESTART_WITHIN)
+            watcher.watch("fault", lambda: load.elapsed() >= over)
+            watcher.watch("fault", lambda: repaired() or load.elapsed() >= over + RESTART_WITHIN)
         ended = load.elapsed()
         result.fault = began, ended
         result.met = {name: _met(plan, name) - before[name] for name in plan.names}
         longest = interval(plan.names) + GRACE
-        eye.watch("after", lambda: _closed(plan.names) or load.elapsed() > ended + longest)
+        watcher.watch("after", lambda: _closed(plan.names) or load.elapsed() > ended + longest)
         if _closed(plan.names):
             result.recovered = load.elapsed() - ended
         if sign_ins is not None:
             sign_ins.by_password(1)
             tried = len(sign_ins.attempts()) + 1  # One may be under way.
-            eye.watch("after", lambda: len(sign_ins.attempts()) > tried)
-        eye.watch("after", lambda: load.elapsed() >= ended + plan.around)
+            watcher.watch("after", lambda: len(sign_ins.attempts()) > tried)
+        watcher.watch("after", lambda: load.elapsed() >= ended + plan.around)
     result.length = load.elapsed()
     result.answers = sorted(load.answers(), key=lambda answer: answer.at)
     result.sign_ins = sign_ins.attempts() if sign_ins is not None else []
@@ -119,7 +119,7 @@ def _met(plan: Plan, name: str) -> int:
     return calls + breaker.snapshot().rejected
 
 
-class _Eye:
+class _Watcher:
     """Note each change of a breaker, and report each second once it is over."""
 
     def __init__(self, result: Result, load: Load, tell: Callable[[Second], None], halt: Event) -> None:

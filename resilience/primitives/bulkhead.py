@@ -53,7 +53,7 @@ class _Places:
 class Bulkhead:
     """Let `config.running` calls run at once in this process and `config.waiting` more wait their turn.
 
-    A place that comes free goes to whoever has waited longest. `on_change` is called with the bulkhead,
+    A place that comes free goes to the call that has waited longest. `on_change` is called with the bulkhead,
     without a lock, after each change of `in_use`, `waiting` or `rejected`.
     """
 

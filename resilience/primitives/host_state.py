@@ -264,6 +264,6 @@ class HostState:
 
 
 def in_use(store: Store, key: str) -> bool:
-    """Say whether a living process counts for the breaker of this key, which is given no place for that."""
+    """Say whether a living process counts for the breaker of this key; takes no room in the store for it."""
     names = store.breaker_names.all()
     return key in names and is_counted(store, store.layout.rows.of(names.index(key)))

@@ -29,7 +29,7 @@ def describe(error: BaseException) -> str:
 class Notes:
     """The failures of one breaker, as one process notes them.
 
-    An outage is known by the generation in which the breaker's counting began anew (`Record.window`): it is
+    An outage is known by the generation in which the breaker's window began (`Record.window`): it is
     the same from the first failure to the closing. So a cause is said once on the host, whichever of its
     processes meets it, and once more in the next outage, or when it was away for 5 min. Two processes that
     meet it at the same moment may both say it.

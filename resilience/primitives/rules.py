@@ -77,7 +77,7 @@ class Record:
     generation: int = 0
     """Raised by each change of state and each order; a result of an earlier one counts for nothing."""
     window: int = 0
-    """The generation in which the counting began anew."""
+    """The generation in which its window of counts began."""
     since: float = 0.0
     until: float = 0.0
     """When open: the end of the open time."""
