@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from learn.models import Category
 from resilience import registry
-from resilience.tiers.static_copy import building
+from resilience.tiers.static_copy import building, keeping
 from tests.security.conftest import OPS_TOKEN, Person
 from tests.security.routes import filled, routes
 
@@ -32,6 +32,7 @@ def client(server: None, settings: Settings) -> Client:
     settings.WHITENOISE_AUTOREFRESH = settings.WHITENOISE_USE_FINDERS = True
     Category.objects.create(title="Arts")
     building.from_live()
+    keeping.start.wait()  # until then, readiness is 503
     user = User.objects.create_user("ada", password=PASSWORD, is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="steer_breakers"))
     client = Client(raise_request_exception=False)
