@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from learn.files import replaced
 from learn.importing.errors import Rejection
@@ -15,16 +15,6 @@ from learn.importing.storing import Outcome
 
 SHOWN = 20
 """The most rejected rows that are shown. The report's file gets all of them."""
-
-
-class Writer(Protocol):
-    """Write the rejected rows of one file as they come, and the numbers at its end."""
-
-    def reject(self, rejection: Rejection) -> None:
-        """Write one row."""
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write the numbers and the end of the file."""
 
 
 class _Json:
@@ -56,7 +46,7 @@ class _Table:
 class Report:
     """Count rows. Hand the first rejected ones to `show`, and all to `writer`; keep none in memory."""
 
-    def __init__(self, show: Callable[[str], object], writer: Writer | None = None) -> None:
+    def __init__(self, show: Callable[[str], object], writer: _Json | _Table | None = None) -> None:
         self.outcome = Outcome()
         self.rejected = 0
         self.ignored_columns: list[str] = []
@@ -100,7 +90,7 @@ def reporting(show: Callable[[str], object], path: Path | None) -> Iterator[Repo
         yield Report(show)
         return
     with replaced(path) as file:
-        writer: Writer = _Table(file) if path.suffix.lower() == ".csv" else _Json(file)
+        writer = _Table(file) if path.suffix.lower() == ".csv" else _Json(file)
         report = Report(show, writer)
         yield report
         writer.finish(report.summary())

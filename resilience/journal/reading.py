@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import F, Max, Min, Q
 
@@ -39,31 +39,6 @@ class Count(NamedTuple):
     series: tuple[str, str, str]
     before: int
     total: int
-
-
-class Reading(Protocol):
-    """What the database and the journal can both be asked. Times are wall seconds."""
-
-    name: str
-
-    def sums(self, since: float) -> dict[str, int]:
-        """Return by how much each counter grew since then, over all hosts."""
-        ...
-
-    def counts(self, since: float, prefix: str) -> Iterable[Count]:
-        """Return the counters whose names begin with `prefix`, oldest first."""
-        ...
-
-    def changes(self, since: float) -> list[Entry]:
-        """Return the changes of breakers since then, oldest first.
-
-        For a breaker that was open at `since` they begin with its opening.
-        """
-        ...
-
-    def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
-        """Return the last `limit` events, newest first; empty `kind` or `breaker`: of every one."""
-        ...
 
 
 def read(ask: Callable[[Reading], T]) -> tuple[T, str]:
@@ -100,6 +75,7 @@ class FromDatabase:
     name = "database"
 
     def sums(self, since: float) -> dict[str, int]:
+        """Return by how much each counter grew since then, over all hosts."""
         series = Minute.objects.filter(at__gte=_time(since)).values("name", "host", "store")
         grown: dict[str, int] = {}
         for name, least, most in series.annotate(least=Min("before"), most=Max("total")).values_list(
@@ -109,6 +85,7 @@ class FromDatabase:
         return grown
 
     def counts(self, since: float, prefix: str) -> Iterable[Count]:
+        """Return the counters whose names begin with `prefix`, oldest first."""
         rows = Minute.objects.filter(at__gte=_time(since), name__startswith=prefix).order_by("at")
         for at, host, store, name, before, total in rows.values_list(
             "at", "host", "store", "name", "before", "total"
@@ -116,6 +93,10 @@ class FromDatabase:
             yield Count(at.timestamp(), (host, store, name), before, total)
 
     def changes(self, since: float) -> list[Entry]:
+        """Return the changes of breakers since then, oldest first.
+
+        For a breaker that was open at `since` they begin with its opening.
+        """
         changed = Event.objects.filter(kind__in=CHANGES).order_by("at")
         closes, opens = Q(data__after="CLOSED"), ~Q(data__after="CLOSED") & ~Q(kind="isolate")
         states = (
@@ -133,6 +114,7 @@ class FromDatabase:
         return [*before, *map(_entry, changed.filter(at__gte=_time(since)))]
 
     def recent(self, limit: int, kind: str, breaker: str) -> list[Entry]:
+        """Return the last `limit` events, newest first; empty `kind` or `breaker`: of every one."""
         events = Event.objects.order_by(F("at").desc())
         if kind:
             events = events.filter(kind=kind)
@@ -193,6 +175,10 @@ class FromJournal:
             if entry["kind"] == MINUTE:
                 for name, before, total in entry["counters"]:
                     yield Count(entry["at"], (entry["host"], entry["store"], name), before, total)
+
+
+Reading = FromDatabase | FromJournal
+"""What can be asked for the history. Times are wall seconds."""
 
 
 def _entry(event: Event) -> Entry:
