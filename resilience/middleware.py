@@ -120,12 +120,12 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
     For all else start the clock: the body has come by now, and how long its client took is no wait of ours.
     """
     path = request.path_info.rstrip("/")
-    if path == conf.liveness_path():
+    if path == conf.get("LIVENESS_PATH"):
         return _with_headers(_said(200, {"status": "alive"}), degraded=False)
     steward.start()
-    if path == conf.readiness_path():
+    if path == conf.get("READINESS_PATH"):
         return _with_headers(_readiness(), degraded=False)
-    if path == conf.metrics_path():
+    if path == conf.get("METRICS_PATH"):
         return _with_headers(metrics_view(request), degraded=False)
     known = fresh.answer(request) or bodies.receive(request)
     if known is not None:

@@ -40,7 +40,7 @@ def main() -> None:
             listeners,
             workers=settings.WEB_CONCURRENCY,
             drain_seconds=settings.DRAIN_SECONDS,
-            question=liveness_request(conf.liveness_path()),
+            question=liveness_request(conf.get("LIVENESS_PATH")),
             tell=_tell,
         )
         sys.exit(supervisor.run())

@@ -248,22 +248,6 @@ def probes(kind: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def liveness_path() -> str:
-    """Return the path of liveness: whether the process runs."""
-    return str(get("LIVENESS_PATH"))
-
-
-def readiness_path() -> str:
-    """Return the path of readiness: whether this host can answer anything."""
-    return str(get("READINESS_PATH"))
-
-
-def metrics_path() -> str | None:
-    """Return the path of the metrics for Prometheus; None if the project routes it itself."""
-    path: str | None = get("METRICS_PATH")
-    return path
-
-
 def unknown_keys() -> list[str]:
     """Return the settings that nothing reads, such as misspelt ones, as dotted paths."""
     given = getattr(settings, "RESILIENCE", {})

@@ -144,7 +144,7 @@ def addresses() -> set[str]:
     return (
         found
         | {path for path in board if "board" in path}
-        | set(filter(None, (conf.liveness_path(), conf.readiness_path(), conf.metrics_path())))
+        | set(filter(None, map(conf.get, ("LIVENESS_PATH", "READINESS_PATH", "METRICS_PATH"))))
     )
 
 
