@@ -1,14 +1,12 @@
 """Search for words: a lookup that uses each database's own index, and a migration that builds the index."""
 
-from typing import ClassVar
-
 from django.contrib.postgres.operations import TrigramExtension
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations.base import Operation
-from django.db.migrations.state import ProjectState
+from django.db.migrations.operations import RunPython
+from django.db.migrations.state import ProjectState, StateApps
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.utils import DatabaseError, OperationalError
 
@@ -85,89 +83,61 @@ class CreateTrigramExtension(TrigramExtension):
             ) from error
 
 
-class SearchIndex(Operation):
+# By vendor, what drops the index and what builds it. Triggers keep it up to date with every write: by save(),
+# bulk_create(), loaddata or a shell.
+_STATEMENTS = {
+    "sqlite": (
+        (
+            "DROP TRIGGER IF EXISTS {table}_fts_insert",
+            "DROP TRIGGER IF EXISTS {table}_fts_delete",
+            "DROP TRIGGER IF EXISTS {table}_fts_update",
+            "DROP TABLE IF EXISTS {fts}",
+        ),
+        (
+            "CREATE VIRTUAL TABLE {fts} USING fts5(search_text, content='{table}', content_rowid='{key}', "
+            "tokenize='trigram case_sensitive 1', columnsize=0)",
+            "CREATE TRIGGER {table}_fts_insert AFTER INSERT ON {table} BEGIN "
+            "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
+            "CREATE TRIGGER {table}_fts_delete AFTER DELETE ON {table} BEGIN "
+            "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); END",
+            "CREATE TRIGGER {table}_fts_update AFTER UPDATE OF {key}, search_text ON {table} "
+            "WHEN old.search_text <> new.search_text OR old.{key} <> new.{key} BEGIN "
+            "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); "
+            "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
+            "INSERT INTO {fts}({fts}) VALUES ('rebuild')",
+        ),
+    ),
+    "postgresql": (
+        ("DROP INDEX IF EXISTS {table}_search_trgm",),
+        ("CREATE INDEX {table}_search_trgm ON {table} USING gin (search_text gin_trgm_ops)",),
+    ),
+}
+
+
+class SearchIndex(RunPython):
     """Build the trigram index of a model's `search_text`: GIN on PostgreSQL, FTS5 and its triggers on SQLite.
 
     A later migration that makes SQLite rebuild the table (AlterField, for example) drops the triggers, so it
     must end with this operation. A test fails if the index no longer follows the table.
     """
 
-    reduces_to_sql = True
-    reversible = True
-
-    # Triggers keep the index up to date with every write: by save(), bulk_create(), loaddata or a shell.
-    _SQLITE: ClassVar[tuple[str, ...]] = (
-        "CREATE VIRTUAL TABLE {fts} USING fts5(search_text, content='{table}', content_rowid='{key}', "
-        "tokenize='trigram case_sensitive 1', columnsize=0)",
-        "CREATE TRIGGER {table}_fts_insert AFTER INSERT ON {table} BEGIN "
-        "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
-        "CREATE TRIGGER {table}_fts_delete AFTER DELETE ON {table} BEGIN "
-        "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); END",
-        "CREATE TRIGGER {table}_fts_update AFTER UPDATE OF {key}, search_text ON {table} "
-        "WHEN old.search_text <> new.search_text OR old.{key} <> new.{key} BEGIN "
-        "INSERT INTO {fts}({fts}, rowid, search_text) VALUES ('delete', old.{key}, old.search_text); "
-        "INSERT INTO {fts}(rowid, search_text) VALUES (new.{key}, new.search_text); END",
-        "INSERT INTO {fts}({fts}) VALUES ('rebuild')",
-    )
-    _SQLITE_DROP: ClassVar[tuple[str, ...]] = (
-        "DROP TRIGGER IF EXISTS {table}_fts_insert",
-        "DROP TRIGGER IF EXISTS {table}_fts_delete",
-        "DROP TRIGGER IF EXISTS {table}_fts_update",
-        "DROP TABLE IF EXISTS {fts}",
-    )
-    _POSTGRESQL: ClassVar[tuple[str, ...]] = (
-        "CREATE INDEX IF NOT EXISTS {table}_search_trgm ON {table} USING gin (search_text gin_trgm_ops)",
-    )
-    _POSTGRESQL_DROP: ClassVar[tuple[str, ...]] = ("DROP INDEX IF EXISTS {table}_search_trgm",)
-
     def __init__(self, model_name: str) -> None:
         self.model_name = model_name
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Do nothing: the index is not part of the models."""
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Build the index again from the rows."""
-        vendor = schema_editor.connection.vendor
-        if vendor == "sqlite":
-            self._run(self._SQLITE_DROP + self._SQLITE, app_label, schema_editor, to_state)
-        elif vendor == "postgresql":
-            self._run(self._POSTGRESQL, app_label, schema_editor, to_state)
-
-    def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Drop the index."""
-        vendor = schema_editor.connection.vendor
-        if vendor == "sqlite":
-            self._run(self._SQLITE_DROP, app_label, schema_editor, from_state)
-        elif vendor == "postgresql":
-            self._run(self._POSTGRESQL_DROP, app_label, schema_editor, from_state)
+        super().__init__(self._build, self._drop)
 
     def describe(self) -> str:
-        """Return the line that `migrate` prints."""
+        """Say in `migrate`'s output what is built."""
         return f"Build the search index of {self.model_name}"
 
-    def _run(
-        self,
-        statements: tuple[str, ...],
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        state: ProjectState,
-    ) -> None:
-        model = state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
+    def _build(self, apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        self._drop(apps, editor)
+        self._run(1, apps, editor)
+
+    def _drop(self, apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        self._run(0, apps, editor)
+
+    def _run(self, which: int, apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        model = apps.get_model("learn", self.model_name)
         names = {"table": model._meta.db_table, "fts": _fts(model), "key": model._meta.pk.column}
-        for statement in statements:
-            schema_editor.execute(statement.format(**names), params=None)
+        for statement in _STATEMENTS[editor.connection.vendor][which]:
+            editor.execute(statement.format(**names), params=None)
