@@ -183,22 +183,18 @@ def _make_breaker(name: str) -> CircuitBreaker:
         made = _registry.breakers.get(name)
         if made is None:
             config = conf.watched().get(name)
-            if config is None:
-                made = CircuitBreaker(
-                    name=name, describe=causes.describe, clock=_registry.clock, stopwatch=time.monotonic
-                )
-            else:
-                made = CircuitBreaker(
-                    name=name,
-                    config=config,
-                    store=store(),
-                    key=_key(name),
-                    classify=conf.classify(name),
-                    describe=causes.describe,
-                    clock=_registry.clock,
-                    # A test may move the clock; a socket waits for real seconds.
-                    stopwatch=time.monotonic,
-                )
+            made = CircuitBreaker(
+                name=name,
+                config=config,
+                # One that is not declared is this process's own.
+                store=None if config is None else store(),
+                key=_key(name),
+                classify=conf.classify(name),
+                describe=causes.describe,
+                clock=_registry.clock,
+                # A test may move the clock; a socket waits for real seconds.
+                stopwatch=time.monotonic,
+            )
             for listener in _listeners:
                 made.on_transition(listener)
             _registry.breakers[name] = made
