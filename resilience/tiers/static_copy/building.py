@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -98,39 +98,27 @@ def _build(
     as_of: datetime | None = None,
     fingerprint: str = "",
 ) -> StaticInfo:
-    return folders.in_one_that_takes_it(
-        lambda folder: _build_in(folder, export, epoch, source, rows, as_of=as_of, fingerprint=fingerprint)
-    )
+    def build_in(folder: Path) -> StaticInfo:
+        with files.published(folder, epoch) as path, database(path) as connection:
+            _make_tables(connection, export)
+            later = _take_away_indexes(connection, export)
+            with transaction.atomic(using=BUILD):
+                for model, found in rows():
+                    _insert(connection, model, iter(found))
+                _hide(export)
+            _run(connection, later)
+            connection.check_constraints()
+            _run(connection, ["ANALYZE"])
+            counts = {each.name: all_rows(each.model).count() for each in export.resources}
+            made = StaticInfo(
+                source=source, as_of=as_of or _last_change(export), rows=counts, fingerprint=fingerprint
+            )
+            info.write(connection.connection, made)
+        logger.info("built a static copy from %s: %s", source, counts)
+        events.record("static_built", source=source, epoch=epoch, rows=sum(counts.values()))
+        return made
 
-
-def _build_in(
-    folder: Path,
-    export: Export,
-    epoch: int,
-    source: str,
-    rows: Callable[[], sources.Rows],
-    *,
-    as_of: datetime | None,
-    fingerprint: str,
-) -> StaticInfo:
-    with files.published(folder, epoch) as path, database(path) as connection:
-        _make_tables(connection, export)
-        later = _take_away_indexes(connection, export)
-        with transaction.atomic(using=BUILD):
-            for model, found in rows():
-                _insert(connection, model, iter(found))
-            _hide(export)
-        _run(connection, later)
-        connection.check_constraints()
-        _run(connection, ["ANALYZE"])
-        counts = {each.name: all_rows(each.model).count() for each in export.resources}
-        made = StaticInfo(
-            source=source, as_of=as_of or _last_change(export), rows=counts, fingerprint=fingerprint
-        )
-        info.write(connection.connection, made)
-    logger.info("built a static copy from %s: %s", source, counts)
-    events.record("static_built", source=source, epoch=epoch, rows=sum(counts.values()))
-    return made
+    return folders.in_one_that_takes_it(build_in)
 
 
 @contextmanager
@@ -193,9 +181,13 @@ def _hide(export: Export) -> None:
     for resource in reversed(export.resources):
         public = resource.rows().using(BUILD).order_by().values("pk")
         hidden = list(all_rows(resource.model).exclude(pk__in=public).values_list("pk", flat=True))
-        for start in range(0, len(hidden), _BATCH):
-            few = all_rows(resource.model).filter(pk__in=hidden[start : start + _BATCH])
-            few._raw_delete(BUILD)
+        delete(resource.model, hidden)
+
+
+def delete(model: type[models.Model], keys: Sequence[Any]) -> None:
+    """Delete the rows of these keys from the file that is being built."""
+    for start in range(0, len(keys), _BATCH):
+        all_rows(model).filter(pk__in=keys[start : start + _BATCH])._raw_delete(BUILD)
 
 
 def _last_change(export: Export) -> datetime:

@@ -12,13 +12,11 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from resilience.conf.databases import STATIC_ALIAS
 from resilience.tiers.static_copy import files, folders, info, sources
-from resilience.tiers.static_copy.building import BUILD, all_rows, changed, database, from_live
-from resilience.tiers.static_copy.declared import Resource, declared
+from resilience.tiers.static_copy.building import BUILD, all_rows, changed, database, delete, from_live
+from resilience.tiers.static_copy.declared import declared
 from resilience.tiers.static_copy.files import StaticFile
 from resilience.tiers.static_copy.info import StaticInfo
 from resilience.tiers.static_copy.reading import opened
-
-_BATCH = 500
 
 
 def without_removed() -> StaticInfo | None:
@@ -51,7 +49,7 @@ def _write(file: StaticFile, epoch: int, gone: list[list[Any]], folder: Path) ->
             with transaction.atomic(using=BUILD):
                 # Children first: they point to parents.
                 for resource, keys in reversed(list(zip(resources, gone, strict=True))):
-                    _delete(resource, keys)
+                    delete(resource.model, keys)
             rows = {each.name: all_rows(each.model).count() for each in resources}
             made = StaticInfo(source="export", as_of=file.info.as_of, rows=rows)
             info.replace(connection.connection, made)
@@ -60,9 +58,3 @@ def _write(file: StaticFile, epoch: int, gone: list[list[Any]], folder: Path) ->
 
 def _keys(rows: models.QuerySet[Any]) -> Iterator[Any]:
     return iter(rows.order_by().values_list("pk", flat=True).iterator(chunk_size=10_000))
-
-
-def _delete(resource: Resource, gone: list[Any]) -> None:
-    for start in range(0, len(gone), _BATCH):
-        rows: Any = all_rows(resource.model).filter(pk__in=gone[start : start + _BATCH])
-        rows._raw_delete(BUILD)
