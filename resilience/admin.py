@@ -16,6 +16,22 @@ from resilience.observe import health
 from resilience.operate.orders import ENDS, PERMISSION, WORDS, Order, OrderError, StoreBusyError, steer
 
 
+class LookedAt(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list of what nobody adds, changes or deletes in the admin."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False."""
+        return False
+
+
 class BreakerFilter(admin.AllValuesFieldListFilter):
     """Filter events by breaker. Events without a breaker have a choice, too."""
 
@@ -26,7 +42,7 @@ class BreakerFilter(admin.AllValuesFieldListFilter):
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class EventAdmin(LookedAt):
     """Events of all hosts of this site, as far as they are copied from the hosts' journals."""
 
     list_display = ["at", "kind", "breaker", "change", "who", "why", "host"]
@@ -49,21 +65,9 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return ": ".join(filter(None, (change, data.get("reason", ""), data.get("cause", ""))))
         return ", ".join(f"{name} {value}" for name, value in data.items())
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: nobody adds events."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """Return False: nobody changes events."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """Return False: only the steward deletes events, when they are old."""
-        return False
-
 
 @admin.register(Breaker)
-class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BreakerAdmin(LookedAt):
     """The breakers of this host, from its store. To steer: tick some, choose an action, give a reason."""
 
     def changelist_view(
@@ -108,15 +112,3 @@ class BreakerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_view_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
         """Tell whether the user may steer: only then may they look."""
         return request.user.has_perm(PERMISSION)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: breakers come from the settings."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Return False: a breaker has no form."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Breaker | None = None) -> bool:
-        """Return False: breakers come from the settings."""
-        return False
