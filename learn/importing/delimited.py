@@ -88,15 +88,15 @@ def rows(text: TextIO, layout: Layout, ignored: list[str]) -> Iterator[Row | Rej
     delimiter, names = _first_row(lines, layout)
     if layout.columns is not None:
         names = list(layout.columns)
-    binding = layout.bind(names)
-    ignored.extend(binding.ignored)
+    places, unused = layout.bind(names)
+    ignored.extend(unused)
     for start, record in _records(lines, delimiter):
         if isinstance(record, Rejection):
             yield record
         elif len(record) != len(names):
             yield Rejection(start, "", f"holds {len(record)} values where {len(names)} columns are named")
         else:
-            yield Row(start, {name: record[place] for name, place in binding.places.items()})
+            yield Row(start, {name: record[place] for name, place in places.items()})
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Rejection]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 _CACHE_KIB = 4096
 
@@ -17,8 +15,14 @@ class SeenKeys:
     two courses do not share one by chance.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
+        # Without a name SQLite keeps it in memory, and in a temporary file once it outgrows the cache.
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.executescript(
+            f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE seen (key BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID; BEGIN"
+        )
+        self.close = self._connection.close
 
     def claim(self, identity: str, line: int) -> int | None:
         """Note that `line` names this course; return the line that named it before, or None."""
@@ -28,15 +32,3 @@ class SeenKeys:
             return None
         (first,) = self._connection.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
         return int(first)
-
-
-@contextmanager
-def seen_keys() -> Iterator[SeenKeys]:
-    """Open an empty `SeenKeys`, which is deleted when the block ends."""
-    # Without a name SQLite keeps it in memory, and in a temporary file once it outgrows the cache.
-    with closing(sqlite3.connect("", isolation_level=None)) as connection:
-        connection.executescript(
-            f"PRAGMA cache_size = -{_CACHE_KIB}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-            "CREATE TABLE seen (key BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID; BEGIN"
-        )
-        yield SeenKeys(connection)

@@ -39,13 +39,6 @@ class Row(NamedTuple):
     values: dict[str, Value]
 
 
-class Binding(NamedTuple):
-    """The place of each canonical column in a row, and the columns of the file that are not used."""
-
-    places: dict[str, int]
-    ignored: tuple[str, ...]
-
-
 def normalised(name: str) -> str:
     """Return a column's name in the form that is compared: "Duration hours" becomes `duration_hours`."""
     return "_".join(name.strip().casefold().split())
@@ -76,8 +69,8 @@ class Layout:
         """Return the normalised name of the file's column that holds the canonical column `name`."""
         return normalised(self.renamed.get(name, name))
 
-    def bind(self, names: Sequence[str]) -> Binding:
-        """Find each canonical column among the file's `names`.
+    def bind(self, names: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+        """Return the place of each canonical column among the file's `names`, and the names not used.
 
         Raises UnreadableError if a name appears twice, or a required or mapped column is missing.
         """
@@ -100,8 +93,7 @@ class Layout:
                     f"Name it with --map {name}=COLUMN, or give all rows one value with --set {name}=VALUE."
                 )
         used = set(places.values())
-        ignored = tuple(name.strip() for place, name in enumerate(names) if place not in used)
-        return Binding(places, ignored)
+        return places, [name.strip() for place, name in enumerate(names) if place not in used]
 
 
 def _listed(names: Sequence[str], most: int = 30) -> str:

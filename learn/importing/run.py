@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from django.db import IntegrityError, reset_queries, transaction
 from learn.importing import delimited, objects
 from learn.importing.cleaning import Cleaned, cleaned
 from learn.importing.errors import Rejection
-from learn.importing.keys import SeenKeys, seen_keys
+from learn.importing.keys import SeenKeys
 from learn.importing.layout import Layout, Row
 from learn.importing.parents import Parents
 from learn.importing.report import Report
@@ -48,7 +49,7 @@ def import_file(
     Raises UnreadableError if the file cannot be read or a required column is missing. Batches that were
     stored before stay, and the report counts them.
     """
-    with opened(path) as source, seen_keys() as seen:
+    with opened(path) as source, closing(SeenKeys()) as seen:
         if options.format == "json" or (options.format is None and source.looks_like_json):
             rows = objects.rows(source.text, layout)
         else:

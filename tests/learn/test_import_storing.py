@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from learn.importing import run as running
 from learn.importing import storing
-from learn.importing.keys import seen_keys
+from learn.importing.keys import SeenKeys
 from learn.models import Category, Course, Field
 from tests.learn.importer import make_field, run, write
 
@@ -296,7 +297,7 @@ class TestFailures:
 
 class TestSeenKeys:
     def test_names_the_first_line(self) -> None:
-        with seen_keys() as seen:
+        with closing(SeenKeys()) as seen:
             assert [seen.claim("ab" * 16, 2), seen.claim("cd" * 16, 3), seen.claim("ab" * 16, 9)] == [
                 None,
                 None,
