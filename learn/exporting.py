@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -38,31 +38,20 @@ def export(directory: Path) -> dict[str, int]:
     Raises OSError if the directory cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    writers: dict[str, Callable[[IO[str]], int]] = {
-        "categories.json": lambda file: _write_records(file, Category),
-        "fields.json": lambda file: _write_records(file, Field),
-        "courses.json": lambda file: _write_records(file, Course),
-        "courses.csv": _write_table,
-    }
     written: dict[str, int] = {}
     with ExitStack() as files, snapshot():
-        for name, write in writers.items():
-            written[name] = write(files.enter_context(replaced(directory / name)))
+        for name, model in (("categories", Category), ("fields", Field), ("courses", Course)):
+            _write_records(files.enter_context(replaced(directory / f"{name}.json")), model)
+            written[f"{name}.json"] = model._default_manager.count()
+        _write_table(files.enter_context(replaced(directory / "courses.csv")))
+        written["courses.csv"] = written["courses.json"]
     return written
 
 
-def _write_records(file: IO[str], model: type[Entry]) -> int:
+def _write_records(file: IO[str], model: type[Entry]) -> None:
     names = [field.name for field in model._meta.concrete_fields if field.name not in {"id", *_DERIVED}]
-    count = 0
-
-    def counted() -> Iterator[Entry]:
-        nonlocal count
-        for entry in _rows(model):
-            count += 1
-            yield entry
-
     Serializer().serialize(
-        counted(),
+        _rows(model),
         stream=file,
         fields=names,
         use_natural_foreign_keys=True,
@@ -70,23 +59,17 @@ def _write_records(file: IO[str], model: type[Entry]) -> int:
         indent=1,
         cls=_Encoder,
     )
-    return count
 
 
 def _rows(model: type[Entry]) -> Iterator[Any]:
-    rows = model._default_manager.order_by("slug")
-    parents = [field.name for field in model._meta.concrete_fields if field.is_relation]
-    return iter((rows.select_related(*parents) if parents else rows).iterator(chunk_size=_CHUNK))
+    """Yield the rows with their parents."""
+    return iter(model._default_manager.select_related().order_by("slug").iterator(chunk_size=_CHUNK))
 
 
-def _write_table(file: IO[str]) -> int:
+def _write_table(file: IO[str]) -> None:
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow((*COLUMNS, *EXPORTED_ONLY))
-    count = 0
-    courses = Course.objects.select_related("field__category").order_by("slug")
-    for course in courses.iterator(chunk_size=_CHUNK):
+    for course in _rows(Course):
         values = {name: getattr(course, name) for name in (*COLUMNS[2:], *EXPORTED_ONLY)}
         values |= {"terms": joined(course.terms), "published": str(course.published).lower()}
         writer.writerow((course.field.category.slug, course.field.slug, *values.values()))
-        count += 1
-    return count

@@ -162,9 +162,9 @@ class TestWriters:
             writer = sqlite3.connect(database, timeout=0, isolation_level=None)
             real = exporting._write_table
 
-            def beside_a_writer(file: IO[str]) -> int:
+            def beside_a_writer(file: IO[str]) -> None:
                 writer.execute("UPDATE learn_course SET provider = 'meanwhile'")
-                return real(file)
+                real(file)
 
             monkeypatch.setattr(exporting, "_write_table", beside_a_writer)
             export(tmp_path / "exported")
