@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -60,14 +59,6 @@ class OutagesAreNoErrors(logging.Filter):
         return scope is None or error is None or scope.outage is not error
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    subject: str
-    message: str
-    html: str | None
-    backend: str | None
-
-
 class AdminEmailHandler(DjangosHandler):
     """Django's handler, but a thread sends the mails: a request waits for the report, not for its mail.
 
@@ -87,7 +78,8 @@ class AdminEmailHandler(DjangosHandler):
 
     def send_mail(self, subject: Any, message: Any, *args: Any, **kwargs: Any) -> None:
         """Queue the mail. If it cannot be sent, it is tried again, and counted when it is given up."""
-        _outbox().put(_Report(str(subject), str(message), kwargs.get("html_message"), self.email_backend))
+        report = {"subject": str(subject), "message": str(message), "html": kwargs.get("html_message")}
+        _outbox().put({**report, "backend": self.email_backend})
 
 
 def flush() -> None:
@@ -96,19 +88,16 @@ def flush() -> None:
         _made.join()
 
 
-def _send(report: _Report) -> None:
-    mails.send_to_admins(report.subject, report.message, html=report.html, backend=report.backend)
-
-
-_made: Outbox[_Report] | None = None  # Guarded by _lock.
+# What `mails.send_to_admins` takes.
+_made: Outbox[dict[str, Any]] | None = None  # Guarded by _lock.
 _lock = threading.Lock()
 
 
-def _outbox() -> Outbox[_Report]:
+def _outbox() -> Outbox[dict[str, Any]]:
     global _made
     with _lock:
         if _made is None:
-            _made = Outbox("error_mail", _send, room=_ROOM)
+            _made = Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=_ROOM)
         return _made
 
 

@@ -22,7 +22,7 @@ from django.utils.log import AdminEmailHandler as DjangosHandler
 from psycopg.errors import AdminShutdown
 
 from resilience import registry
-from resilience.alerts import reports
+from resilience.alerts import mails, reports
 from resilience.alerts.outbox import Outbox
 from resilience.observe import health
 from resilience.testing import server_role
@@ -165,7 +165,8 @@ class TestBug:
     def test_that_cannot_be_mailed_is_counted(
         self, browser: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reports, "_made", Outbox("error_mail", reports._send, room=2, lasts=0.0))
+        outbox = Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=2, lasts=0.0)
+        monkeypatch.setattr(reports, "_made", outbox)
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
         assert browser.get("/api/bug").status_code == 500
