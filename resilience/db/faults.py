@@ -16,15 +16,12 @@ def inject(name: str) -> None:
     """
     if not conf.faults_allowed():
         return
-    faults.inject(name, limit=DeadlineConnection.limit, error=_lost, timeout=_silent)
-
-
-def _lost(text: str) -> django.db.OperationalError:
-    return _raised(psycopg.OperationalError(text))
-
-
-def _silent(text: str) -> django.db.OperationalError:
-    return _raised(CutError(text))
+    faults.inject(
+        name,
+        limit=DeadlineConnection.limit,
+        error=lambda text: _raised(psycopg.OperationalError(text)),
+        timeout=lambda text: _raised(CutError(text)),
+    )
 
 
 def _raised(error: psycopg.Error) -> django.db.OperationalError:
