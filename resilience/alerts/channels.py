@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -65,20 +64,16 @@ def send(alert: Alert) -> None:
         _outbox(name, deliver).put(alert)
 
 
-_outboxes: dict[str, Outbox[Alert]] = {}
-# Guards _outboxes.
-_lock = threading.Lock()
+_outboxes: dict[str, Outbox[Alert]] = {}  # Each step on it is one that no other thread interrupts.
 
 
 def _outbox(name: str, deliver: Callable[[Alert], None]) -> Outbox[Alert]:
-    with _lock:
-        found = _outboxes.get(name)
-        if found is None:
-            config = conf.alerts()
-            spool = Spool(conf.events_dir() / "alerts" / name, asdict, lambda known: Alert(**known))
-            found = Outbox(name, deliver, room=config.queue, lasts=config.retry_for, spool=spool)
-            _outboxes[name] = found
-        return found
+    if name in _outboxes:
+        return _outboxes[name]
+    config = conf.alerts()
+    spool = Spool(conf.events_dir() / "alerts" / name, asdict, lambda known: Alert(**known))
+    made = Outbox(name, deliver, room=config.queue, lasts=config.retry_for, spool=spool)
+    return _outboxes.setdefault(name, made)
 
 
 def take_over() -> None:
@@ -178,10 +173,4 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
     return max(0.0, until - now)
 
 
-def _forget_after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
-    _outboxes.clear()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
+os.register_at_fork(after_in_child=_outboxes.clear)

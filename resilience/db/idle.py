@@ -164,24 +164,18 @@ class Idle:
         registry.store().counters.add("connections_dropped", self._alias, reason, amount=amount)
 
 
-_lists: dict[str, Idle] = {}
-_lock = threading.Lock()
+_lists: dict[str, Idle] = {}  # Each step on it is one that no other thread interrupts.
 
 
 def of(alias: str, breaker: str = BREAKER) -> Idle:
     """Return the idle connections of an alias whose breaker is `breaker`."""
     found = _lists.get(alias)
-    if found is None:
-        with _lock:
-            found = _lists.setdefault(alias, Idle(alias, breaker))
-    return found
+    return _lists.setdefault(alias, Idle(alias, breaker)) if found is None else found
 
 
 def forget(alias: str) -> None:
     """Close and forget the idle connections of an alias: its settings have changed."""
-    with _lock:
-        found = _lists.pop(alias, None)
-    if found is not None:
+    if (found := _lists.pop(alias, None)) is not None:
         found.free()
 
 
@@ -190,11 +184,5 @@ def free_all() -> int:
     return sum(each.free() for each in list(_lists.values()))
 
 
-def _forget_after_fork() -> None:
-    """Forget the parent's connections; `db.connection` keeps the child from closing them."""
-    global _lock
-    _lock = threading.Lock()
-    _lists.clear()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
+# `db.connection` keeps the child from closing its parent's connections.
+os.register_at_fork(after_in_child=_lists.clear)

@@ -13,8 +13,7 @@ from resilience.primitives import BulkheadFullError, current_deadline
 # What a request waits for another's answer before it asks by itself, in seconds.
 LONGEST_WAIT = 0.5
 
-_lock = threading.Lock()
-_flying: dict[str, threading.Event] = {}  # Guarded by _lock.
+_flying: dict[str, threading.Event] = {}  # Each step on it is one that no other thread interrupts.
 
 
 @contextmanager
@@ -23,19 +22,14 @@ def flight(key: str) -> Iterator[bool]:
 
     Waiting counts as waiting in the pool `read`: it holds a thread. Where there is no room nobody waits.
     """
-    with _lock:
-        landing = _flying.get(key)
-        leads = landing is None
-        if leads:
-            landing = _flying[key] = threading.Event()
-    assert landing is not None  # noqa: S101 - one of the two
-    if leads:
+    mine = threading.Event()
+    landing = _flying.setdefault(key, mine)
+    if landing is mine:
         try:
             yield True
         finally:
-            with _lock:
-                del _flying[key]
-            landing.set()
+            del _flying[key]
+            mine.set()
         return
     try:
         with registry.bulkhead("read").queued():
@@ -47,11 +41,4 @@ def flight(key: str) -> Iterator[bool]:
     yield False
 
 
-def _land_all_after_fork() -> None:
-    """Forget the flights of threads that are not in the child."""
-    global _lock
-    _lock = threading.Lock()
-    _flying.clear()
-
-
-os.register_at_fork(after_in_child=_land_all_after_fork)
+os.register_at_fork(after_in_child=_flying.clear)  # The threads that fly are not in the child.
