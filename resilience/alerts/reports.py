@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import Any
 
 from django.http import HttpRequest
@@ -79,31 +78,25 @@ class AdminEmailHandler(DjangosHandler):
     def send_mail(self, subject: Any, message: Any, *args: Any, **kwargs: Any) -> None:
         """Queue the mail. If it cannot be sent, it is tried again, and counted when it is given up."""
         report = {"subject": str(subject), "message": str(message), "html": kwargs.get("html_message")}
-        _outbox().put({**report, "backend": self.email_backend})
+        _outbox.put({**report, "backend": self.email_backend})
 
 
 def flush() -> None:
     """Wait until every report is sent or given up."""
-    if _made is not None:
-        _made.join()
+    _outbox.join()
 
 
-# What `mails.send_to_admins` takes.
-_made: Outbox[dict[str, Any]] | None = None  # Guarded by _lock.
-_lock = threading.Lock()
+def _new() -> Outbox[dict[str, Any]]:
+    """Return an outbox for what `mails.send_to_admins` takes."""
+    return Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=_ROOM)
 
 
-def _outbox() -> Outbox[dict[str, Any]]:
-    global _made
-    with _lock:
-        if _made is None:
-            _made = Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=_ROOM)
-        return _made
+_outbox = _new()
 
 
-def _forget_after_fork() -> None:
-    global _lock, _made
-    _lock, _made = threading.Lock(), None
+def _renew_after_fork() -> None:
+    global _outbox
+    _outbox = _new()  # The thread is the parent's.
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+os.register_at_fork(after_in_child=_renew_after_fork)

@@ -166,7 +166,7 @@ class TestBug:
         self, browser: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         outbox = Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=2, lasts=0.0)
-        monkeypatch.setattr(reports, "_made", outbox)
+        monkeypatch.setattr(reports, "_outbox", outbox)
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
         assert browser.get("/api/bug").status_code == 500
