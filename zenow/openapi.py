@@ -135,6 +135,7 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
     """Return the schema with what the catalogue's reads and writes say and take in headers."""
     result["components"]["schemas"]["Degradation"] = DEGRADATION
     member = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
+    degraded = {"type": "object", "properties": {"degradation": member}}
     for path, operations in result["paths"].items():
         if not path.startswith(("/api/categories", "/api/fields", "/api/courses")) or path.endswith("rating"):
             continue
@@ -146,7 +147,7 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
                     for name, (text, kind) in READ_HEADERS.items()
                 }
                 answer["content"] = {
-                    kind: {"schema": {"allOf": [content["schema"], _with_degradation(member)]}}
+                    kind: {"schema": {"allOf": [content["schema"], degraded]}}
                     for kind, content in answer["content"].items()
                 }
             else:
@@ -175,7 +176,3 @@ def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, pu
             for response in responses.values():
                 response["headers"] = references | response.get("headers", {})
     return result
-
-
-def _with_degradation(member: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {"degradation": member}}

@@ -69,7 +69,8 @@ def _again(row: Wanted, error: Exception) -> tuple[Outcome, list[Rejection]]:
         with transaction.atomic():
             return _stored([row]), []
     except (IntegrityError, DataError):
-        return Outcome(), [Rejection(row.line, "", f"the database refuses it: {_first_line(error)}")]
+        first_line = str(error).partition("\n")[0]
+        return Outcome(), [Rejection(row.line, "", f"the database refuses it: {first_line}")]
 
 
 def _stored(rows: Sequence[Wanted]) -> Outcome:
@@ -161,7 +162,3 @@ def _range(base: str) -> Q:
     # A long base is cut before its number, so ask for all slugs with the same beginning.
     prefix = base[: SLUG_LENGTH - _LONGEST_NUMBER]
     return Q(slug__gte=prefix, slug__lt=prefix + "\U0010ffff")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

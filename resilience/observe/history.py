@@ -229,12 +229,8 @@ def _outage_rows(listed: list[dict[str, Any]]) -> list[tuple[str, ...]]:
                 one["began"],
                 f"{one['seconds']:g} s" + ("" if one["ended"] else ", still"),
                 one["host"],
-                _why(one),
+                ": ".join(filter(None, (one["reason"], one["cause"]))),
             )
             for one in listed
         ),
     ]
-
-
-def _why(told: dict[str, Any]) -> str:
-    return ": ".join(filter(None, (told["reason"], told["cause"])))

@@ -24,15 +24,15 @@ _CHUNK = 2_000
 
 
 @contextmanager
-def snapshot(alias: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """Read one state of the live database within the block, without holding up those who write."""
-    connection: Any = connections[alias]
+    connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     mode = getattr(connection, "transaction_mode", None)
     if connection.vendor == "sqlite":
         connection.transaction_mode = None  # IMMEDIATE would lock all writers out.
     try:
-        with transaction.atomic(using=alias):
+        with transaction.atomic(using=DEFAULT_DB_ALIAS):
             if connection.vendor == "postgresql" and not connection.savepoint_ids:
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -42,20 +42,20 @@ def snapshot(alias: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
             connection.transaction_mode = mode
 
 
-def fingerprint(export: Export, alias: str = DEFAULT_DB_ALIAS) -> str:
+def fingerprint(export: Export) -> str:
     """Return what changes with every change of what everybody may see: how many rows, and the last change."""
     said = []
     for resource in export.resources:
-        found = resource.rows().using(alias).order_by()
+        found = resource.rows().using(DEFAULT_DB_ALIAS).order_by()
         said.append(found.aggregate(rows=models.Count("pk"), last=models.Max(resource.changed)))
     return ";".join(f"{each['rows']},{each['last']}" for each in said)
 
 
-def live(export: Export, alias: str = DEFAULT_DB_ALIAS) -> Rows:
+def live(export: Export) -> Rows:
     """Yield the public rows of the live database, within its `snapshot`."""
     for resource in export.resources:
         names = [field.attname for field in resource.model._meta.concrete_fields]
-        found = resource.rows().using(alias).order_by("pk").values_list(*names)
+        found = resource.rows().using(DEFAULT_DB_ALIAS).order_by("pk").values_list(*names)
         yield resource.model, found.iterator(chunk_size=_CHUNK)
 
 
