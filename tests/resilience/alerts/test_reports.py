@@ -165,7 +165,10 @@ class TestBug:
     def test_that_cannot_be_mailed_is_counted(
         self, browser: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        outbox = Outbox("error_mail", lambda report: mails.send_to_admins(**report), room=2, lasts=0.0)
+        def send(report: dict[str, Any]) -> None:
+            mails.send_to_admins(**report)
+
+        outbox = Outbox("error_mail", send, room=2, lasts=0.0)
         monkeypatch.setattr(reports, "_outbox", outbox)
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
