@@ -18,6 +18,7 @@ from learn.filters import refuse_unknown
 from learn.models import Course
 from learn.ratings import Rating, RatingUnknownError, rating_of
 from learn.validators import SLUG_LENGTH
+from resilience.causes import describe
 from resilience.primitives import ResilienceError
 from resilience.primitives.clock import iso
 from resilience.request.scope import note_degraded, pool
@@ -79,7 +80,7 @@ def _may_exist(slug: str) -> bool:
     try:
         return Course.objects.public().filter(slug=slug).exists()
     except (DatabaseError, ResilienceError) as error:
-        log.warning("the partner is asked without a look into the catalogue: %s", error)
+        log.warning("the partner is asked without a look into the catalogue: %s", describe(error))
         return True
 
 

@@ -12,6 +12,7 @@ import requests
 from django.conf import settings
 from django.core.cache import cache
 
+from resilience.causes import describe
 from resilience.http import session
 from resilience.primitives import RejectedError, ResilienceError
 
@@ -67,7 +68,7 @@ def rating_of(slug: str) -> tuple[Rating, bool]:
     except (requests.RequestException, ResilienceError) as error:
         # A refusal needs no warning: there was one when the breaker opened.
         level = logging.DEBUG if isinstance(error, RejectedError) else logging.WARNING
-        log.log(level, "no rating from the partner: %s", error)
+        log.log(level, "no rating from the partner: %s", describe(error))
         if known is None:
             raise RatingUnknownError from error
         return known, False

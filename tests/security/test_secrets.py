@@ -20,6 +20,7 @@ from django.test import Client
 from django.utils.log import AdminEmailHandler
 from pytest_django import Settings
 
+from learn.models import Category, Course, Field
 from resilience.operate import passes
 from tests.security.conftest import OPS_TOKEN
 from tests.servers.site import SiteServer
@@ -259,6 +260,21 @@ class TestBugs:
         told = site.check()
         assert "RuntimeError" in told["mails"]
         assert "RuntimeError" in told["log"]
+
+
+class TestPartner:
+    """The partner's address may hold a key, in its path too."""
+
+    def test_that_refuses_is_logged_without_its_address(self, site: Site, settings: Settings) -> None:
+        settings.RATINGS_URL = f"http://zenow:{PASSWORD}@127.0.0.1:1/{KEY}"
+        site.secrets["key"] = KEY
+        category = Category.objects.create(title="Arts")
+        Course.objects.create(title="Jazz", field=Field.objects.create(title="Music", category=category))
+
+        answer = site.browser.get("/api/courses/jazz/rating", secure=True)
+        site.answers.append(answer.content.decode())
+        assert answer.json()["degradation"]["source"] == "none"
+        assert "no rating from the partner" in site.check()["log"]
 
 
 @pytest.fixture(scope="class")
