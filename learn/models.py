@@ -88,12 +88,7 @@ class Entry(models.Model):
         return self.title
 
     def save(
-        self,
-        *,
-        force_insert: Any = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
+        self, *, using: str | None = None, update_fields: Iterable[str] | None = None, **options: Any
     ) -> None:
         """Store the entry. A new one gets a slug if it has none; the revision of an old one is raised."""
         using = using or router.db_for_write(type(self), instance=self)
@@ -109,12 +104,7 @@ class Entry(models.Model):
         try:
             # A signal raises the catalogue version. This must be in the same transaction, so begin one here.
             with transaction.atomic(using=using, savepoint=False):
-                super().save(
-                    force_insert=force_insert,
-                    force_update=force_update,
-                    using=using,
-                    update_fields=update_fields,
-                )
+                super().save(using=using, update_fields=update_fields, **options)
         except BaseException:
             self.revision = was
             raise
@@ -256,18 +246,13 @@ class Course(Entry):
         super().clean()
         if self.field_id is None:
             return
-        twin = self.twin()
-        if twin is not None:
-            name = "code" if self.code else "title"
-            raise ValidationError({name: f"This course is there already: {twin.slug}."})
-
-    def twin(self) -> "Course | None":
-        """Return another row of the same course, or None."""
         identity = self.identity_of(
             field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
         )
-        twin: Course | None = Course.objects.filter(identity=identity).exclude(pk=self.pk).first()
-        return twin
+        twin = Course.objects.filter(identity=identity).exclude(pk=self.pk).first()
+        if twin is not None:
+            name = "code" if self.code else "title"
+            raise ValidationError({name: f"This course is there already: {twin.slug}."})
 
     @classmethod
     def _kept_columns(cls) -> set[str]:

@@ -125,14 +125,11 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
 
     def write_alias(self) -> str:
         """Return the alias of the database for writes."""
-        return self._writer()
-
-    def _writer(self) -> str:
         return router.db_for_write(self.model)
 
     def _all(self) -> models.QuerySet[Any]:
         """Return all rows, drafts too, of the database for writes."""
-        return self.model.objects.using(self._writer())
+        return self.model.objects.using(self.write_alias())
 
     def _lockable(self) -> models.QuerySet[Any]:
         return self._all().select_for_update(of=("self",))
