@@ -17,6 +17,14 @@ from resilience.primitives import StoreUnavailableError
 REFUSED, NO_STORE = 2, 3
 """Exit statuses: it cannot be done like this; there is no server here."""
 
+
+class RefusedError(CommandError):
+    """A drill that cannot be done like this; the message says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, returncode=REFUSED)
+
+
 # A report draws each answer, and all are held in memory.
 _READS = 50_000
 _MOST = {
@@ -31,20 +39,14 @@ _MOST = {
 def planned(options: dict[str, Any]) -> Plan:
     """Return what to do; refuse what cannot be done, before anything is broken."""
     if not conf.faults_allowed():
-        raise CommandError(
-            'drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)',
-            returncode=REFUSED,
-        )
+        raise RefusedError('drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)')
     for name, most in _MOST.items():
         if not 0 < options[name] <= most:
-            raise CommandError(f"--{name} must be above 0 and at most {most:g}", returncode=REFUSED)
+            raise RefusedError(f"--{name} must be above 0 and at most {most:g}")
     _check_together(options)
     reads = options["rate"] * (options["seconds"] + 2 * options["around"])
     if reads > _READS:
-        raise CommandError(
-            f"--rate, --seconds and --around make {reads:.0f} reads; {_READS} are the most",
-            returncode=REFUSED,
-        )
+        raise RefusedError(f"--rate, --seconds and --around make {reads:.0f} reads; {_READS} are the most")
     try:
         registry.host_store()
     except StoreUnavailableError as error:
@@ -59,13 +61,13 @@ def planned(options: dict[str, Any]) -> Plan:
         )
     taken = [name for name in names if faults.current(name) is not None]
     if taken:
-        raise CommandError(f"a drill of {', '.join(taken)} is under way", returncode=REFUSED)
+        raise RefusedError(f"a drill of {', '.join(taken)} is under way")
     url = options["url"] or f"http://127.0.0.1:{getattr(settings, 'PORT', 8000)}"
     if not _is_address(url):
-        raise CommandError(f"--url must be like http://127.0.0.1:8080, not {url!r}", returncode=REFUSED)
+        raise RefusedError(f"--url must be like http://127.0.0.1:8080, not {url!r}")
     paths = options["path"] or conf.get("DRILL_PATHS")
     if not paths:
-        raise CommandError('name what is read, by --path or in RESILIENCE["DRILL_PATHS"]', returncode=REFUSED)
+        raise RefusedError('name what is read, by --path or in RESILIENCE["DRILL_PATHS"]')
     for path in paths:
         _check_readable(url, path)
     return Plan(
@@ -86,34 +88,30 @@ def _check_together(options: dict[str, Any]) -> None:
     """Refuse options that need each other, or contradict each other."""
     is_real = options["fault"] in faults.REAL
     if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
-        raise CommandError(
-            f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}",
-            returncode=REFUSED,
-        )
+        raise RefusedError(f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}")
     if options["pid_file"] is not None and not is_real:
-        raise CommandError("--pid-file is for --fault kill and freeze alone", returncode=REFUSED)
+        raise RefusedError("--pid-file is for --fault kill and freeze alone")
     if options["restart"] and options["fault"] != "kill":
-        raise CommandError("--restart is for --fault kill alone", returncode=REFUSED)
+        raise RefusedError("--restart is for --fault kill alone")
     if options["user"] and is_real:
         # What was stored and lost on its way back would make the next refresh look like a theft.
-        raise CommandError("--user is for faults that are injected alone", returncode=REFUSED)
+        raise RefusedError("--user is for faults that are injected alone")
     if options["dependency"] == "auth" and not options["user"]:
-        raise CommandError(
-            "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD",
-            returncode=REFUSED,
+        raise RefusedError(
+            "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD"
         )
     if options["user"] and not {"sign_in", "refresh"} <= conf.get("DRILL_SIGN_IN").keys():
-        raise CommandError('RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in', returncode=REFUSED)
+        raise RefusedError('RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in')
     try:
         shlex.split(options["restart"])
     except ValueError as error:
-        raise CommandError(f"--restart is no command: {error}", returncode=REFUSED) from error
+        raise RefusedError(f"--restart is no command: {error}") from error
 
 
 def _check_readable(url: str, path: str) -> None:
     """Refuse an address that is not read, or not from a server like this."""
     if not path.startswith("/"):
-        raise CommandError(f"--path must begin with /, not {path!r}", returncode=REFUSED)
+        raise RefusedError(f"--path must begin with /, not {path!r}")
     status, headers, body = load.send(url, path.replace("{n}", "1"))
     why = ""
     if status == 0:
@@ -123,7 +121,7 @@ def _check_readable(url: str, path: str) -> None:
     elif "x-system-degraded" not in headers:
         why = "what answers there is no server of this kind, and not what would be broken"
     if why:
-        raise CommandError(f"{url}{path} cannot be read before the drill: {why}", returncode=REFUSED)
+        raise RefusedError(f"{url}{path} cannot be read before the drill: {why}")
 
 
 def _is_address(url: str) -> bool:

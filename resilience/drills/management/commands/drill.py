@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from resilience import conf, faults
 from resilience.drills import report, run, server
 from resilience.drills.breaking import Target
-from resilience.drills.options import REFUSED, planned
+from resilience.drills.options import RefusedError, planned
 from resilience.drills.plan import Plan
 from resilience.drills.run import Result, Second
 from resilience.drills.sign_in import SignInError, SignIns
@@ -126,7 +126,7 @@ class Command(BaseCommand):
         except BrokenPipeError:
             raise CommandError("nobody listens; the fault has ended", returncode=INTERRUPTED) from None
         except (ValueError, RuntimeError) as error:
-            raise CommandError(str(error), returncode=REFUSED) from error
+            raise RefusedError(str(error)) from error
 
     def _sign_ins(self, plan: Plan) -> SignIns | None:
         """Sign in the user that the drill names, if any; refuse a drill in which that fails."""
@@ -136,17 +136,16 @@ class Command(BaseCommand):
         if not password and sys.stdin.isatty():
             password = getpass.getpass(f"Password of {plan.user}: ")
         if not password:
-            raise CommandError("set DRILL_PASSWORD to the password of --user", returncode=REFUSED)
+            raise RefusedError("set DRILL_PASSWORD to the password of --user")
         sign_ins = SignIns(url=plan.url, user=plan.user, password=password)
         try:
             sign_ins.first()
         except SignInError as error:
-            raise CommandError(str(error), returncode=REFUSED) from error
+            raise RefusedError(str(error)) from error
         needed = plan.seconds + run.interval(plan.names) + plan.around
         if sign_ins.lasts < needed:
-            raise CommandError(
-                f"an access token lasts {sign_ins.lasts:g} s, and this drill {needed:g} s: shorten it",
-                returncode=REFUSED,
+            raise RefusedError(
+                f"an access token lasts {sign_ins.lasts:g} s, and this drill {needed:g} s: shorten it"
             )
         return sign_ins
 
@@ -157,7 +156,7 @@ class Command(BaseCommand):
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
-            raise CommandError(f"no report can be written: {error}", returncode=REFUSED) from error
+            raise RefusedError(f"no report can be written: {error}") from error
         return folder
 
     @contextmanager
@@ -169,7 +168,7 @@ class Command(BaseCommand):
         try:
             found = server.found(plan.names[0], options["pid_file"])
         except server.PidFileError as error:
-            raise CommandError(str(error), returncode=REFUSED) from error
+            raise RefusedError(str(error)) from error
         try:
             yield Target(server=found, restart=options["restart"])
         finally:
