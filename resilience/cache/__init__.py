@@ -1,5 +1,3 @@
 """A cache that seems empty while its server is away: `"BACKEND": "resilience.cache.ResilientCache"`."""
 
 from resilience.cache.backend import ResilientCache
-
-__all__ = ["ResilientCache"]

@@ -8,13 +8,3 @@ from resilience.http.failures import (
     classify,
 )
 from resilience.http.guarded import GuardedSession, session
-
-__all__ = [
-    "AnswerTooLargeError",
-    "CutShortError",
-    "GuardedSession",
-    "PartnerError",
-    "UnexpectedAnswerError",
-    "classify",
-    "session",
-]

@@ -5,21 +5,3 @@ from .layout import ALONE, HOST, LOCAL, Layout
 from .pools import Gauge
 from .sections import Fault, Holder, LastError, Mark, TableLock
 from .store import LocalStore, Role, Store
-
-__all__ = [
-    "ALONE",
-    "HOST",
-    "LOCAL",
-    "Fault",
-    "Gauge",
-    "Holder",
-    "HostStore",
-    "LastError",
-    "Layout",
-    "LocalStore",
-    "Mark",
-    "Role",
-    "Store",
-    "TableLock",
-    "open_store",
-]

@@ -3,5 +3,3 @@
 from resilience.tiers.static_copy.declared import Export, Resource
 from resilience.tiers.static_copy.info import StaticInfo
 from resilience.tiers.static_copy.reading import opened
-
-__all__ = ["Export", "Resource", "StaticInfo", "opened"]
