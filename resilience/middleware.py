@@ -1,4 +1,4 @@
-"""First of all middleware: liveness, fresh answers, the request's scope, headers, the last 503."""
+"""The first middleware: liveness, fresh answers, the request's scope, headers, the last 503."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from resilience.tiers import conditions, fresh
 
 logger = logging.getLogger("resilience.middleware")
 
-# What clients and dashboards read: by the name of the breaker, the headers that say its state.
+# By name of a breaker, the response headers that carry its state. Clients and dashboards read them.
 STATE_HEADERS = {
     "database": ("X-Database-Status", "X-Circuit-Breaker-DB"),
     "cache": ("X-Cache-Status", "X-Circuit-Breaker-Cache"),
@@ -44,9 +44,9 @@ STATE_HEADERS = {
 class ResilienceMiddleware:
     """Give every request a scope and every response its headers; turn an uncaught outage into a 503.
 
-    Must be the first middleware: liveness, readiness and metrics are answered before the checks of host and
-    scheme (a kubelet and Prometheus call by address and in plain HTTP), and what other middleware raises or
-    short-cuts gets its headers too.
+    It must be the first middleware. Then liveness, readiness and metrics are answered before the checks of
+    host and scheme: a kubelet and Prometheus call by address and in plain HTTP. And an answer or an error of
+    other middleware gets the headers too.
     """
 
     sync_capable = True
@@ -89,7 +89,7 @@ class ResilienceMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponseBase | None:
-        """Take a place in the view's pool; a full one is answered here, whatever the view."""
+        """Take a place in the view's pool; if the pool is full, answer 503 without the view."""
         name = pool_of(view, reads=is_read(request))
         scope = current_scope()
         if name is None or scope is None or not registry.is_server():
@@ -101,13 +101,13 @@ class ResilienceMiddleware:
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer an outage that the view let through; anything else stays Django's."""
+        """Answer an outage that the view let through; leave any other error to Django."""
         return unavailable.for_request(request, error) if is_outage(error) else None
 
 
 @cache
 def _say_that_nothing_is_guarded() -> None:
-    """Say, once in a process, why it counts and refuses nothing: `runserver`, or a forgotten variable."""
+    """Log, once in a process, that nothing is guarded: it is `runserver`, or a variable was forgotten."""
     logger.warning(
         "This process answers requests without breakers, deadlines and fallbacks: it is no server to "
         "resilience. Set RESILIENCE_ROLE=server in wsgi.py or asgi.py, before Django is loaded."
@@ -115,9 +115,10 @@ def _say_that_nothing_is_guarded() -> None:
 
 
 def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | None:
-    """Answer what needs no view: is it alive, is it ready, what is known fresh, a bad body.
+    """Answer a request that needs no view: liveness, readiness, metrics, a fresh answer, a bad body.
 
-    For all else start the clock: the body has come by now, and how long its client took is no wait of ours.
+    For any other request start the clock and return None. The clock starts after the body has come, so that a
+    slow client spends none of the budget.
     """
     path = request.path_info.rstrip("/")
     if path == conf.get("LIVENESS_PATH"):
@@ -135,23 +136,23 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
 
 
 def _remember_outage(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
-    """Keep what ended the request where `process_exception` is not asked: in another middleware."""
+    """Keep the outage that ended a request in another middleware: there `process_exception` is not called."""
     scope, error = current_scope(), sys.exc_info()[1]
     if scope is not None and error is not None and is_outage(error):
         scope.outage = error
 
 
 def _last_resort(request: HttpRequest, response: HttpResponseBase, outage: BaseException) -> HttpResponseBase:
-    """Return the 503 of an outage in the place of Django's error page for it."""
+    """Return the 503 of an outage instead of Django's error page for it."""
     error_page, response = response, unavailable.for_request(request, outage)
-    for name, value in error_page.items():  # What other middleware says of every answer.
+    for name, value in error_page.items():  # headers that other middleware sets on every answer
         if name != "Content-Length":
             response.setdefault(name, value)
     return response
 
 
 def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Answer an outage that the site's page for errors met itself; raise anything else."""
+    """Answer an outage that the site's own error page ran into; raise any other error."""
     if not is_outage(error):
         raise error
     return unavailable.for_request(request, error)
@@ -165,7 +166,7 @@ def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope
 
 
 def _readiness() -> HttpResponse:
-    """Say 200 while anything can be answered: who still serves must not be taken away with the database."""
+    """Return 200 while any tier can answer: without its database, a process should still get requests."""
     if health.draining():
         return _said(503, {"status": "draining"})
     if health.starting():
@@ -181,10 +182,10 @@ def _said(status: int, body: dict[str, Any]) -> HttpResponse:
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
-    """Hold the answer to the request's conditions, count it, and show it to the tier that gave it."""
+    """Apply the request's conditions to the answer, count it, and show it to the tier that gave it."""
     if response.status_code == 500 and scope.outage is not None:
         response = _last_resort(request, response, scope.outage)
-    scope.outage = None  # Its traceback would keep the whole request alive.
+    scope.outage = None  # its traceback would keep the whole request in memory
     response = conditions.kept_elsewhere(request, response)
     if scope.answered is not None:
         scope.answered(request, response)

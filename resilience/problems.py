@@ -1,4 +1,4 @@
-"""Errors as problems (RFC 9457): the exception handler of the API's views, and a middleware for all else."""
+"""Errors as problems (RFC 9457): an exception handler for the API's views, a middleware for other errors."""
 
 import json
 import math
@@ -17,12 +17,12 @@ MEDIA_TYPE = "application/problem+json"
 API = "/api/"
 UNAVAILABLE = "A service that this answer needs is not available at the moment. Please try again shortly."
 
-# Seconds: no header asks for more, and no more than that is added to spread those who come back.
+# In seconds: the most that `Retry-After` asks for before the spread, and the most that the spread adds.
 LONGEST_WAIT = 86_400
 WIDEST_SPREAD = 30
 _draw = random.random
 
-# What Django's own error pages would say at more length, and to people only.
+# The details of problems that replace Django's own error pages.
 _DETAILS = {
     400: "The request cannot be understood.",
     403: "The request is not allowed.",
@@ -34,10 +34,10 @@ _DETAILS = {
 
 
 class ProblemError(Exception):
-    """Ends a request with `status`; `detail` is one sentence, `errors` has one member for each thing wrong.
+    """End the request with `status`. `detail` is one sentence; `errors` has one member for each mistake.
 
-    Raised in a view of Django REST framework whose exception handler is the one below, or where
-    `answer_to` is asked.
+    Raise it in a view of Django REST framework whose exception handler is the one below, or where `answer_to`
+    turns errors into answers.
     """
 
     status = 400
@@ -55,8 +55,8 @@ class ProblemError(Exception):
 class ParameterError(ProblemError):
     """A query parameter is unknown, wrong, or names something that does not exist.
 
-    `parameter` is its name, `detail` one sentence, `allowed` what would have been accepted: a list where
-    there is one, else words.
+    `parameter` is its name, `detail` one sentence. `allowed` says what would be accepted: a list, or words if
+    it cannot be listed.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class ParameterError(ProblemError):
 
     @classmethod
     def joined(cls, wrong: Sequence["ParameterError"]) -> "ParameterError":
-        """Return one error that says what all of `wrong` say; the first one speaks for them."""
+        """Return the first of `wrong`, with the `errors` of all of them."""
         first = wrong[0]
         first.errors = [member for error in wrong for member in error.errors]
         return first
 
 
 class ConflictError(ProblemError):
-    """What is stored does not allow this write."""
+    """The write conflicts with what is stored."""
 
     status = 409
 
@@ -88,29 +88,29 @@ class TooLargeError(ProblemError):
 
 
 class UnsupportedCodingError(ProblemError):
-    """The body is compressed (`Content-Encoding`), which no parser here undoes."""
+    """The body is compressed (`Content-Encoding`); no parser here decompresses."""
 
     status = 415
     headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
 
 
 class BrokenOffError(ProblemError, BadRequest):
-    """The body ended before its end; 400 also where a plain view reads it."""
+    """The body broke off. It is 400 also in a plain view."""
 
 
 def problem(
     status: int, title: str = "", detail: str = "", *, type: str = "about:blank", **extra: Any
 ) -> HttpResponse:
-    """Return a response of this status as a problem; `extra` are further members of its body."""
+    """Return a problem as a response; `extra` are further members of its body."""
     body = {"type": type, "title": title or _phrase(status), "status": status, "detail": detail, **extra}
     return HttpResponse(json.dumps(body, ensure_ascii=False), status=status, content_type=MEDIA_TYPE)
 
 
 def come_back(response: HttpResponseBase, seconds: float) -> None:
-    """Say by `Retry-After` when asking again makes sense: not before `seconds` from now, and not all at once.
+    """Set `Retry-After`: no less than `seconds`, and not the same for all clients.
 
-    Whole seconds, at least 1. Half of the wait is added at random, from 2 s to `WIDEST_SPREAD`: all who were
-    refused in an outage would otherwise return in the second in which the dependency is tried again.
+    The value is in whole seconds, at least 1. A random part is added: up to half of the wait, at least 2 s,
+    at most `WIDEST_SPREAD`. Otherwise all clients that an outage refused would come back in the same second.
     """
     least = min(max(1, math.ceil(seconds)), LONGEST_WAIT)
     spread = min(max(2, least // 2), WIDEST_SPREAD)
@@ -118,20 +118,20 @@ def come_back(response: HttpResponseBase, seconds: float) -> None:
 
 
 def wrong_members(messages: Any) -> ProblemError:
-    """Return the error of a body: `messages` are by member, nested as the body is, as DRF's are."""
+    """Return the error of a body from DRF's messages, which are by member and nested as the body is."""
     return ProblemError("The body is not accepted; `errors` says where.", list(_members(messages, "#")))
 
 
 def unknown_members(names: Sequence[str], *, known: Iterable[str]) -> dict[str, list[str]]:
-    """Return what is said of members that a body cannot have: of 20 at most, by their first 60 letters."""
+    """Return the messages on unknown members of a body: on 20 at most, named by their first 60 letters."""
     said = f"There is no such member. There are: {', '.join(known)}."
     return {str(name)[:60]: [said] for name in names[:20]}
 
 
 def answer_to(error: Exception) -> HttpResponse | None:
-    """Return the problem that an error comes to; None for what is a bug of ours (it becomes a 500)."""
+    """Return an error as a problem; None for a bug, which becomes a 500."""
     if isinstance(error, RejectedError):
-        inner = isinstance(error, BreakerOpenError | BulkheadFullError)  # whose reason is for operators
+        inner = isinstance(error, BreakerOpenError | BulkheadFullError)  # their reasons are for operators
         detail = UNAVAILABLE if inner else f"{error.reason[:1].upper()}{error.reason[1:]}."
         response = problem(error.http_status, detail=detail)
         come_back(response, error.retry_after)
@@ -146,8 +146,8 @@ def answer_to(error: Exception) -> HttpResponse | None:
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Answer an exception of an API view as a problem; None for what is a bug of ours (it becomes a 500)."""
-    # Here, because a project without Django REST framework has no use for this function alone.
+    """Return the exception of an API view as a problem; None for a bug, which becomes a 500."""
+    # Imported here: a project without Django REST framework can use all of this module but this function.
     from rest_framework import exceptions
     from rest_framework.views import set_rollback
 
@@ -176,10 +176,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
 
 
 class ProblemMiddleware:
-    """Turn every error page under `/api/` that is no problem yet into one, keeping its headers.
+    """Turn every error page under `/api/` into a problem, and keep its headers.
 
-    Django makes such pages for what never reaches a view (unknown address, wrong host, CSRF) and for bugs,
-    whose traceback then stands in the log alone, also under DEBUG.
+    Django makes such pages for requests that reach no view (unknown address, wrong host, CSRF) and for bugs.
+    The traceback of a bug is then only in the log, under DEBUG too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -203,7 +203,7 @@ def _phrase(status: int) -> str:
 
 
 def _members(detail: Any, pointer: str) -> Iterator[dict[str, str]]:
-    """Yield DRF's nested messages one by one, each with a JSON pointer to the member that it is about."""
+    """Yield DRF's nested messages one by one, each with a JSON pointer to its member."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             step = "" if name == "non_field_errors" else f"/{str(name).replace('~', '~0').replace('/', '~1')}"

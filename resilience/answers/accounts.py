@@ -1,4 +1,4 @@
-"""Who asks, as the site's own authentication of Django REST framework tells it to a plain view."""
+"""For plain views: who asks, by the authentication that the site has set in Django REST framework."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from resilience.problems import ProblemError
 
 
 class _Asked(APIView):
-    # A scheme by session looks for the token against forgery in a form. These leave the body readable.
+    # Authentication by session looks for its CSRF token in a form. These parsers leave the body readable.
     parser_classes = [JSONParser, FormParser, MultiPartParser]
 
 
 def account(request: HttpRequest) -> Any:
-    """Return the user as for a write: some schemes trust the token alone for what only reads.
+    """Return the user, checked as for a write: for reads, some schemes trust the token alone.
 
-    Raises `ProblemError`, 401 for credentials that do not hold, and whatever an outage raises.
+    Raises `ProblemError` (401 for wrong credentials), and in an outage the driver's error.
     """
     asked = _Asked().initialize_request(request)
     asked.method = "POST"
@@ -31,6 +31,6 @@ def account(request: HttpRequest) -> Any:
 
 
 def challenge(request: HttpRequest) -> str:
-    """Return what `WWW-Authenticate` says by the site's first scheme; nothing where that has no challenge."""
+    """Return the value of `WWW-Authenticate` by the site's first scheme; "" if that has no challenge."""
     view = _Asked()
     return view.get_authenticate_header(view.initialize_request(request)) or ""

@@ -15,10 +15,10 @@ else:
 
 
 class AtomicActions(_Admin):
-    """Mixin of a `ModelAdmin`: what an action wrote is stored whole or not at all.
+    """Mix in before `ModelAdmin`: what an action writes is stored whole or not at all.
 
-    Django's own deletion writes into the log what it is about to delete, one transaction, and deletes in
-    another: an outage in between leaves a log that says what did not happen.
+    Django's own deletion writes its log in one transaction and deletes in a second. After an outage in
+    between, the log would name rows as deleted that are still there.
     """
 
     def response_action(self, *args: Any, **options: Any) -> HttpResponse | None:

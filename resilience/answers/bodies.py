@@ -1,8 +1,8 @@
-"""Request bodies whose length nobody has told, that break off on the way, or that are nested too deeply.
+"""Request bodies that come without a length, break off on the way, or are nested too deeply.
 
-Django reads as many bytes as `Content-Length` says, so a body that is sent in chunks (RFC 9112 §7.1: what
-streaming clients and some proxies do) would be an empty one, and a body that breaks off would be a short one.
-Python's parser of JSON raises `RecursionError` for some thousand levels, which would be an error of ours.
+Django reads as many bytes as `Content-Length` says. So a body in chunks (RFC 9112 §7.1, sent by streaming
+clients and some proxies) would be read as empty, and one that breaks off as a short one. Python's JSON parser
+raises `RecursionError` for some thousand levels, which would be a 500.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ from resilience.answers.unavailable import unavailable
 from resilience.primitives import RejectedError
 from resilience.problems import BrokenOffError, problem
 
-# Its input says nothing of a body that has broken off: what came until then looks like the whole.
+# The server whose input does not show that a body has broken off: the part that came looks like the whole.
 _SAYS_NOTHING = "Granian"
 _READS = ("GET", "HEAD")
 _WITHOUT = ("GET", "HEAD", "DELETE", "OPTIONS")
 _PARTS = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
-# Far below Python's limit of calls within calls. (A parser may take fewer.)
+# The most levels of JSON, far below Python's limit of recursion. (A parser may take fewer.)
 _LEVELS = 100
-# What stands beside the brackets of JSON; those within a text are a part of it.
+# Everything in JSON but its brackets; a bracket within a string is part of the string.
 _BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 # Note [The charset of an address]
-# Django reads the query of an address in the charset that Content-Type names for the body. The same address
-# would then mean something else to each client, also in answers that are stored for all. And a codec that is
-# no charset ("hex") would be an error wherever query or body are read: it is passed over like an unknown one.
+# Django decodes the query of an address by the charset that Content-Type names for the body. Then one address
+# could mean two things, also in answers that are stored for everybody. So a read's charset is ignored. A
+# codec that is no charset ("hex") would be an error when query or body are read, so it is ignored like an
+# unknown one.
 def receive(request: HttpRequest) -> HttpResponse | None:
-    """Make the whole body readable, whatever tells its end; return the answer to one that cannot be read.
+    """Make the whole body readable, with or without a length; return the answer if it cannot be read.
 
-    It is read here, before the request holds a place or a budget, to its end and no further than
-    `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes. Without a length it is 411 where the server does not show its end,
-    413 where it is longer, 501 for transfer codings beside `chunked`. What breaks off or is nested too
-    deeply is 400, what takes too long 408. A body that says that it is longer is left to the view: where
-    fewer bytes come, reading raises `BrokenOffError`. See also Note [The charset of an address].
+    It is read here, before the request holds a place or has a budget, up to `DATA_UPLOAD_MAX_MEMORY_SIZE`
+    bytes. A body without a length is 411 if the server does not show its end, 413 if it is longer than that,
+    501 if its transfer coding is not `chunked`. A body that breaks off or is nested too deeply is 400; one
+    that takes too long is 408. A body whose `Content-Length` is larger than that is left to the view: if
+    fewer bytes come, reading it raises `BrokenOffError`. See also Note [The charset of an address].
     """
     if request.encoding is not None and (request.method in _READS or not is_charset(request.encoding)):
         request.encoding = None  # type: ignore[assignment]  # the site's own
@@ -70,7 +71,7 @@ def receive(request: HttpRequest) -> HttpResponse | None:
 
 
 def is_charset(name: str) -> bool:
-    """Tell whether bytes can be read as text by a codec of this name; by some of Python's they cannot."""
+    """Tell whether the codec of this name turns bytes into text; some of Python's codecs do not."""
     try:
         b"\xe9".decode(name, "replace")
     except (LookupError, UnicodeError):
@@ -79,14 +80,14 @@ def is_charset(name: str) -> bool:
 
 
 class _WholeStream(io.IOBase):
-    """The body of a request that said its length: fewer bytes than that are an error."""
+    """The body of a request with a `Content-Length`: fewer bytes than that are an error."""
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream = stream
         self._left = length
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return as many bytes, all that are left by default; none after the last."""
+        """Return `size` bytes, or all that are left; b"" after the last. Raises `BrokenOffError`."""
         wanted = self._left if size is None or size < 0 else min(size, self._left)
         parts = []
         while wanted > 0:
@@ -114,7 +115,7 @@ def _with_length(request: WSGIRequest) -> HttpResponse | None:
 
 
 def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
-    """Return what was read, or the answer to what could not be."""
+    """Return what was read, or the answer if reading failed."""
     try:
         return read()
     except RejectedError as error:
@@ -128,7 +129,7 @@ def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
 
 
 def _read(request: HttpRequest) -> HttpResponse | None:
-    """Read a WSGI body that says no length."""
+    """Read a WSGI body without a length."""
     meta = request.META
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     stream: IO[bytes] = meta["wsgi.input"]
@@ -137,7 +138,7 @@ def _read(request: HttpRequest) -> HttpResponse | None:
         return body
     if limit is not None and len(body) > limit:
         return _too_large(limit)
-    # What comes with a GET means nothing (RFC 9110 §9.3.1), whether it is whole or not.
+    # A body of a GET means nothing (RFC 9110 §9.3.1), so it need not be whole.
     says_nothing = meta.get("SERVER_SOFTWARE") == _SAYS_NOTHING and request.method not in _READS
     if says_nothing and not _is_whole(request, body):
         return _refused(411, "Send the body with its Content-Length, so that its end can be told.")
@@ -146,7 +147,7 @@ def _read(request: HttpRequest) -> HttpResponse | None:
 
 
 def _put(request: HttpRequest, body: bytes) -> None:
-    """Put a body where Django looks for it, which has no public name."""
+    """Put a body where Django reads it; there is no public way to do so."""
     request._stream = io.BytesIO(body)
     request.META["wsgi.input"] = io.BytesIO(body)  # Django closes its own.
     request.META["CONTENT_LENGTH"] = str(len(body))
@@ -156,7 +157,7 @@ def _measured(request: ASGIRequest) -> HttpResponse | None:
     """Tell Django the length of an ASGI body, which it has received whole."""
     stream: IO[bytes] = request._stream
     if not stream.seekable():
-        return None  # Django's test client, which always says a length where there is a body.
+        return None  # Django's test client, which gives every body a length
     length = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -173,7 +174,7 @@ def _measured(request: ASGIRequest) -> HttpResponse | None:
 
 
 def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
-    """Return the answer to a body that came whole and cannot be read, whatever the view."""
+    """Return the answer to a whole body that no view could read; else None."""
     if body and request.content_type == _PARTS and not _has_all_parts(request, body):
         return _refused(400, "The form broke off: it lacks the boundary that ends it.")
     if _may_be_json(request) and body.count(b"[") + body.count(b"{") > _LEVELS:
@@ -185,10 +186,10 @@ def _wrong_with(request: HttpRequest, body: bytes) -> HttpResponse | None:
 
 
 def _is_whole(request: HttpRequest, body: bytes) -> bool:
-    """Tell whether a body shows by itself that it has come to its end; an empty one or a form does not."""
+    """Tell whether the body itself shows that it is complete; an empty one or a form does not."""
     if request.content_type == _PARTS:
         return _has_all_parts(request, body)
-    # JSON that lacks its end is none, except a number.
+    # JSON without its end is not valid, unless it is a number.
     return _is_json(request) and bool(body.strip(b" \t\r\n-+.eE0123456789"))
 
 
@@ -202,7 +203,7 @@ def _is_json(request: HttpRequest) -> bool:
 
 
 def _may_be_json(request: HttpRequest) -> bool:
-    """Tell whether a view may read it as JSON: DRF does so by wildcards, and many views never look at it."""
+    """Tell whether a view may parse it as JSON: DRF matches wildcards, and many views ignore the type."""
     kind = request.content_type or ""
     return _is_json(request) or kind in ("", _FORM) or "*" in kind
 

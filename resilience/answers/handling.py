@@ -1,4 +1,4 @@
-"""One step more in a DRF view: `handle`, between its checks and its handler."""
+"""An additional step in a DRF view: `handle`, between its checks and its handler."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Handler = Callable[..., HttpResponseBase]
 class HandlingView(_View):
     """Mix in before a DRF view: its handler (`get`, `create`, …) is called by `handle`, after `initial`.
 
-    DRF has no such step. It looks its handler up on the view, by the name of the method, so for the length of
-    one `dispatch` that name leads to `handle`. A `dispatch` of our own with DRF's steps in it would leave out
-    what a project's views do in theirs.
+    DRF has no such step. It finds a handler as an attribute of the view, by the name of the method. So during
+    `dispatch` that attribute is `handle`. A `dispatch` of our own, with DRF's steps in it, would skip what
+    the project's views do in theirs.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

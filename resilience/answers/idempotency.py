@@ -1,4 +1,4 @@
-"""Keep the first answer under each Idempotency-Key, in the transaction that it tells of, for a day."""
+"""Keep the first answer under each Idempotency-Key for a day, stored in the transaction of its write."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class KeyBusyError(APIException):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Name one request: who asked for what under which key, and with which body."""
+    """Identify a request: who asked for what, under which key, with which body."""
 
     name: str
     fingerprint: str
 
 
 def claim_of(request: Request, key: str) -> Claim:
-    """Return the claim of a request; raise `BadKeyError` for a key that is none."""
+    """Return the claim of a request; raise `BadKeyError` if the key is malformed."""
     if not (0 < len(key) <= LENGTH and key.isascii() and key.isprintable()):
         raise BadKeyError(f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters.")
     asked = [str(request.user.pk), request.method, request.path, key]
@@ -57,7 +57,7 @@ def claim_of(request: Request, key: str) -> Claim:
 
 
 def first_answer(claim: Claim, using: str) -> HttpResponse | None:
-    """Return the answer that the key had, in the transaction at hand; from here on nobody else may use it.
+    """Return the first answer under the key, or None; until the transaction ends nobody else can use the key.
 
     Raises `KeyBusyError` (409) while another transaction holds the key: PostgreSQL is asked without waiting.
     SQLite lets one writer in at a time, so the second waits for the first, and finds its answer. Raises
@@ -86,14 +86,14 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
 
 
 def keep(claim: Claim, status: int, headers: dict[str, str], body: str, using: str) -> None:
-    """Store the first answer, in the transaction that it tells of."""
+    """Store the first answer, in the transaction of its write."""
     IdempotencyKey.objects.using(using).create(
         pk=claim.name, fingerprint=claim.fingerprint, status=status, headers=headers, body=body
     )
 
 
 def prune(epoch: int = 0) -> None:
-    """Delete what is older than a day, a few at a time: nobody waits for it."""
+    """Delete answers that are older than a day, a few at a time, so that no request waits for it."""
     old = IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(created__lt=timezone.now() - KEPT_FOR)
     delete_in_batches(old)
 

@@ -1,4 +1,4 @@
-"""Members of a request's body: an unknown one is refused by name, a read-only one must say what is there."""
+"""Members of a request's body: an unknown one is refused by name, a read-only one must be unchanged."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from resilience.problems import unknown_members
 
 
 class StrictMembers(serializers.Serializer[Any]):
-    """Mix in before a serializer: a misspelt member is an error, where DRF would pass it over in silence.
+    """Mix in before a serializer: a misspelt member is an error. DRF would ignore it.
 
-    What GET gave may be sent back: a read-only member is taken where it says what is there. Where it says
-    something else, the error adds the sentence of `elsewhere`. A serializer that writes over rows has
-    `present()`; without, and for a new row, no read-only member is taken.
+    The body that GET gave may be sent back: a read-only member is accepted if its value is unchanged. If not,
+    it is an error, with the sentence of `elsewhere` if there is one. A serializer that updates rows defines
+    `present()`; without it, and for a new row, no read-only member is accepted.
     """
 
-    # By read-only member: where it is changed, in a sentence.
+    # By read-only member, a sentence on where to change it.
     elsewhere: ClassVar[Mapping[str, str]] = {
         "degradation": "The answer that held it stood in for the database: read the entry again.",
     }
 
     def present(self) -> Mapping[str, Any]:
-        """Return what the read-only members say at the moment, as values, by name."""
+        """Return the present values of the read-only members, by name."""
         return {}
 
     def to_internal_value(self, data: Any) -> Any:

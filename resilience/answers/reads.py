@@ -1,4 +1,4 @@
-"""Reads: run the view's own code in tier after tier, until one has its bytes."""
+"""Reads: run the view's own code in one tier after the other, until one has an answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Run = Callable[[], HttpResponse]
 class Lookup:
     """What one read has found out so far, and what it holds: made in `dispatch`, given to each tier."""
 
-    key: str = ""  # under which its answer is stored; "" for one that is stored nowhere
+    key: str = ""  # the key of its stored answer; "" if it must not be stored
     mark: Mark = field(default_factory=Mark)  # the state of the catalogue before the database was asked
     found: Stored | None = None  # a stored answer that stands for the live one
     held: ExitStack | None = None  # what the live tier holds; None in stand-ins
@@ -40,32 +40,33 @@ class Lookup:
 
 
 class ResilientReads(HandlingView):
-    """Mix in before a DRF view: its reads come from the live database, else from what stands in for it.
+    """Mix in before a DRF view: its reads come from the live database, else from a stand-in.
 
-    Authentication, the view and rendering all lie inside a tier, so that what fails late is answered too, and
-    the same code runs in each, so that filters, searches and pages work in all of them. The live tier alone
-    takes a place in the pool `read`; writes hold `write`. Only server processes have tiers.
+    Authentication, the view and rendering all run inside a tier. So a failure in any of them is answered by
+    the next tier, and filters, searches and pages work in each. The live tier alone takes a place in the pool
+    `read`; a write takes one in `write`. Only server processes have tiers.
     """
 
-    resilience_pools = (None, "write")  # as `@pool` says them
+    resilience_pools = (None, "write")  # as `@pool` sets them
 
-    # Whether an answer depends on nothing but what is asked for. Where it may depend on who asks, as here, an
-    # answer for an account is stored nowhere, and none is left to caches in front.
+    # Whether everybody gets the same answer. If not, an answer to an account is not stored, and caches in
+    # front may not keep any answer.
     same_for_everybody: ClassVar[bool] = False
-    # Parameters whose value, like an empty one, asks for the same as leaving them out.
+    # Parameters that mean nothing with this value or an empty one: the request asks for the same without
+    # them.
     same_as_absent: ClassVar[Mapping[str, str]] = {}
 
-    # The read at hand; None of a write. On the view, because DRF calls `initial` and `handle` in between, and
-    # hands nothing on to them.
+    # The read at hand; None for a write. It is an attribute because DRF calls `initial` and `handle`, and
+    # passes nothing on to them.
     lookup: Lookup | None = None
 
     def read_alias(self) -> str:
-        """Return the database that the view reads; while its breaker refuses, the view is not run live."""
+        """Return the alias of the database that the view reads; its breaker decides whether it runs live."""
         return DEFAULT_DB_ALIAS
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, a write from the view."""
-        # OPTIONS reads nothing that a tier could hold.
+        # OPTIONS reads nothing from a tier.
         if request.method not in ("GET", "HEAD") or not registry.is_server():
             return super().dispatch(request, *args, **kwargs)
         self.lookup = lookup = Lookup()
@@ -77,7 +78,7 @@ class ResilientReads(HandlingView):
                 break
             except Exception as error:
                 if (reason := passed_over.reason_of(error)) is None:
-                    raise  # It is the answer, which the next tier would only hide.
+                    raise  # this error is the answer; the next tier would only hide it
                 if not lookup.passed:
                     seconds = retry_after(error)
                 passed_over.note(name, reason, error)
@@ -88,7 +89,7 @@ class ResilientReads(HandlingView):
         return conditions.kept(request, response)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check who asks and how; then, in the live tier, look whether the answer is known already."""
+        """Check who asks and how; then, in the live tier, look for a stored answer."""
         super().initial(request, *args, **kwargs)
         lookup = self.lookup
         if lookup is None or lookup.held is None:
@@ -98,23 +99,23 @@ class ResilientReads(HandlingView):
             lookup.key = stored.key_of(request._request, self.same_as_absent, form)
             lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
-            # Else the view would prepare a query that is then refused, which is most of its work.
+            # Else the view would prepare a query, which is most of its work, only to be refused.
             self._database().raise_if_refusing()
             if lookup.key and not lookup.held.enter_context(flight(lookup.key)):
                 lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
-            # Before the database is asked: what is written from here on makes the answer an old one.
+            # Read before the database is asked: any write from here on makes the answer an old one.
             lookup.mark = catalogue_version.current()
             lookup.held.enter_context(registry.bulkhead("read").enter())
 
     def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer with what is known already, else from the handler."""
+        """Return the stored answer if one was found, else that of the handler."""
         if self.lookup is not None and self.lookup.held is not None and self.lookup.found is not None:
             return self.lookup.found.response()
         return super().handle(handler, request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Leave an outage to the next tier; anything else is this answer's."""
+        """Leave an outage to the next tier; answer any other error here."""
         if self.lookup is not None and is_outage(exc):
             raise exc
         return super().handle_exception(exc)
@@ -122,7 +123,7 @@ class ResilientReads(HandlingView):
     def _database(self) -> CircuitBreaker:
         return registry.breaker(databases.breaker_of(self.read_alias()))
 
-    # --- The tiers, each of which returns its whole answer, or raises why it has none ---
+    # --- The tiers. Each returns its whole answer, or raises the reason why it has none. ---
 
     def _live(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
         with ExitStack() as lookup.held:
@@ -136,7 +137,7 @@ class ResilientReads(HandlingView):
                     response["Cache-Control"] = labels.PRIVATE
                 kept = lookup.found
                 if kept is None and lookup.key:
-                    # Within the flight, so that those who wait for this find it.
+                    # Within the flight, so that the requests that wait for it find it.
                     kept = stored.keep(lookup.key, response, lookup.mark)
                 self._offer(response, kept)
                 if lookup.found is not None:
@@ -169,19 +170,19 @@ class ResilientReads(HandlingView):
         return response
 
     def _offer(self, response: HttpResponse, kept: Stored | None) -> None:
-        """Let the first middleware give it to the next who sends these words: see `fresh.remember`."""
+        """Let the first middleware repeat this answer to the same request: see `fresh.remember`."""
         scope = current_scope()
         if kept is None or scope is None or not self.same_for_everybody:
             return
 
         def remember(request: HttpRequest, answer: HttpResponseBase) -> None:
-            if answer is response:  # and none that another middleware has put in its place
+            if answer is response:  # no other middleware has replaced it
                 fresh.remember(request, answer, kept)
 
         scope.answered = remember
 
     def _rendered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Make the bytes now: what fails in rendering fails within the tier."""
+        """Render now, so that a failure in rendering happens within the tier."""
         response = super().dispatch(request, *args, **kwargs)
         if isinstance(response, Response):
             response.render()

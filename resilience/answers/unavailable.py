@@ -1,4 +1,4 @@
-"""The one 503: of a request that a dependency, and not the program, ended."""
+"""The 503 of a request that was ended by a dependency, not by an error of the program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_HELD = (
     "The database is not available at the moment, and the copy that answers instead does not hold this. "
     "It may exist. Please try again shortly."
 )
-# The page has a few styles of its own, and nothing else.
+# The page loads nothing; it has a few styles of its own.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -26,7 +26,7 @@ _POLICY = (
 
 
 def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
-    """Return the problem that says when to come back and, of a write, what became of it (`outcome`)."""
+    """Return the 503 as a problem, with `Retry-After` and, of a write, its `outcome`."""
     if not writes:
         return unavailable_for(retry_after(error))
     if _is_unknown(error):
@@ -35,17 +35,17 @@ def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
 
 
 def unavailable_for(seconds: float) -> HttpResponse:
-    """Return the problem of a read that nothing can answer, and that may be asked again in some seconds."""
+    """Return the 503 of a read that no tier can answer; it may be asked again in `seconds`."""
     return _refusal(UNAVAILABLE, seconds)
 
 
 def not_held(seconds: float) -> HttpResponse:
-    """Return the problem of a read of what the static copy does not hold, where the database may."""
+    """Return the 503 of a read of something that the static copy does not hold, but the database may."""
     return _refusal(NOT_HELD, seconds)
 
 
 def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Return the 503 to this request: the problem under `/api/`, a readable page elsewhere."""
+    """Return the 503 to this request: a problem under `/api/`, a page for people elsewhere."""
     writes = not is_read(request)
     response = unavailable(error, writes=writes)
     if not request.path_info.startswith(API):
@@ -58,7 +58,7 @@ def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
 
 
 def _is_unknown(error: BaseException) -> bool:
-    """Tell whether nobody knows if a write that has ended with this error was stored."""
+    """Tell whether a write that ended with this error may have been stored or not."""
     return isinstance(error, failures.OutcomeUnknownError) or has_committed()
 
 

@@ -1,4 +1,4 @@
-"""A write as one transaction: stored once however often it is sent, refused cleanly, or unknown."""
+"""A write as one transaction: it is stored once, or not stored, or the answer says that this is unknown."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ _OF_A_STAND_IN = "The tag is of an answer that stood in for the database. Read i
 
 
 class PreconditionFailedError(APIException):
-    """The entry is not, or not surely, what the client has seen."""
+    """The entry is not what the client has seen, or it cannot be told whether it is."""
 
     status_code = 412
 
 
 class ResilientWrites(HandlingView):
-    """Mix in before a DRF view: each write is one transaction, and tells what became of it.
+    """Mix in before a DRF view: each write is one transaction, and its answer says whether it was stored.
 
-    `Idempotency-Key` on a POST gives a repeat the first answer. A view that calls `check_unchanged` on the
-    row that it has locked honours `If-Match` and `If-None-Match`; in one that does not, a write with a
-    condition that nobody has compared is 412. What an outage ended is 503 with `outcome`: "not_stored", or
-    "unknown" where nobody saw the end. Answers with an attribute `revision` carry the tag of the entry.
+    A repeat of a POST with the same `Idempotency-Key` gets the first answer. A view that calls
+    `check_unchanged` on the row that it has locked honours `If-Match` and `If-None-Match`. In a view that
+    does not, a write with such a condition is 412. A write that an outage ended is 503 with the member
+    `outcome`:
+    "not_stored", or "unknown" if the COMMIT was sent and not answered. An answer with the attribute
+    `revision` gets the tag of the entry.
     """
 
     _compared = False
@@ -47,7 +49,7 @@ class ResilientWrites(HandlingView):
         return DEFAULT_DB_ALIAS
 
     def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Run the handler of a write within the one transaction; a repeat gets the first answer instead."""
+        """Run the handler of a write in a transaction; a repeat gets the first answer instead."""
         if is_read(request._request):
             return super().handle(handler, request, *args, **kwargs)
         using = self.write_alias()
@@ -73,14 +75,14 @@ class ResilientWrites(HandlingView):
             if claim is not None:
                 headers = dict(made.items())
                 idempotency.keep(claim, made.status_code, headers, made.content.decode(), using)
-            # A trial, which the view itself asked to roll back. (Django asks so too for a closed connection.)
+            # A trial: the view itself asked to roll back. (Django also does so when a connection was closed.)
             trial = connection.get_rollback() and not connection.closed_in_transaction
         if outermost and not committed and not trial:
             raise OutcomeUnknownError(f"the block on {using!r} has ended, and nobody saw its COMMIT")
         return made
 
     def check_unchanged(self, revision: int) -> None:
-        """Hold the locked row to the request's conditions; raise `PreconditionFailedError` (412)."""
+        """Compare the locked row with the request's conditions; raise `PreconditionFailedError` (412)."""
         self._compared = True
         meta = self.request.META
         condition = conditions.failed(meta, lambda tag: labels.revision_of(tag) == revision)
@@ -93,7 +95,7 @@ class ResilientWrites(HandlingView):
             )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Say of an outage in a write what became of the write."""
+        """Answer an outage in a write with a 503 that says whether the write was stored."""
         request = getattr(self, "request", None)
         if request is not None and not is_read(request) and is_outage(exc):
             set_rollback()
@@ -101,14 +103,14 @@ class ResilientWrites(HandlingView):
         return super().handle_exception(exc)
 
     def _check_collection(self) -> None:
-        """Hold what is posted to, which is there if it can be read, to the conditions; no tag is compared."""
+        """Check the conditions of a POST by whether its address exists (has a `get`); compare no tags."""
         self._compared = True
         condition = conditions.failed(self.request.META, lambda tag: False, exists=hasattr(self, "get"))
         if condition is not None:
             raise PreconditionFailedError(f"What you post to is not as `{condition}` has it.")
 
     def _check_blindly(self, *, created: bool) -> None:
-        """Refuse a write whose condition the view has not compared, unless it holds whatever the tag is."""
+        """Refuse a write with a condition that the view has not compared, unless it holds for every tag."""
         meta = self.request.META
         expects = meta.get("HTTP_IF_MATCH")
         if (expects is not None and (created or expects.strip() != "*")) or (
@@ -117,7 +119,7 @@ class ResilientWrites(HandlingView):
             raise PreconditionFailedError("This address cannot tell whether it is what you have seen.")
 
     def _made(self, request: Request, response: Response) -> HttpResponse:
-        """Make the bytes within the transaction: an answer that cannot be made stores nothing."""
+        """Render within the transaction, so that nothing is stored if the answer cannot be rendered."""
         renderer: Any = request.accepted_renderer
         body = b"" if response.data is None else renderer.render(response.data)
         headers = dict(response.items())

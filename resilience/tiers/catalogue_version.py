@@ -1,7 +1,7 @@
-"""The catalogue version: it counts the writes, so that a stored answer knows whether it is still current.
+"""The catalogue version: a count of the writes. It tells whether a stored answer is still current.
 
-One row in the database, raised in the transaction of each write; the host's copy is what requests compare
-with, without asking any server. `removals` counts those writes that took something out of sight.
+It is one row in the database, raised in the transaction of each write. The host's store has a copy, so that
+requests compare with it without asking a server. `removals` counts the writes that removed or hid something.
 The table and its column keep their older name, `generation`.
 """
 
@@ -26,26 +26,26 @@ logger = logging.getLogger("resilience.tiers")
 _ROW = 1
 
 # Note [Raised last of all]
-# The row is locked from its UPDATE until COMMIT. Raised at a transaction's first write, two transactions that
-# lock the same entries in another order would wait for each other; raised just before COMMIT, nothing is
-# locked after it, and writers wait for each other only as long as a COMMIT takes.
+# The row is locked from its UPDATE until COMMIT. If the first write of a transaction raised it, two
+# transactions that lock the same entries in a different order would wait for each other. So it is raised just
+# before COMMIT: nothing is locked after it, and writers wait for each other only for the length of a COMMIT.
 
 
 def current() -> Mark:
-    """Return what this host knows; at version 0 it knows nothing yet, and nothing counts as current."""
+    """Return the version that this host knows; 0 means that it knows none, so no stored answer is current."""
     return registry.store().marks.read()
 
 
 @cache
 def as_column(using: str) -> Subquery:
-    """Return the version as a column beside other rows: one statement sees one state, so it is theirs."""
+    """Return the version as a column to read beside rows: in one statement it is of their state."""
     return Subquery(_rows(using).values("generation"))
 
 
 def raise_version(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Say, in the transaction of a write, that the catalogue changes; `removal`: that something goes.
+    """Raise the version in the transaction of a write; `removal`: the write removes or hides something.
 
-    Outside a transaction it is stored at once. Raises what the database raises.
+    Outside a transaction it is raised at once. Raises the database's errors.
     """
     connection: Any = connections[using]
     raised = _PendingRise(using)
@@ -61,14 +61,14 @@ def raise_version(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) -> No
 
 
 def refresh(epoch: int = 0) -> None:
-    """Bring the host's copy up to the database's row: what other hosts and other users' commands wrote."""
+    """Copy the database's row to the host's store: other hosts and other users' commands write too."""
     row = _rows(DEFAULT_DB_ALIAS).values_list("generation", "removals").first()
     if row is not None:
         registry.store().marks.rise(version=row[0], removals=row[1])
 
 
 class _PendingRise:
-    """Raise the version once for a transaction: called before its COMMIT, told to the host after it."""
+    """Raise the version once for a transaction: in the database before its COMMIT, in the store after it."""
 
     def __init__(self, using: str) -> None:
         self.removal = False
@@ -84,7 +84,7 @@ class _PendingRise:
         self._mark = rows.values_list("generation", "removals").get()
 
     def tell(self) -> None:
-        """Copy it to the host's store; a busy store is brought up to date by the steward."""
+        """Copy the version to the host's store; if the store is busy, the steward will do so later."""
         if self._mark is not None and not registry.store().marks.rise(
             version=self._mark[0], removals=self._mark[1]
         ):
@@ -100,7 +100,7 @@ def _rows(using: str) -> Any:
 
 
 def listen() -> None:
-    """Hear of each row of the exported models that is saved or deleted one by one (`loaddata` too)."""
+    """Raise the version whenever a row of an exported model is saved or deleted alone (by `loaddata` too)."""
     post_save.connect(_saved, dispatch_uid="resilience.catalogue_version")
     post_delete.connect(_deleted, dispatch_uid="resilience.catalogue_version")
 
@@ -119,5 +119,5 @@ def _deleted(sender: type[Model], *, using: str, **_: Any) -> None:
 
 @lru_cache(maxsize=8)
 def _resources(path: str | None) -> dict[type[Model], Any]:
-    """Return the exported resources by model; asked when a row is saved, when all apps are loaded."""
+    """Return the exported resources by model. Called when a row is saved, so that all apps are loaded."""
     return {} if path is None else {each.model: each for each in import_string(path).resources}

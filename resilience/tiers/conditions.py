@@ -1,4 +1,4 @@
-"""Conditions of a request, in the order of RFC 9110 §13.2.2: whether it is about what its sender has seen."""
+"""Conditions of a request (`If-Match` and its like), checked in the order of RFC 9110 §13.2.2."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def failed(
 ) -> str | None:
     """Return the name of the first condition that does not hold; None if all hold.
 
-    `is_current` tells whether a strong tag is that of what is there; `exists`, whether anything is;
-    `modified`, in wall seconds, when it was last changed. None of our own answers says that: there a
-    condition on time is ignored, as the standard has it.
+    `is_current` tells whether a strong tag is that of the present state; `exists`, whether there is anything;
+    `modified` is the time of the last change, in wall seconds. None of our own answers has such a time: a
+    condition on it is then ignored, as the standard demands.
     """
     if not _has_any(meta):
         return None
@@ -47,7 +47,7 @@ def failed(
 
 
 def kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return a read's answer as its conditions have it: 304 for what the client has, 412 for another."""
+    """Return the answer to a read, or 304 if the client has it already, or 412 if a condition fails."""
     if response.status_code != 200:
         return response
     condition = failed(request.META, lambda tag: tag == response["ETag"])
@@ -60,7 +60,7 @@ def kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def kept_elsewhere(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Return the answer of any view to a GET, or 412; whether it is 304 is that view's own affair."""
+    """Return the answer of any view to a GET, or 412; a 304 is left to the view."""
     if response.status_code != 200 or request.method not in ("GET", "HEAD") or not _has_any(request.META):
         return response
     condition = failed(

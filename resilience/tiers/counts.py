@@ -1,4 +1,4 @@
-"""Rows are counted once in each state of the catalogue, and a page comes with the count of its own state."""
+"""Counts of rows: made once for each state of the catalogue; a page gets the count of its own state."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from resilience.tiers.static_copy.reading import FileConnection
 from resilience.tiers.stored import FRESH_FOR
 
 # Note [A page and its count are of one state]
-# Two statements may see two states. So the catalogue version is read beside a page's rows and beside a count,
-# each in one statement, which sees one state. The version rises in the transaction of every write. So a page
-# and a count that came with one version belong together, however much time lies between them.
+# Two statements may see two states of the database. So one statement reads the catalogue version beside a
+# page's rows, and another reads it beside a count. Every write raises the version in its own transaction. So
+# a page and a count with the same version are of the same state, even if they were read at different times.
 
 # How often rows are counted again because a write came between count and page. After that the last count and
 # the last page are shown, although they may be of two states.
 _ATTEMPTS = 3
 
 _MEMORY_BYTES = 1_048_576
-_OVERHEAD = 300  # bytes of an entry beside its name, about
+_OVERHEAD = 300  # about the bytes of an entry without its name
 
 
 class RowCount(NamedTuple):
-    """How many rows there were, in which state, and when (monotonic)."""
+    """How many rows there were, in which state, and when (monotonic seconds)."""
 
     rows: int
     state: Hashable
@@ -49,7 +49,7 @@ class Candidate:
         self._beside = beside
 
     def read(self, rows: QuerySet[Any]) -> tuple[list[Any], bool]:
-        """Return these rows, which are tuples, and whether this is the count of their state."""
+        """Return the rows as tuples, and whether this count is of the same state."""
         if self._beside is None:
             return list(rows), True
         found = list(rows.annotate(state_of_all=self._beside))
@@ -58,14 +58,14 @@ class Candidate:
 
 
 def candidates(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) -> Iterator[Candidate]:
-    """Yield counts of these rows, for the caller to take the first that fits its page.
+    """Yield counts of these rows; the caller takes the first that is of the same state as its page.
 
-    The first is a kept one, if there is one and it is above `more_than`; the others are counted again.
-    `meaning` is the same for the same rows, in whatever order. Raises what the database raises.
+    The first is a kept count, if there is one above `more_than`. The others are counted again. `meaning`
+    identifies the rows, whatever their order. Raises the database's errors.
     """
     state, beside = _state(rows)
     kept = _counts.get(meaning)
-    # Only as long as an answer is fresh: what somebody writes past the ORM raises nothing.
+    # A count is kept no longer than an answer is fresh: a write past the ORM does not raise the version.
     young = kept is not None and _now() - kept.at < FRESH_FOR
     if kept is not None and young and kept.rows > more_than and (beside is not None or kept.state == state):
         yield Candidate(kept, beside)
@@ -86,9 +86,9 @@ def forget() -> None:
 
 
 def _state(rows: QuerySet[Any]) -> tuple[Hashable, Combinable | None]:
-    """Return the state of rows that are read now, if it is known, and what to read beside them to learn it.
+    """Return the state of rows that are read now, if it is known, and the column to read beside them if not.
 
-    In a transaction nothing tells: its own writes raise the version only at its end.
+    Within a transaction the state cannot be told: its own writes raise the version only at its end.
     """
     connection = connections[rows.db]
     if registry.is_server() and not connection.in_atomic_block:

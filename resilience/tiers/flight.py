@@ -1,4 +1,4 @@
-"""One request computes an answer that nobody has yet; those that ask for the same meanwhile wait for it."""
+"""One request computes an answer; others that ask for the same meanwhile wait for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from resilience import registry
 from resilience.primitives import BulkheadFullError, current_deadline
 
-# What a request waits for another's answer before it asks by itself, in seconds.
+# Seconds that a request waits for another's answer before it asks by itself.
 LONGEST_WAIT = 0.5
 
 _flying: dict[str, threading.Event] = {}  # Each step on it is one that no other thread interrupts.
@@ -18,9 +18,9 @@ _flying: dict[str, threading.Event] = {}  # Each step on it is one that no other
 
 @contextmanager
 def flight(key: str) -> Iterator[bool]:
-    """Yield True to the request that computes, and False to others, once it is done or they waited enough.
+    """Yield True to the request that computes; False to the others, when it is done or has taken too long.
 
-    Waiting counts as waiting in the pool `read`: it holds a thread. Where there is no room nobody waits.
+    Waiting counts in the pool `read`, since it holds a thread. If no more may wait there, nobody waits.
     """
     mine = threading.Event()
     landing = _flying.setdefault(key, mine)
@@ -37,7 +37,7 @@ def flight(key: str) -> Iterator[bool]:
             left = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, deadline.remaining())
             landing.wait(left)
     except BulkheadFullError:
-        pass  # Counted by the bulkhead, which refuses the next call too.
+        pass  # the bulkhead has counted it, and will refuse the next call too
     yield False
 
 

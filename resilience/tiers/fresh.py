@@ -1,8 +1,8 @@
-"""The fresh tier: answers of the current state of the catalogue, served before anything else is asked.
+"""The fresh tier: answers of the current state of the catalogue, served before anything else is tried.
 
-Under the words of a request as it came lies the answer that went out last time, with the headers of all other
-middleware. Only what needs no thought is served so: without `Origin` (whose headers depend on it) and without
-`Authorization` (which has to be checked). Everything else finds the same stored answer in the view.
+It keeps each answer as it went out, with the headers of all other middleware, under the exact text of its
+request. Requests with `Origin` (headers depend on it) or `Authorization` (it has to be checked) are not
+served from here. They find the same stored answer in the view.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
 _MEMORY_BYTES = 4 * 1_048_576
 _OVERHEAD = 1_000
-# Headers that are not kept: they are set again on each answer.
+# Headers that are not kept: each answer gets its own.
 _NOT_KEPT = frozenset({"age", "cache-status", "date", "content-length", "x-request-id", "x-data-source"})
 
 _Key = tuple[str | None, ...]
@@ -33,9 +33,9 @@ _front: LRU[_Front] = LRU(_MEMORY_BYTES)
 
 
 def answer(request: HttpRequest) -> HttpResponse | None:
-    """Return what is known to be current for this very request, 304 where the client has it; else None.
+    """Return the current answer to this very request, or 304 if the client has it; None if none is known.
 
-    An address whose host was refused is never remembered, so what is found here has passed that check.
+    An answer to a refused host is never remembered, so that check need not be repeated here.
     """
     key = _key(request)
     if key is None or (found := _front.get(key)) is None:
@@ -49,7 +49,7 @@ def answer(request: HttpRequest) -> HttpResponse | None:
 
 
 def label(response: HttpResponse, stored: Stored) -> None:
-    """Say of a stored answer that it is one, and how long it may still stand for a live one."""
+    """Label a stored answer as such, with the time for which it may still be served as a live one."""
     age = max(0, int(stored.age()))
     response[labels.SOURCE_HEADER] = "cached"
     response["Age"] = str(age)
@@ -57,14 +57,14 @@ def label(response: HttpResponse, stored: Stored) -> None:
 
 
 def remember(request: HttpRequest, response: HttpResponse, stored: Stored) -> None:
-    """Remember what went out for a stored answer, if this very request may be served it again."""
+    """Remember the response that a stored answer went out as, if the same request may get it again."""
     if response.status_code not in (200, 304) or response.cookies:
         return
     if response.status_code == 200 and response.content != stored.body:
-        return  # Another middleware has changed it, by compression for example, and does so each time.
+        return  # another middleware has changed it, by compression for example, and has to do so each time
     key = _key(request)
     if key is not None and varies_little(response):
-        # A 304 lacks what only a body needs.
+        # A 304 lacks the headers of the body.
         said = {**stored.headers, **dict(response.items())}
         headers = {name: value for name, value in said.items() if name.lower() not in _NOT_KEPT}
         _front.put(key, _Front(stored, headers), len(stored.body) + _OVERHEAD)

@@ -1,4 +1,4 @@
-"""Say of an answer which tier gave it and how old it is: in headers, and in the body of a degraded one."""
+"""Label an answer with its tier and its age: in headers, and in the body of a degraded one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from resilience.primitives.clock import iso
 
 SOURCE_HEADER = "X-Data-Source"
 
-# A cache in front may answer for half a minute, and for five while we cannot; a browser asks each time.
+# A cache in front may answer for 30 s, and for 5 minutes while we cannot. A browser asks each time.
 SHARED = "max-age=0, s-maxage=30, stale-if-error=300"
-# What an account asked for is the same, but no shared cache should have to believe that.
+# An answer to an account is the same, but shared caches need not rely on that.
 PRIVATE = "private, max-age=0"
-# A cache in front would go on serving a degraded answer after the recovery.
+# Without these a cache in front would go on serving a degraded answer after the recovery.
 DEGRADED = {"cached": "no-cache", "static": "no-cache", "mock": "no-store"}
 
 # Each tier that was passed over, in order, and why.
@@ -34,27 +34,27 @@ _NOTICES = {
 
 
 def label(response: HttpResponse, source: str) -> None:
-    """Say which tier the answer is from."""
+    """Set the header that names the answer's tier."""
     response[SOURCE_HEADER] = source
 
 
 def miss(response: HttpResponse, passed: Passed) -> None:
-    """Say in `Cache-Status` (RFC 9211) of a read that no tier could answer why each was passed over."""
+    """Set `Cache-Status` (RFC 9211) on a read that no tier could answer: why each was passed over."""
     reasons = dict(passed)
     forward = "stale" if reasons.get("cached") == "stale" else "miss"
     response["Cache-Status"] = f'resilience; fwd={forward}; detail="{_words(passed)}"'
 
 
 def age_of(as_of: datetime) -> int:
-    """Return whole seconds since that moment, never below 0: clocks of two hosts differ."""
+    """Return whole seconds since that moment, never below 0, since clocks of two hosts differ."""
     return max(0, int((datetime.now(UTC) - as_of).total_seconds()))
 
 
 def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Passed) -> None:
-    """Say in headers and body that this is a stand-in: member `degradation`, a tag and rules of its own.
+    """Label an answer as a stand-in: a member `degradation`, its own tag, and headers for caches.
 
-    The tag is one that `If-Match` refuses: it names what a stand-in said, not a state of the catalogue.
-    `Cache-Status` is that of RFC 9211: a stored answer is a hit, and stale for as long as it is degraded. Its
+    `If-Match` refuses the tag: it does not stand for a state of the catalogue. `Cache-Status` (RFC 9211) says
+    that the answer was stored (`hit`) and for how many seconds it has been stale (`ttl` below 0). Its
     `detail` names the tier, and why each one before it was passed over.
     """
     notice = {"source": source, "as_of": iso(as_of, "auto"), "notice": _NOTICES[source]}
@@ -68,7 +68,7 @@ def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Pas
 
 
 def certify(request: HttpRequest, response: HttpResponse) -> None:
-    """Give a live answer its tag, unless the view gave it one, and say who may keep it for how long."""
+    """Give a live answer a tag, unless the view gave it one, and say who may keep it for how long."""
     if not response.has_header("ETag"):
         response["ETag"] = tag(response.content, getattr(response, "revision", None))
     response["Cache-Control"] = PRIVATE if "HTTP_AUTHORIZATION" in request.META else SHARED
@@ -77,8 +77,8 @@ def certify(request: HttpRequest, response: HttpResponse) -> None:
 def tag(body: bytes, revision: int | None = None) -> str:
     """Return the tag of a live answer.
 
-    An entry's begins with its revision, which is what `If-Match` means: what the answer shows of its parents
-    may change without it.
+    The tag of an entry begins with its revision, and `If-Match` compares only that: the part of the answer
+    that shows the entry's parents may change without it.
     """
     return f'"{_digest(body)}"' if revision is None else f'"{revision}-{_digest(body)}"'
 
@@ -90,7 +90,7 @@ def revision_of(given: str) -> int | None:
 
 
 def is_degraded(given: str) -> bool:
-    """Tell whether a tag is that of an answer that stood in for the database."""
+    """Tell whether a tag is that of a degraded answer."""
     return given.removeprefix("W/").strip('"').partition("-")[0] in DEGRADED
 
 
@@ -103,7 +103,7 @@ def _digest(body: bytes) -> str:
 
 
 def _with_member(body: bytes, name: str, value: object) -> bytes:
-    """Append a member to a JSON object, as bytes: a stored answer need not be read to be marked."""
+    """Append a member to a JSON object as bytes, so that a stored answer need not be parsed."""
     if not (body.startswith(b"{") and body.endswith(b"}")):
         return body
     member = f'"{name}":{json.dumps(value, separators=(",", ":"))}'.encode()

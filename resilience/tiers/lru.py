@@ -1,4 +1,4 @@
-"""A bounded memory of one process that a flood of things asked for once cannot empty."""
+"""A bounded memory of one process. A flood of things that are asked for once cannot empty it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# The share of the room for what was asked for again. What was asked for once shares the rest.
+# The share of the room for things that were asked for at least twice. The rest is for the others.
 _PROTECTED = 0.8
 
 
 class LRU(Generic[T]):
-    """Hold what was used last, up to `limit` bytes: a segmented LRU (Karedla, Love and Wherry, 1994).
+    """Hold the things used last, up to `limit` bytes: a segmented LRU (Karedla, Love and Wherry, 1994).
 
     A new thing starts on probation and is protected once it is asked for again. One larger than an eighth of
     the room is not taken.
@@ -26,10 +26,10 @@ class LRU(Generic[T]):
         # Guarded by _lock.
         self._probation: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._protected: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
-        self._sizes = [0, 0]  # of both, in bytes
+        self._sizes = [0, 0]  # of both segments, in bytes
 
     def get(self, key: Hashable) -> T | None:
-        """Return what is held under the key, which counts as a use; None if nothing is."""
+        """Return the value under the key, or None; this counts as a use."""
         found = self._protected.get(key)
         if found is None and key not in self._probation:
             return None  # Most misses need no lock.
@@ -51,7 +51,7 @@ class LRU(Generic[T]):
             return value
 
     def put(self, key: Hashable, value: T, size: int) -> None:
-        """Hold a value of so many bytes under the key, instead of what was there."""
+        """Hold a value of `size` bytes under the key, instead of an earlier one."""
         with self._lock:
             protected = key in self._protected
             self._drop_locked(key)

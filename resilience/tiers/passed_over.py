@@ -1,4 +1,4 @@
-"""Why a tier was passed over: counted, and logged once for a cause."""
+"""Why a tier was passed over: each time is counted, each cause is logged once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from resilience.primitives import ResilienceError, TierUnavailableError
 
 logger = logging.getLogger("resilience.tiers")
 
-# Every reason that there is. `unavailable`: it is down, silent or damaged, or its breaker refuses. `busy`:
+# All reasons. `unavailable`: it is down, silent or damaged, or its breaker refuses. `busy`:
 # the pool is full, or others hold a lock. `missing`: it has no such answer. `stale`: what it has is too old.
 REASONS = ("unavailable", "busy", "missing", "stale")
 
-# A cause that was not met for this long is said again when it comes back, in seconds.
+# Seconds after which a cause that comes back is logged again.
 _OVER_AFTER = 60.0
 
 _met: dict[tuple[str, str, str], float] = {}
 
 
 def reason_of(error: Exception) -> str | None:
-    """Return why an error lets the next tier try, or None for one that is itself the answer."""
+    """Return the reason for which an error lets the next tier try; None if the error itself is the answer."""
     if isinstance(error, TierUnavailableError):
         return error.reason
     if not isinstance(error, ResilienceError) and not is_outage(error):
@@ -31,7 +31,7 @@ def reason_of(error: Exception) -> str | None:
 
 
 def note(tier: str, reason: str, why: Exception | str) -> None:
-    """Count that a tier was passed over, and log it where this cause is new to the process."""
+    """Count that a tier was passed over, and log it if this process has not met the cause lately."""
     registry.store().counters.add("tier_passed", tier, reason)
     cause = (tier, reason, why if isinstance(why, str) else type(why).__name__)
     now = registry.clock().monotonic()

@@ -1,4 +1,4 @@
-"""Stored answers: what the live tier answered, kept in process memory and in the cache, by what it means."""
+"""Stored answers: answers of the live tier, kept in process memory and in the cache, by what was meant."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from resilience.tiers.lru import LRU
 
 logger = logging.getLogger("resilience.tiers")
 
-# Seconds for which a stored answer of the current catalogue version stands for a live one, and for which any
-# may stand in while there is none.
+# In seconds: how long a stored answer of the current catalogue version is served as a live one, and how long
+# any stored answer may stand in while no live one can be had.
 FRESH_FOR = 30.0
 KEPT_FOR = 300.0
 
 _MEMORY_BYTES = 8 * 1_048_576
-_OVERHEAD = 600  # bytes of an entry beside its body, about
+_OVERHEAD = 600  # about the bytes of an entry without its body
 # Headers that are not kept: they are set again on each answer.
 _NOT_KEPT = frozenset({"age", "cache-status", "cache-control", "date", "content-length", "x-data-source"})
 _MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
@@ -36,7 +36,7 @@ _MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """Hold one live answer: its bytes, its headers, when it was made and of what state of the catalogue."""
+    """Hold one live answer: its bytes, its headers, when it was made and its state of the catalogue."""
 
     body: bytes
     headers: dict[str, str]
@@ -54,15 +54,15 @@ class Stored:
         return time.time() - self.at
 
     def is_fresh(self, mark: Mark) -> bool:
-        """Tell whether it stands for a live answer: young, and nothing was written since."""
+        """Tell whether it may be served as a live answer: it is young, and nothing was written since."""
         return self.version == mark.version and -FRESH_FOR < self.age() < FRESH_FOR
 
     def may_stand_in(self, mark: Mark) -> bool:
-        """Tell whether it may answer while nothing live does: nothing went out of sight since."""
+        """Tell whether it may stand in during an outage: it is young, and nothing was removed since."""
         return self.removals == mark.removals and -KEPT_FOR < self.age() < KEPT_FOR
 
     def response(self) -> HttpResponse:
-        """Return it as a response of its own."""
+        """Return it as a new response."""
         return HttpResponse(self.body, headers=self.headers)
 
 
@@ -71,13 +71,12 @@ _newest: Stored | None = None  # the last answer that was kept in it
 
 
 def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = "") -> str:
-    """Return what is the same for requests that mean the same.
+    """Return a key that is the same for requests that mean the same.
 
-    The order of parameters does not count, nor does one that says what `same_as_absent` says anyhow; an empty
-    one of those names means that too. Several of one name stay in their order. `form` is the media type that
-    was agreed on.
+    The order of parameters does not count; several with one name keep theirs. A parameter in `same_as_absent`
+    does not count if it has the value given there, or none. `form` is the negotiated media type.
     """
-    # As the view reads them: of raw bytes in an address `parse_qsl` would make other texts.
+    # Parsed as the view does: `parse_qsl` would decode raw bytes in an address differently.
     pairs = [(name, value) for name, values in request.GET.lists() for value in values]
     names = [name for name, _ in pairs]
     said = sorted(
@@ -93,7 +92,7 @@ def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = 
 
 
 def find(key: str) -> Stored | None:
-    """Return what is stored under the key, from memory, else from the cache."""
+    """Return the answer stored under the key, from memory, else from the cache, else None."""
     found = _memory.get(key)
     if found is not None and found.age() < FRESH_FOR and found.version == catalogue_version.current().version:
         return found
@@ -105,16 +104,16 @@ def find(key: str) -> Stored | None:
 
 
 def find_fresh(key: str) -> Stored | None:
-    """Return what is stored under the key, if it stands for a live answer."""
+    """Return the answer stored under the key if it may be served as a live one, else None."""
     found = find(key)
     return found if found is not None and found.is_fresh(catalogue_version.current()) else None
 
 
 def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
-    """Store a live answer as one of the state `mark`, which was read before the database was asked.
+    """Store a live answer and return it. `mark` is the catalogue's state, read before the database was asked.
 
-    Return it; None for what is nobody else's business: other than 200, with a cookie, or varying by more than
-    how it is asked for. While the state is unknown nothing is stored.
+    Store nothing and return None while the state is unknown, or if the answer is for one client only: its
+    status is not 200, it sets a cookie, or it varies by more than its key holds.
     """
     global _newest
     if response.status_code != 200 or response.cookies or not mark.version or response.streaming:
@@ -136,13 +135,13 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
 
 
 def varies_little(response: HttpResponseBase) -> bool:
-    """Tell whether an answer depends on nothing but what its key holds."""
+    """Tell whether an answer depends only on what its key holds."""
     names = response.headers.get("Vary", "").lower().split(",")
     return _MAY_VARY_BY.issuperset(name.strip() for name in names if name)
 
 
 def holds_any() -> bool:
-    """Say whether this process holds any answer that is young enough to stand in for a live one."""
+    """Tell whether this process holds any answer that is young enough to stand in for a live one."""
     return _newest is not None and _newest.may_stand_in(catalogue_version.current())
 
 
@@ -164,7 +163,7 @@ def _read(key: str) -> Stored | None:
 
 
 def _stored(value: Any) -> Stored | None:
-    """Return the answer that a value of the cache is; None for what another program has put there."""
+    """Return a value of the cache as an answer; None if another program has put it there."""
     match value:
         case {
             "body": bytes(),

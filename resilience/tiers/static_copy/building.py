@@ -25,8 +25,8 @@ from resilience.tiers.static_copy.info import StaticInfo
 
 logger = logging.getLogger("resilience.static")
 
-# A file that is being built has an alias of its own, known to this thread alone: migrations never run on
-# that of the tier.
+# A file that is being built has its own alias, known to this thread alone. So migrations never run on the
+# tier's alias.
 BUILD = "resilience-static-build"
 
 _BATCH = 500
@@ -35,7 +35,7 @@ _PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_si
 
 
 class BuildError(ResilienceError):
-    """Say why no static copy could be built. What was there before still counts."""
+    """No static copy could be built; the message says why. An earlier copy stays in use."""
 
 
 class BusyError(BuildError):
@@ -43,7 +43,7 @@ class BusyError(BuildError):
 
 
 def from_live() -> StaticInfo:
-    """Export what everybody may see of the live database; raise `django.db.DatabaseError` if it fails."""
+    """Export the public rows of the live database; raise `django.db.DatabaseError` if that fails."""
     export = declared()
     epoch, as_of = files.next_epoch(), timezone.now()
     with sources.snapshot():
@@ -68,7 +68,7 @@ def changed() -> bool:
 
 
 def from_fixtures(*, rescue: bool = False) -> StaticInfo:
-    """Build from the fixtures; under DEBUG from samples when those do not open. Raises `BuildError`."""
+    """Build from the fixtures; under DEBUG from samples if the fixtures do not open. Raises `BuildError`."""
     export, epoch = declared(), files.next_epoch(rescue=rescue)
     try:
         return _build(export, epoch, "fixtures", lambda: sources.fixtures(export.fixtures))
@@ -81,7 +81,7 @@ def from_fixtures(*, rescue: bool = False) -> StaticInfo:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Build nothing beside another process of this host; raise `BusyError` when one is at it."""
+    """Keep other processes of this host from building; raise `BusyError` if one of them is building."""
     with files.locked("build") as mine:
         if not mine:
             raise BusyError("another process is building the static copy")
@@ -123,7 +123,7 @@ def _build(
 
 @contextmanager
 def database(path: Path) -> Iterator[Any]:
-    """Open the file to be filled, under the alias of building."""
+    """Open the file to be filled, under the alias `BUILD`."""
     usual = connections[STATIC_ALIAS].settings_dict
     options = {**usual["OPTIONS"], "init_command": _PRAGMAS}
     connection = DatabaseWrapper({**usual, "NAME": str(path), "OPTIONS": options}, BUILD)
@@ -140,12 +140,12 @@ def _make_tables(connection: Any, export: Export) -> None:
     executor = MigrationExecutor(connection)
     labels = {model._meta.app_label for model in export.models}
     executor.migrate([node for node in executor.loader.graph.leaf_nodes() if node[0] in labels])
-    for model in reversed(export.models):  # What a migration put in is in the source too.
+    for model in reversed(export.models):  # the source has the rows of migrations too
         all_rows(model)._raw_delete(BUILD)
 
 
 def _take_away_indexes(connection: Any, export: Export) -> list[str]:
-    """Drop indexes and triggers of the exported tables; return what makes them again, faster, at the end."""
+    """Drop indexes and triggers of the exported tables; return the SQL that makes them again at the end."""
     tables = {model._meta.db_table for model in export.models}
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
@@ -177,7 +177,7 @@ def _insert(connection: Any, model: type[models.Model], rows: Iterator[tuple[Any
 
 
 def _hide(export: Export) -> None:
-    """Remove what not everybody may see: fixtures hold drafts too. Children first: they point to parents."""
+    """Remove rows that are not public (fixtures hold drafts): children first, as they point to parents."""
     for resource in reversed(export.resources):
         public = resource.rows().using(BUILD).order_by().values("pk")
         hidden = list(all_rows(resource.model).exclude(pk__in=public).values_list("pk", flat=True))
@@ -191,7 +191,7 @@ def delete(model: type[models.Model], keys: Sequence[Any]) -> None:
 
 
 def _last_change(export: Export) -> datetime:
-    """Return of what time the rows are: when the last of them was changed."""
+    """Return the time of the last change of any row."""
     found = [
         all_rows(each.model).aggregate(last=models.Max(each.changed))["last"] for each in export.resources
     ]

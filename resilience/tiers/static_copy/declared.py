@@ -1,4 +1,4 @@
-"""What a project puts into the static copy, named by `RESILIENCE["FALLBACK"]`."""
+"""What a project puts into its static copy. `RESILIENCE["FALLBACK"]` names it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from resilience.tiers.static_copy.info import FORMAT
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """Name one kind of row: `rows()` is the query of those that everybody may see.
+    """Describe one kind of row. `rows()` returns the query of those that everybody may see.
 
-    `changed` is the column of the time of a row's last change.
+    `changed` is the column with the time of a row's last change.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """List the resources, parents before what points to them, and what stands in for a missing export.
+    """List the resources, parents before their children, and what replaces a missing export.
 
-    `fixtures` are files in Django's JSON format, `sample` yields unsaved instances with their keys set, for
-    development without either.
+    `fixtures` are files in Django's JSON format. `sample` yields unsaved instances with their keys set, for
+    development without fixtures.
     """
 
     resources: Sequence[Resource]
@@ -67,9 +67,10 @@ def declared() -> Export:
 
 
 def schema() -> str:
-    """Return 12 hex digits that stand for the tables of the exported models.
+    """Return 12 hex digits that change with the tables of the exported models.
 
-    A file of another schema is not opened: during a rolling deploy old and new workers have one each.
+    A file of another schema is not opened, so during a rolling deploy old and new workers each have their
+    own.
     """
     return _schema(conf.get("FALLBACK"))
 
@@ -81,7 +82,7 @@ def _schema(path: str | None) -> str:
     for model in declared().models:
         columns = [(field.column, field.db_type(connection)) for field in model._meta.concrete_fields]
         said.append((model._meta.db_table, columns))
-    # Columns do not tell of search indexes, which queries name too: those come from migrations.
+    # Columns do not show search indexes, which queries name too. Those come from migrations.
     for label in sorted({model._meta.app_label for model in declared().models}):
         said.append((label, _migrations(label)))
     return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()
@@ -90,6 +91,6 @@ def _schema(path: str | None) -> str:
 def _migrations(label: str) -> list[str]:
     name, _ = MigrationLoader.migrations_module(label)
     if name is None or importlib.util.find_spec(name) is None:
-        return []  # An app without migrations, or before its first.
+        return []  # an app without migrations
     module = importlib.import_module(name)
     return sorted(found.name for found in pkgutil.iter_modules(module.__path__) if found.name[0] not in "_~")

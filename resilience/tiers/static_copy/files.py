@@ -1,7 +1,7 @@
-"""The files of the static tier: their names, which of them counts, how one takes its place.
+"""The files of the static tier: their names, which one counts, and how a new one replaces it.
 
-`catalogue-<schema>-<epoch>.sqlite3`. Readers take the highest epoch of their schema, so a slow builder never
-wins over one that began later. A file never changes once it has its name.
+A name is `catalogue-<schema>-<epoch>.sqlite3`. Readers take the highest epoch of their schema, so a slow
+builder never wins over one that began later. A file never changes once it has its name.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger("resilience.static")
 
 _NAME = re.compile(r"catalogue-(?P<schema>[0-9a-f]{12})-(?P<epoch>\d{1,19})\.sqlite3")
 _DAMAGED = ".damaged"
-# How long files stay that only other versions of the code read, or that are damaged, in seconds.
+# Seconds for which damaged files and those of other versions of the code are kept.
 _KEPT = 7 * 86_400.0
-# A folder's time has the granularity of the kernel's clock: a change within the same tick leaves it as it is,
-# so that a listing is trusted only when the folder was at rest before it. In nanoseconds.
+# In nanoseconds. Two changes of a folder within one tick of the kernel's clock give it the same time. So a
+# listing is trusted only if the folder had been at rest for this long.
 _AT_REST = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """Name a file that opened well, the very one (`inode`), and what it says of itself."""
+    """A file that could be opened: its path, its identity (`inode`), and what it records about itself."""
 
     path: Path
     inode: int
@@ -47,7 +47,7 @@ class StaticFile:
 
     @property
     def uri(self) -> str:
-        """Return the address under which SQLite neither locks nor changes it."""
+        """Return a URI by which SQLite neither locks nor changes the file."""
         return f"{self.path.as_uri()}?mode=ro&immutable=1"
 
 
@@ -60,13 +60,13 @@ class _Listing(NamedTuple):
     found: StaticFile | str  # or the reason why there is none
 
 
-_listings: dict[Path, _Listing] = {}  # Replaced as a whole; two threads that read the folder find the same.
+_listings: dict[Path, _Listing] = {}  # replaced as a whole: two threads that read the folder find the same
 
 
 def current() -> StaticFile:
-    """Return the file that counts now; raise `TierUnavailableError`, saying why, when there is none.
+    """Return the file that counts now; raise `TierUnavailableError` with the reason if there is none.
 
-    One `stat` of each folder, unless it has changed since.
+    It costs one `stat` of each folder, unless the folder has changed.
     """
     wanted = schema()
     found = [_current(folder, wanted) for folder in folders.folders()]
@@ -111,7 +111,7 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
                 return before
             return StaticFile(*it, _examined(path, status.st_size))
         except FileNotFoundError:
-            continue  # Just replaced by a newer one.
+            continue  # a newer file has just replaced it
         except (OSError, ValueError, KeyError, sqlite3.Error) as error:
             _refuse_own_trouble(path, error)
             reason = f"{path.name} does not open: {error}"
@@ -120,7 +120,7 @@ def _best(folder: Path, wanted: str, known: _Listing | None) -> StaticFile | str
 
 
 def _refuse_own_trouble(path: Path, error: Exception) -> None:
-    """Raise `TierUnavailableError` for what says nothing of the path, so that it is not remembered."""
+    """Raise `TierUnavailableError` if this process is at fault, not the file: that is not remembered."""
     if lacked := own_trouble(error):
         raise TierUnavailableError(
             f"{path.name} cannot be opened for want of {lacked}", reason="unavailable"
@@ -135,7 +135,7 @@ def _listed(folder: Path, wanted: str) -> list[Path]:
 
 
 def _examined(path: Path, size: int) -> StaticInfo:
-    """Return what the file says of itself; raise what is wrong with it, as far as a look can tell."""
+    """Return what the file records about itself; raise `ValueError` if its size is wrong."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page,) = connection.execute("PRAGMA page_size").fetchone()
@@ -145,9 +145,9 @@ def _examined(path: Path, size: int) -> StaticInfo:
 
 
 def sound(file: StaticFile) -> bool:
-    """Read the whole file and tell whether it is well; never in a request.
+    """Read the whole file and tell whether it is sound. It is too slow for a request.
 
-    Raises `OwnTroubleError` when this process cannot read it, which says nothing of the file.
+    Raises `OwnTroubleError` if this process cannot read it for a reason of its own.
     """
     try:
         with closing(sqlite3.connect(file.uri, uri=True)) as connection:
@@ -159,7 +159,7 @@ def sound(file: StaticFile) -> bool:
 
 
 def set_aside(file: StaticFile, why: object) -> None:
-    """Set a damaged file aside, so that nobody opens it; it stays for people to look into."""
+    """Rename a damaged file, so that no reader opens it; people can still examine it."""
     logger.error(
         "the static copy %s is damaged (%s): it is set aside and has to be built again", file.path, why
     )
@@ -172,10 +172,10 @@ def set_aside(file: StaticFile, why: object) -> None:
 
 
 def next_epoch(*, rescue: bool = False) -> int:
-    """Return the epoch of a file whose building begins now: higher than all there are.
+    """Return the epoch of a file whose building begins now: higher than any existing one.
 
-    Microseconds of the wall clock, so that of two builders the one that read later wins, even after a reboot.
-    With `rescue`, which stands in for a missing file, only as high as need be: any real export wins.
+    It is the wall clock in microseconds, so that of two builders the one that read later wins, even after a
+    reboot. With `rescue`, for a file that replaces a missing one, it is only one higher: any export wins.
     """
     found = [path for folder in folders.folders() for path in folder.glob("catalogue-*")]
     above = max(map(_epoch, found), default=0) + 1
@@ -184,24 +184,24 @@ def next_epoch(*, rescue: bool = False) -> int:
 
 @contextmanager
 def published(folder: Path, epoch: int) -> Iterator[Path]:
-    """Give the path of a file to fill; at the end it is durable and takes its place, all at once.
+    """Yield the path of a file to fill; at the end it is made durable and gets its name in one step.
 
-    After an error nothing is left of it. Raises `OSError` when the folder cannot be written.
+    After an error nothing is left of it. Raises `OSError` if the folder cannot be written.
     """
     target = folder / f"catalogue-{schema()}-{epoch}.sqlite3"
     with written_aside(target, durable=True) as aside:
         yield aside
     for each in folders.folders():
-        # This file is newer than all there are. What is left may lie where nothing can be removed.
+        # This file is newer than all others. Old ones may lie where nothing can be removed.
         with contextlib.suppress(OSError):
             _prune(each, keeping=2 if each == folder or each == folders.chosen() else 0)
 
 
 @contextmanager
 def locked(what: str) -> Iterator[bool]:
-    """Hold the host's lock of this name; False, at once, when another process or thread has it.
+    """Hold the host's lock of this name; yield False, at once, if another process or thread has it.
 
-    Raises `OSError` where no folder can be written.
+    Raises `OSError` if no folder can be written.
     """
 
     def take(folder: Path) -> TextIO | None:
@@ -225,7 +225,7 @@ def locked(what: str) -> Iterator[bool]:
 
 
 def clear_abandoned() -> None:
-    """Remove what killed builders left; only for who is the only builder."""
+    """Remove files that killed builders left. Only for the holder of the lock `build`."""
     for folder in folders.folders():
         for path in folder.glob(f"*{SUFFIX}"):
             with contextlib.suppress(OSError):
@@ -233,7 +233,7 @@ def clear_abandoned() -> None:
 
 
 def _prune(folder: Path, *, keeping: int) -> None:
-    """Remove what nobody opens any more: of our schema all but the highest, of others what is old."""
+    """Remove files that nobody opens: of our schema all but the newest `keeping`, of others the old ones."""
     ours = _listed(folder, schema())
     for path in folder.glob("catalogue-*"):
         try:

@@ -1,8 +1,9 @@
-"""Where static copies may lie: the folder of the settings, and what stands in for it while it takes none.
+"""Where static copies may lie: the folder of the settings, and others while that cannot be written.
 
-A disk may be full, or read-only. An outage comes all the same, and what goes out of sight has to go out of
-the copy too. So a file that finds no room in the folder of the settings is written beside the host's store,
-which mostly lies in memory, else among the temporary files. Readers look into all, and take the newest.
+A disk may be full or read-only. Even then an outage may come, and an entry that is hidden has to go out of
+the copy too. So a file that does not fit into the folder of the settings is written beside the host's store,
+which mostly lies in memory, else among the temporary files. Readers look into all folders, and take the
+newest file.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ T = TypeVar("T")
 
 logger = logging.getLogger("resilience.static")
 
-# What SQLite says of a folder or a disk that takes no file.
+# SQLite's errors if a folder or disk cannot be written.
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 
 
 def folders() -> list[Path]:
-    """Return the folders to read from, that of the settings first, others if only we may write there."""
+    """Return the folders to read from: that of the settings, then those others that only we may write to."""
     return [chosen(), *(folder for folder in _stand_ins() if _is_ours(folder))]
 
 
@@ -41,8 +42,8 @@ def chosen() -> Path:
 def in_one_that_takes_it(write: Callable[[Path], T]) -> T:
     """Call `write` with the first folder that can be written; return what it returns.
 
-    It is called again with the next one where a folder proves to be full. Raises the error of the first
-    folder when none takes it, and at once whatever is no fault of a folder.
+    If a folder proves to be full, `write` is called again with the next one. Raises the first folder's error
+    if all fail; an error that is not a folder's fault is raised at once.
     """
     first: Exception | None = None
     for folder in (chosen(), *_stand_ins()):
@@ -59,7 +60,7 @@ def in_one_that_takes_it(write: Callable[[Path], T]) -> T:
 
 
 def _stand_ins() -> Iterator[Path]:
-    """Yield what stands in for the folder. That of the store is the server's to make."""
+    """Yield the folders that stand in for that of the settings. Only a server makes the store's."""
     name = f"static-tier-{_short(str(conf.static_dir(inside=False)))}"
     store = conf.directory()
     if _is_ours(store):
@@ -69,7 +70,7 @@ def _stand_ins() -> Iterator[Path]:
 
 @lru_cache(maxsize=8)
 def _short(path: str) -> str:
-    """Return what tells one folder of the settings from another."""
+    """Return a short name that differs for each folder of the settings."""
     return hashlib.blake2b(path.encode(), digest_size=6).hexdigest()
 
 

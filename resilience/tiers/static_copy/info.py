@@ -1,4 +1,4 @@
-"""What a static copy says of itself: where its rows come from, of what time they are, and how many."""
+"""What a static copy records about itself: the source of its rows, their time, and how many there are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-# Raised when files of today's code cannot be read by yesterday's, or the other way round.
+# Raise this number when older code cannot read newer files, or newer code older ones.
 FORMAT = 1
 
 _TABLE = "resilience_static_file"
@@ -19,7 +19,7 @@ _TABLE = "resilience_static_file"
 class StaticInfo:
     """Describe a file. `source` is `export`, `fixtures` or `mock`; `rows` counts each resource's.
 
-    `fingerprint` tells whether the live catalogue has changed since an export.
+    `fingerprint` serves to tell whether the live catalogue has changed since the export.
     """
 
     source: str
@@ -29,29 +29,29 @@ class StaticInfo:
 
     @property
     def tier(self) -> str:
-        """Return what an answer from the file is labelled: made-up rows are never passed off as a copy."""
+        """Return the label of answers from the file: `mock` for made-up rows, else `static`."""
         return "mock" if self.source == "mock" else "static"
 
     def shown(self) -> dict[str, Any]:
-        """Return what people may see of it, ready for JSON."""
+        """Return the part that people may see, ready for JSON."""
         return {"source": self.source, "as_of": self.as_of.isoformat(), "rows": dict(self.rows)}
 
 
 def write(connection: Any, info: StaticInfo) -> None:
-    """Store it in the file behind this DB-API connection, last of all: a file without it is unfinished."""
+    """Store it in the file of this DB-API connection. Do so last: a file without it is unfinished."""
     connection.execute(f"CREATE TABLE {_TABLE} (format INTEGER NOT NULL, info TEXT NOT NULL)")
     text = json.dumps({**info.shown(), "fingerprint": info.fingerprint})
     connection.execute(f"INSERT INTO {_TABLE} VALUES (?, ?)", (FORMAT, text))  # noqa: S608 - a constant
 
 
 def replace(connection: Any, info: StaticInfo) -> None:
-    """Store it in a copy of another file."""
+    """Store it in a copy of another file, instead of that one's."""
     connection.execute(f"DROP TABLE {_TABLE}")
     write(connection, info)
 
 
 def read(connection: sqlite3.Connection) -> StaticInfo:
-    """Return what the file says of itself; raise `ValueError` or `sqlite3.Error` when it says nothing."""
+    """Return what the file records about itself; raise `ValueError` or `sqlite3.Error` if it has none."""
     found = connection.execute(
         f"SELECT info FROM {_TABLE} WHERE format = ?",  # noqa: S608 - a constant
         (FORMAT,),

@@ -1,4 +1,4 @@
-"""Keep the static copy up to date, as a chore of the steward, and there at all, when a server starts."""
+"""Keep the static copy up to date, as a chore of the steward; build one if there is none at a start."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from resilience.tiers.static_copy.files import StaticFile
 
 logger = logging.getLogger("resilience.static")
 
-# An export that nothing hurries comes at most so often, in seconds.
+# The least seconds between two exports, unless something was removed.
 EXPORT_EVERY = 600.0
-# One that failed, or found another process building, is tried again after so long.
+# Seconds until a build is tried again that failed, or found another process building.
 _AGAIN = 5.0
-# How long one may take before it is given up.
+# Seconds after which a build is given up.
 _LONGEST = 300.0
 BUSY = 4
 """Exit status of the command when another process of this host is building."""
-# For so long a process that has just begun is not ready without a copy; and how often it looks for one.
+# Seconds for which a new process is not ready without a copy, and seconds between two looks for one.
 START = 5.0
 _LOOK = 0.1
 
 
 class Keeper:
-    """Decide what is due, from what the host knows of the catalogue; `run` is the chore."""
+    """Decide what is due, by the catalogue version that the host knows; `run` is the chore."""
 
     def __init__(self) -> None:
         self._epoch = -1
         self._forget()
 
     def _forget(self) -> None:
-        """Look at everything again: a new steward does not know what the last one left undone."""
+        """Forget what was done: a new steward does not know what the last one left undone."""
         self._checked: StaticFile | None = None
         self._exported = self._removed = -1  # the version and removals that the file is known to have
         self._due = self._again = -math.inf  # when the next export may begin, and anything after a failure
@@ -47,7 +47,7 @@ class Keeper:
     def run(self, epoch: int) -> None:
         """Do what is due.
 
-        Raises `RuntimeError` when a child failed: it has said why in the log.
+        Raises `RuntimeError` if a child failed; its log says why.
         """
         if conf.get("FALLBACK") is None:
             return
@@ -59,9 +59,9 @@ class Keeper:
         self._bring_up_to_date()
 
     def _check(self) -> bool:
-        """Read each file once as a whole: requests would meet damage only where they read.
+        """Read each file once as a whole: a request would find damage only in the parts that it reads.
 
-        False while there is none in place of a damaged one.
+        Return False while there is no sound file.
         """
         self._checked = _checked(self._checked)
         return self._checked is not None or build_if_missing()
@@ -84,7 +84,7 @@ class Keeper:
 
 
 class Start:
-    """The first seconds of a process, in which it sees to it that there is a static copy that is well."""
+    """The first seconds of a process, in which its thread makes sure that there is a sound static copy."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Start:
         self._given_up = False
 
     def prepare(self) -> None:
-        """Begin, once, beside what is going on."""
+        """Begin, once, in a thread."""
         if not registry.is_server() or conf.get("FALLBACK") is None:
             return
         with self._lock:
@@ -106,7 +106,7 @@ class Start:
                 self._began = registry.clock().monotonic()
 
     def goes_on(self) -> bool:
-        """Say whether there is no file yet, and there may soon be one."""
+        """Tell whether there is no file yet, but there may soon be one."""
         self.prepare()
         if self._began is None or self._done.is_set() or self._given_up:
             return False
@@ -125,7 +125,7 @@ class Start:
         checked: StaticFile | None = None
         until = time.monotonic() + START
         try:
-            # Another process may be building; and a damaged file is found only by reading all of it.
+            # Another process may be building. Damage is found only by reading all of a file.
             while not (build_if_missing() and (checked := _checked(checked))):
                 if time.monotonic() > until:
                     return  # The steward goes on trying.
@@ -136,25 +136,25 @@ class Start:
 
 
 def build_if_missing() -> bool:
-    """Have a static copy built from the fixtures where none opens; raise `RuntimeError` if that fails.
+    """Have a static copy built if none opens; raise `RuntimeError` if that fails.
 
-    False when another process is at it, or there is nothing to make it of, and there is none yet.
+    Return False if there is none yet: another process is building one, or there is nothing to build it from.
     """
     try:
         files.current()
     except TierUnavailableError:
-        # Without fixtures it is made of the live database: an empty one would say that there is nothing.
+        # Without fixtures it is built from the live database: an empty copy would hide what exists.
         build = ("build", "--if-missing") if declared().fixtures else ("export",)
         if build == ("export",) and registry.breaker("database").refuses():
             return False
-        # All workers start at once, and a child that finds another at it has loaded the project in vain.
+        # All workers start at once. With this lock only one of them starts a child that loads the project.
         with files.locked("start") as mine:
             return mine and _child(*build)
     return True
 
 
 def _child(*arguments: str) -> bool:
-    """Run the command in a process that ends with this one; False when another one is at it."""
+    """Run the command in a process that ends with this one; return False if another process is building."""
     ran = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "django", "fallback", *arguments, f"--parent={os.getpid()}"],
         env={**os.environ, **_environment()},
@@ -180,7 +180,7 @@ def _environment() -> dict[str, str]:
 
 
 def _checked(known: StaticFile | None) -> StaticFile | None:
-    """Return the file that counts now if it is well, as that which is known was; else set it aside."""
+    """Return the file that counts now if it is sound, else set it aside. A `known` file is not read again."""
     file = files.current()
     if file == known or files.sound(file):
         return file
@@ -195,7 +195,7 @@ start = Start()
 
 
 def prepare() -> None:
-    """See to it, beside what is going on, that there is a file; called where a server loads the project."""
+    """Begin to make sure, in a thread, that there is a file; called when a server loads the project."""
     start.prepare()
 
 

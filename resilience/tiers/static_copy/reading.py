@@ -1,4 +1,4 @@
-"""Enter the static tier: within it the ORM of this thread reads the file that counts now."""
+"""Enter the static tier: within it, the ORM of this thread reads the static copy that counts now."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from resilience.tiers.static_copy.declared import declared
 from resilience.tiers.static_copy.files import StaticFile
 from resilience.tiers.static_copy.info import StaticInfo
 
-# What is left of a request's time, in seconds, when it has waited for a file.
+# Seconds of a request's budget that are left after it has waited for a file.
 _ANSWER = 0.3
 
-# What SQLite says of bytes that are no database, or no longer one.
+# SQLite's errors for a file that is damaged, or is no database.
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
@@ -33,8 +33,8 @@ class FileConnection(DatabaseWrapper):
         self.file = file
 
     def ensure_connection(self) -> None:
-        # Test cases replace the original by one that allows only the databases they roll back. Nothing can be
-        # written here.
+        # Test cases replace Django's method by one that forbids databases they do not roll back. Nothing can
+        # be written here.
         if self.connection is None:
             with self.wrap_database_errors:
                 self.connect()
@@ -44,8 +44,8 @@ class FileConnection(DatabaseWrapper):
 def opened() -> Iterator[StaticInfo]:
     """Read from the static copy within the block.
 
-    Raises `TierUnavailableError` when there is none, or when it proves to be damaged within the block: it is
-    then set aside, and the next entry reads an older one until a new one is built.
+    Raises `TierUnavailableError` if there is none, or if it proves to be damaged within the block. It is then
+    set aside, and an older one is read until a new one is built.
     """
     file = _current()
     with _connected(file), static_tier(declared().models):
@@ -61,7 +61,7 @@ def opened() -> Iterator[StaticInfo]:
 
 
 def _current() -> StaticFile:
-    """Return the file that counts now; in the first seconds of a server wait for the first one."""
+    """Return the file that counts now; in the first seconds of a server, wait for one."""
     try:
         return files.current()
     except TierUnavailableError:
@@ -74,15 +74,14 @@ def _current() -> StaticFile:
 
 @contextmanager
 def _connected(file: StaticFile) -> Iterator[None]:
-    """Let the alias mean this file in this thread, from now on."""
+    """Connect the alias to this file, in this thread."""
     usual = connections[STATIC_ALIAS]
     if isinstance(usual, FileConnection) and usual.file == file:
         yield
         return
     connections[STATIC_ALIAS] = FileConnection(file, usual)
-    # An older file's connection is closed, and one that nobody has used is forgotten. But Django's test cases
-    # forbid databases by replacing `connect` on the connection, or begin a transaction on it, and want to
-    # find the same object at the end.
+    # Close an older file's connection, and replace one that was never used. Any other is put back at the end:
+    # Django's test cases replace `connect` on it or begin a transaction, and expect the same object later.
     if "connect" not in vars(usual) and (usual.connection is None or isinstance(usual, FileConnection)):
         usual.close()
         yield

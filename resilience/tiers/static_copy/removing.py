@@ -1,4 +1,4 @@
-"""Take out of the static copy what went out of sight, without exporting everything again."""
+"""Take rows that were removed or hidden out of the static copy, without exporting everything again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from resilience.tiers.static_copy.reading import opened
 
 
 def without_removed() -> StaticInfo | None:
-    """Put a copy of the current file in its place, less the rows that nobody may see any more.
+    """Replace the current file by a copy of it without the rows that may no longer be seen.
 
-    None when there are no such rows. Made of the keys alone, so it takes a moment where an export takes a
-    minute. What a file from fixtures holds has other keys: it is replaced by an export. Raises
+    Return None if there are no such rows. Only keys are read, so it takes a moment where an export takes a
+    minute. A file from fixtures has other keys, so an export replaces it. Raises
     `django.db.DatabaseError`, `OSError`.
     """
     file = files.current()

@@ -1,6 +1,6 @@
 """Where the rows of a static copy come from: the live database, fixtures, or samples.
 
-Each source yields a model and rows of it, as the values of its columns (`attname`), parents first.
+Each source yields a model and its rows, as values of the columns (`attname`), parents first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK = 2_000
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Read one state of the live database within the block, without holding up those who write."""
+    """Read one state of the live database within the block, without blocking writers."""
     connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     mode = getattr(connection, "transaction_mode", None)
@@ -43,7 +43,7 @@ def snapshot() -> Iterator[None]:
 
 
 def fingerprint(export: Export) -> str:
-    """Return what changes with every change of what everybody may see: how many rows, and the last change."""
+    """Return a text that changes whenever the public rows change: how many there are, and the last change."""
     said = []
     for resource in export.resources:
         found = resource.rows().using(DEFAULT_DB_ALIAS).order_by()
@@ -62,7 +62,7 @@ def live(export: Export) -> Rows:
 def fixtures(paths: Iterable[Path]) -> Rows:
     """Yield the rows of files in Django's JSON format.
 
-    As `loaddata`, save that natural keys are looked up in memory, not by a query each: a server that starts
+    It does what `loaddata` does, but finds natural keys in memory, not by a query each: a server that starts
     in an outage waits for this. Raises `OSError`, `ValueError`, `LookupError`.
     """
     keys: dict[tuple[Any, ...], Any] = {}
@@ -94,7 +94,7 @@ def sample(export: Export) -> Rows:
 
 
 def _saved(instance: models.Model) -> tuple[type[models.Model], list[tuple[Any, ...]]]:
-    """Return the row that saving the instance as `loaddata` does would store: receivers fill columns."""
+    """Return the row that `loaddata` would store for the instance, with the columns that receivers fill."""
     model = type(instance)
     pre_save.send(sender=model, instance=instance, raw=True, using=None, update_fields=None)
     return model, [tuple(getattr(instance, field.attname) for field in model._meta.concrete_fields)]
