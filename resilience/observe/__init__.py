@@ -1,1 +1,1 @@
-"""What people look at: health, metrics, history, folders, and the queue before the log."""
+"""What people look at: health, metrics, history, folders, and the log."""

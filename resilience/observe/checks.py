@@ -1,4 +1,4 @@
-"""System checks of where a server writes: its folders, which it can do without, and its log."""
+"""System checks of the folders that a server writes to, and of its log handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resilience.observe import folders
 
 
 def look_at_folders(**_: Any) -> Iterator[CheckMessage]:
-    """W080: owner and mode of each folder. Nothing is written."""
+    """W080: a folder cannot be written, by its owner and mode. Nothing is written to find out."""
     for folder in _folders():
         if why := folders.wrong_at_a_look(folder.path()):
             yield Warning(
@@ -28,9 +28,9 @@ def look_at_folders(**_: Any) -> Iterator[CheckMessage]:
 
 
 def write_into_folders(**_: Any) -> Iterator[CheckMessage]:
-    """W081 and W082: a file is written into each and removed, as the user that this is run by.
+    """W081 and W082: a file could not be written into a folder, as the user who runs this.
 
-    `check --deploy --tag folders` does that.
+    `check --deploy --tag folders` tries that.
     """
     for folder in _folders():
         if why := folders.wrong_at_a_try(folder.path(), make=False):
@@ -51,18 +51,18 @@ def _folders() -> list[folders.Folder]:
     return folders.wanted() if conf.get("NAMESPACE") else []  # E002 says so.
 
 
-# What sends over the network.
+# Handlers that send over the network.
 _WAITING = (HTTPHandler, SMTPHandler, SocketHandler, SysLogHandler, DjangosHandler)
 
 
 def check_log_handlers(**_: Any) -> Iterator[CheckMessage]:
-    """W031: no handler of `LOGGING` sends over the network while a request waits."""
+    """W031: a handler of `LOGGING` sends over the network while a request waits."""
     for name, handler in (getattr(settings, "LOGGING", None) or {}).get("handlers", {}).items():
         path = handler.get("class", "")
         try:
             kind = import_string(path)
         except ImportError:
-            continue  # `logging` itself refuses it at the start.
+            continue  # `logging` itself refuses it at the start
         # Django's own is replaced in servers.
         harmless = kind is DjangosHandler or issubclass(kind, AdminEmailHandler)
         if isinstance(kind, type) and issubclass(kind, _WAITING) and not harmless:

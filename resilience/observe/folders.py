@@ -1,4 +1,4 @@
-"""The folders that a server writes: how each stands, and what is done without it."""
+"""The folders that a server writes to: whether each can be written, and what is done without it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from resilience.primitives.store.folder import refuse_another_owner, user
 
 logger = logging.getLogger("resilience.folders")
 
-# What a try writes: a disk that is full may still take an empty file.
+# The content of a test file: a full disk may still take an empty file.
 _PAGE = bytes(4096)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """One folder: its name, its setting, where it is, and what is done without it."""
+    """A folder: its name, its setting, its path, and what happens without it."""
 
     name: str
     setting: str
@@ -57,7 +57,7 @@ FOLDERS = (
 
 
 def wanted() -> list[Folder]:
-    """Return the folders that this project writes: without a static tier there is no copy."""
+    """Return the folders that this project needs; only one with a static tier has a static copy."""
     found = [folder for folder in FOLDERS if folder.name != "static" or conf.get("FALLBACK") is not None]
     database = settings.DATABASES.get("default", {})
     if str(database.get("ENGINE", "")).endswith("sqlite3") and _is_a_file(str(database["NAME"])):
@@ -77,7 +77,7 @@ def _is_a_file(name: str) -> bool:
 
 
 def wrong_at_a_look(path: Path) -> str:
-    """Say what is wrong with a folder, or with where it is to be made, by owner and mode; "" if nothing is.
+    """Say what is wrong with a folder, or the one to make it in, by owner and mode; "" if nothing is.
 
     Nothing is written.
     """
@@ -97,10 +97,10 @@ def wrong_at_a_look(path: Path) -> str:
 
 
 def wrong_at_a_try(path: Path, *, make: bool = True) -> str:
-    """Say why a folder cannot be written, after a file was written there and removed; "" if it can.
+    """Try to write a file into a folder and remove it; return why that failed, "" if it did not.
 
-    Where it is missing it is made, or without `make` the one that it is to be made in is tried. Raise
-    `OSError` for what this process lacks: that is no fault of the folder.
+    A missing folder is made; without `make`, the one to make it in is tried. Raises `OSError` if this process
+    lacks something, since that is no fault of the folder.
     """
     try:
         if make:
@@ -125,9 +125,9 @@ def wrong_at_a_try(path: Path, *, make: bool = True) -> str:
 
 
 def another_user() -> str:
-    """Say whose servers use the store of this host, if they are another user's; "" if they are not."""
+    """Name the user whose servers use the store of this host, if it is another user; else return ""."""
     path, me = conf.directory(), os.geteuid()
-    # A folder of this user lies beside those of others, where it has the user's number in its name.
+    # The default folder has the user's number in its name. Look at its siblings.
     parts = path.name.split(str(me), 1)
     places = [path, *(path.parent.glob("*".join(parts)) if len(parts) == 2 else ())]
     for place in places:
@@ -142,14 +142,14 @@ def another_user() -> str:
 
 
 def _there(path: Path) -> Path:
-    """Return the folder, or while it is missing the nearest one above it."""
+    """Return the folder, or if it is missing, the nearest existing one above it."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
 
 
 def run(_epoch: int) -> None:
-    """Try each folder, and tell the host which it has to do without; the log and the history once."""
+    """Try each folder, and note in the store which ones fail; each change is logged and recorded once."""
     before = registry.store().folders.read()
     found = {folder.name: _wrong(folder) for folder in wanted()}
     if found == before:
@@ -177,9 +177,9 @@ def _wrong(folder: Folder) -> str:
 
 
 def without() -> dict[str, str]:
-    """Return, by folder, what the host does without it at the moment: "" where it is well.
+    """Return, by folder, what happens on the host because it cannot be written; "" if it can be.
 
-    A folder that was not tried yet is left out; of the store each server process knows by itself.
+    A folder that was not tried yet is left out. Each server process knows about the store by itself.
     """
     store = registry.store()
     known = store.folders.read()
@@ -190,7 +190,7 @@ def without() -> dict[str, str]:
 
 
 def notices() -> list[str]:
-    """Return the same in sentences, of what is not well."""
+    """Return a sentence for each folder that cannot be written."""
     named = {folder.name: folder.setting for folder in wanted()}
     return [
         f"{what[0].upper()}{what[1:]}: the folder of {named[name]} cannot be used."

@@ -1,4 +1,4 @@
-"""The state of the host, at once: from its store and the label of its static copy, asking no dependency."""
+"""The state of the host, at once. It comes from the store and the static copy's label; nothing is asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resilience.tiers.static_copy.declared import declared
 
 HEALTHY, DEGRADED = "healthy", "degraded"
 
-# What a process may lack that does not end with a crowd, and for how many seconds health says so.
+# Shortages of a process that do not end with a peak of load, and for how many seconds health reports them.
 LACKING = (DESCRIPTORS, MEMORY, THREADS, PORTS)
 _LACKS_FOR = 60.0
 
@@ -29,12 +29,12 @@ _ending = Event()
 
 
 def report(names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return what `/api/health` says: the same from whichever process of the host is asked.
+    """Return the body of `/api/health`; it is the same in each process of the host.
 
-    `names` are those of the breakers that are looked at; all unless given.
+    `names` are the breakers to look at; by default all.
 
-    Counts are of each breaker's window, rates in percent, ages in seconds. Who gave an order, and why, is not
-    in it: everybody may read this.
+    Counts are those of each breaker's window, rates are in percent, ages in seconds. It does not say who gave
+    an order, or why, since everybody may read it.
     """
     looked_at = conf.declared_breakers() if names is None else names
     services = {name: service(registry.breaker(name).snapshot()) for name in looked_at}
@@ -60,7 +60,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def message(status: str, noticed: Sequence[str]) -> str:
-    """Sum it up in a sentence."""
+    """Return a sentence that sums it up."""
     if status != HEALTHY:
         return "Some services are degraded"
     return "All services are healthy; see the notices" if noticed else "All systems operational"
@@ -120,7 +120,7 @@ def pools() -> dict[str, dict[str, int]]:
 
 
 def running_faults() -> dict[str, dict[str, Any]]:
-    """Return what is broken on purpose at the moment: by which fault, and how long still."""
+    """Return the faults in force, by breaker, with the seconds that each has left."""
     now = monotonic()
     return {
         name: {
@@ -133,7 +133,7 @@ def running_faults() -> dict[str, dict[str, Any]]:
 
 
 def notices() -> list[str]:
-    """Return what is not as it should be and no breaker tells, in sentences."""
+    """Return a sentence for each trouble that no breaker shows."""
     found = [
         f"Reads of the table {name.partition(' ')[2]} do not wait for it: another client has locked it."
         for name in table_locks.locked()
@@ -154,7 +154,7 @@ def _cache_takes_writes() -> bool:
 
 
 def static_copy() -> StaticInfo | None:
-    """Return the label of the static copy that opens now; None when none does. A file is opened once."""
+    """Return the label of the current static copy; None if none opens. A file is opened only once."""
     try:
         return files.current().info
     except TierUnavailableError:
@@ -162,7 +162,7 @@ def static_copy() -> StaticInfo | None:
 
 
 def fallback_data(copy: StaticInfo | None) -> dict[str, bool]:
-    """Say of each resource whether the static tier could answer for it: made-up rows do not count."""
+    """Return, by resource, whether the static tier could answer for it; made-up rows do not count."""
     try:
         names = [resource.name for resource in declared().resources]
     except TierUnavailableError:
@@ -172,7 +172,7 @@ def fallback_data(copy: StaticInfo | None) -> dict[str, bool]:
 
 
 def described(copy: StaticInfo) -> dict[str, Any]:
-    """Return what a static copy holds, and how old that is."""
+    """Return the content of a static copy and its age."""
     age = (datetime.now(UTC) - copy.as_of).total_seconds()
     return {
         "source": copy.source,
@@ -183,31 +183,31 @@ def described(copy: StaticInfo) -> dict[str, Any]:
 
 
 def has_steward() -> bool:
-    """Say whether a process of the host watches the dependencies."""
+    """Tell whether the host has a steward."""
     return registry.store().lease.holder(registry.clock().monotonic()) is not None
 
 
 def drain() -> None:
-    """Have this process say that it is not ready, for the rest of its life; its server is about to end."""
+    """Report from now on that this process is not ready, because its server is about to end."""
     _ending.set()
 
 
 def draining() -> bool:
-    """Say whether this process is being taken out of rotation: its server ends, or an operator says so.
+    """Tell whether this process drains: its server is about to end, or an operator has ordered it.
 
-    The operator's order is the file `drain` beside the host's store: for all servers of the host, until it
-    is removed.
+    The operator's order is a file `drain` beside the host's store. It holds for all servers of the host,
+    until it is removed.
     """
     return _ending.is_set() or (conf.directory() / "drain").exists()
 
 
 def starting() -> bool:
-    """Say whether this process has just begun, and what stands in for the database is still being made."""
+    """Tell whether this process has just begun, and its first static copy is still being built."""
     return keeping.start.goes_on()
 
 
 def able() -> list[str]:
-    """Name the tiers that can answer reads now, the best first; none at all is not ready."""
+    """Return the tiers that can answer reads now, the best first. If there are none, it is not ready."""
     copy = static_copy()
     return [
         tier
@@ -221,10 +221,10 @@ def able() -> list[str]:
 
 
 def wall(at: float | None) -> str | None:
-    """Return wall seconds as JSON has them."""
+    """Return wall seconds as text for JSON."""
     return None if at is None else iso(at)
 
 
 def seconds(lasted: float | None) -> float | None:
-    """Return a duration as JSON has it, in seconds."""
+    """Return a duration for JSON, in rounded seconds."""
     return None if lasted is None else round(lasted, 1)

@@ -17,20 +17,20 @@ from resilience.request.answer_counts import FALLBACKS, SOURCES, UNANSWERED
 
 SPANS = {"hour": 3_600.0, "day": 86_400.0, "month": 30 * 86_400.0}
 
-# A host is taken to be gone when an open breaker of it has not changed for this time, in seconds.
+# Seconds without a change of its open breaker, after which a host is taken to be gone.
 _SILENT = 3_600.0
-# Outages listed one by one, newest first; they are all counted.
+# The most outages that are listed, newest first; all are counted.
 _LISTED = 100
-# Calls that ended so say something about the service; these two are errors.
+# The outcomes that say something about a service; of these, the errors.
 _ENDS = ("success", "failure", "slow", "answered")
 _ERRORS = ("failure", "slow")
 
 
 def summary(span: str | float = "day") -> dict[str, Any]:
-    """Sum up a span: `hour`, `day`, `month` or seconds. Shares are percents, times seconds, None unknown.
+    """Sum up a span: `hour`, `day`, `month`, or a number of seconds.
 
-    Raises `KeyError` for a span of another name. `from` says whether the database answered, with all hosts,
-    or the journal, with this one as far back as it goes.
+    Shares are in percent, times in seconds; None is unknown. `from` is `database` (all hosts) or `journal`
+    (this host, as far back as it goes). Raises `KeyError` for an unknown span.
     """
     until = time.time()
     since = until - (SPANS[span] if isinstance(span, str) else span)
@@ -62,15 +62,15 @@ def summary(span: str | float = "day") -> dict[str, Any]:
 
 
 def recent(limit: int = 50, *, kind: str = "", breaker: str = "") -> list[Entry]:
-    """Return the newest events, newest first, of one kind or breaker if wanted; `at` is wall seconds."""
+    """Return the newest events, newest first, perhaps of one kind or breaker; `at` is in wall seconds."""
     return read(lambda reading: reading.recent(limit, kind, breaker))[0]
 
 
 def answers_per_minute(minutes: int = 60, *, reading: Reading | None = None) -> list[dict[str, Any]]:
-    """Return what was answered in each of the last minutes, oldest first: {"minute", "answers": {source: n}}.
+    """Return the answers in each of the last minutes, oldest first: {"minute", "answers": {source: n}}.
 
-    A minute in which nothing was answered, or nobody counted, has an empty `answers`. `reading` is asked
-    alone, where the caller cannot wait for the database.
+    A minute without answers, or in which no server counted, has an empty `answers`. Give a `reading` to ask
+    that alone, if the caller cannot wait for the database.
     """
     first = int(time.time() // 60) - minutes + 1
     rows: dict[int, dict[str, int]] = {minute: {} for minute in range(first, first + minutes)}
@@ -85,7 +85,7 @@ def failure_rates_per_minute(
 ) -> dict[str, list[float | None]]:
     """Return the percentage of calls that failed or were slow in each of the last minutes, oldest first.
 
-    None for a minute in which nothing was called, or nobody counted. `reading` as in `answers_per_minute`.
+    None for a minute without calls, or in which no server counted. `reading` as in `answers_per_minute`.
     """
     first = int(time.time() // 60) - minutes + 1
     calls: dict[str, list[dict[str, int]]] = {name: [{} for _ in range(minutes)] for name in services}
@@ -98,7 +98,7 @@ def failure_rates_per_minute(
 
 
 def _grown(first: int, prefix: str, reading: Reading | None) -> Iterator[tuple[int, str, int]]:
-    """Yield by how much counters grew, and in which minute, from the minute `first` on."""
+    """Yield the minute, the counter and its growth in that minute, from the minute `first` on."""
 
     def ask(place: Reading) -> list[Count]:
         return list(place.counts(first * 60.0, prefix))
@@ -106,7 +106,7 @@ def _grown(first: int, prefix: str, reading: Reading | None) -> Iterator[tuple[i
     counts = read(ask)[0] if reading is None else ask(reading)
     seen: dict[tuple[str, str, str], int] = {}
     for at, series, before, total in counts:
-        # Several stewards may have written it down: what was there already is not counted again.
+        # Two stewards may have written the same figures: only the difference is counted.
         grown = total - max(before, seen.get(series, 0))
         if grown > 0:
             seen[series] = total
@@ -135,10 +135,10 @@ def table(span: str | float = "day") -> str:
 
 
 def _lasts(host: str, breaker: str, changed: float) -> bool:
-    """Say whether a breaker that was last seen open is so still: on this host as its store has it now."""
+    """Tell whether a breaker that was last seen open still is; for this host, its store says so."""
     if host == hostname() and breaker in registry.breakers():
         return registry.breaker(breaker).shown() is not State.CLOSED
-    # Of another host nothing is known but that a probe would have changed it since.
+    # For another host, only the age is known: if it lived, a probe would have changed its breaker.
     return time.time() - changed < _SILENT
 
 

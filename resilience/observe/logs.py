@@ -1,9 +1,9 @@
-"""Output that nobody waits for: the reader of a log may stop, its disk may be full, and requests go on.
+"""Output that nobody waits for: requests go on even if the reader of a log stops or its disk is full.
 
-A thread that writes to a pipe, a terminal or a socket that nobody reads hangs as soon as that is full.
-`logging` holds a lock meanwhile, so every thread that logs hangs too. `unblock()` puts a queue and a thread
-before standard output and standard error of this process, for all that Python writes there: each handler of
-`logging`, warnings, tracebacks, `print`. No Django in here: a supervisor needs it too.
+A thread that writes to a pipe, a terminal or a socket that nobody reads hangs as soon as that is full. As
+`logging` holds a lock meanwhile, every other thread that logs hangs too. `unblock()` puts a queue and a
+thread before standard output and standard error, for all that Python writes there: handlers of `logging`,
+warnings, tracebacks, `print`. There is no Django in here, since a supervisor needs it too.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from queue import SimpleQueue
 
 logger = logging.getLogger("resilience.logs")
 
-# Bytes that may wait for each of the two.
+# The most bytes that may wait for standard output, and for standard error.
 ROOM = 4 * 1_048_576
-# How long the end of a process waits for its last lines, in seconds.
+# Seconds for which the end of a process waits until its last lines are written.
 _LAST_LINES = 1.0
 
 _streams: weakref.WeakSet[QueuedStream] = weakref.WeakSet()
-# The thread that counts a dropped line logs nothing meanwhile.
+# Marks a thread that is counting a dropped line: it must not log meanwhile.
 _counting = threading.local()
 
 
 def unblock() -> None:
-    """Let nobody in this process wait for the readers of its output. For servers: a command's user waits.
+    """Queue the output of this process, so that no thread waits for its readers. For servers only.
 
-    Handlers that were configured before write through the queue too; those of files and sockets stay.
+    Handlers that were configured before use the queue too, except those of files and sockets.
     """
     for name in ("stdout", "stderr"):
         before = getattr(sys, name)
         try:
             queued = QueuedStream(before.fileno(), buffer=getattr(before, "buffer", None))
         except (AttributeError, OSError):
-            continue  # There is none, or it is a text in memory.
+            continue  # there is no stream, or it is in memory
         if isinstance(before, QueuedStream):
             continue
         before.flush()
@@ -53,32 +53,32 @@ def unblock() -> None:
 
 
 class QueuedStream(io.TextIOBase):
-    """A text file whose `write` queues for a file descriptor, and whose thread writes there, in order.
+    """A text file whose `write` only queues; a thread writes to the file descriptor, in order.
 
-    When `room` bytes wait, what is written further is dropped, and counted as ("dropped", "log_lines"). How
-    much that was is logged as soon as all that waited is written. What the system refuses to take (a full
-    disk, a pipe without a reader) is counted likewise.
+    While `room` bytes wait, further lines are dropped and counted as ("dropped", "log_lines"). Their number
+    is logged as soon as the queue is empty. Lines that the system does not take (a full disk, a pipe without
+    a reader) are counted likewise.
     """
 
     encoding = "utf-8"
 
     def __init__(self, descriptor: int, *, room: int = ROOM, buffer: object = None) -> None:
         self._descriptor = descriptor
-        self.buffer = buffer  # for those who write bytes, past the queue
+        self.buffer = buffer  # for writing bytes, past the queue
         self._room = room
         self._start_anew()
         _streams.add(self)
 
     def _start_anew(self) -> None:
-        """Forget the thread and what waits: in a forked child both are the parent's."""
-        self._guard = threading.Lock()  # Around what both sides write; never held during a write.
+        """Forget the thread and the queue: in a forked child both are the parent's."""
+        self._guard = threading.Lock()  # guards the queue; never held during a write
         self._pieces: SimpleQueue[bytes] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._waiting = 0  # bytes
         self._missing = 0
 
     def write(self, text: str) -> int:
-        """Queue a text; it is dropped whole, or written whole."""
+        """Queue a text; it is written or dropped as a whole."""
         piece = text.encode(errors="backslashreplace")
         with self._guard:
             taken = self._waiting + len(piece) <= self._room
@@ -96,7 +96,7 @@ class QueuedStream(io.TextIOBase):
 
     def _start_locked(self) -> None:
         thread = threading.Thread(target=self._work, name="resilience-output", daemon=True)
-        with suppress(RuntimeError):  # None can be had: all waits, and the next line tries again.
+        with suppress(RuntimeError):  # no thread can be had: the next line tries again
             thread.start()
             self._thread = thread
 
@@ -104,7 +104,7 @@ class QueuedStream(io.TextIOBase):
         """Do nothing: `logging` calls this after each line. `drain` waits."""
 
     def drain(self, seconds: float) -> None:
-        """Wait until all was written, for `seconds` at most."""
+        """Wait until all is written, for `seconds` at most."""
         until = time.monotonic() + seconds
         while self._thread is not None and self._waiting and time.monotonic() < until:
             time.sleep(0.002)
@@ -133,13 +133,13 @@ class QueuedStream(io.TextIOBase):
                 logger.warning("%d lines of this log are missing: its reader or disk was too slow", missing)
 
     def _write(self, piece: bytes) -> bool:
-        """Write a piece; False when that cannot be done."""
+        """Write a piece; return False if that fails."""
         rest = memoryview(piece)
         try:
             while rest:
                 try:
                     rest = rest[os.write(self._descriptor, rest) :]
-                except BlockingIOError:  # Another program with the same pipe has made it non-blocking.
+                except BlockingIOError:  # another program has made the shared pipe non-blocking
                     select.select([], [self._descriptor], [], 1.0)
         except OSError:
             return False
@@ -152,7 +152,7 @@ def _handlers() -> list[logging.Handler]:
 
 
 def _count() -> None:
-    """Count what is dropped, where there is a store."""
+    """Count a dropped line, if there is a store."""
     registry = sys.modules.get("resilience.registry")
     if registry is None or getattr(_counting, "busy", False):
         return
@@ -160,7 +160,7 @@ def _count() -> None:
     try:
         registry.store().counters.add("dropped", "log_lines")
     except Exception:
-        return  # The log itself says how many lines are missing.
+        return  # the log itself says how many lines are missing
     finally:
         _counting.busy = False
 

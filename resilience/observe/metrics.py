@@ -1,4 +1,4 @@
-"""The host's figures for Prometheus: one truth per host, whichever worker is scraped."""
+"""The host's figures for Prometheus: they are the same whichever worker is scraped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resilience.db import table_locks
 from resilience.observe import folders, health
 from resilience.primitives import BreakerSnapshot, State
 
-# Name and help of each counter of the store: by its first label, with the names of the others.
+# Each counter of the store by its first label: the names of the other labels, and its help.
 _COUNTERS = {
     "transitions": (("breaker", "from", "to"), "Changes of state of a circuit breaker."),
     "responses": (("source",), "Answers by the tier that gave them."),
@@ -37,7 +37,7 @@ class HostCollector:
     """Read the host's store at each scrape; nothing is kept in this process."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families."""
+        """Yield all metric families."""
         snapshots = [breaker.snapshot() for breaker in registry.watched().values()]
         yield from _breakers(snapshots)
         yield from _calls()

@@ -1,1 +1,1 @@
-"""Who may steer the breakers, and the doors by which they do: HTTP, board, commands."""
+"""Who may steer the breakers, and the doors for that: HTTP, board, commands."""

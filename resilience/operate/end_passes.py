@@ -1,4 +1,4 @@
-"""End passes to the board: of people who sign out, or may no longer steer. See Note [When a pass ends]."""
+"""End passes of people who sign out or may no longer steer. See Note [When a pass ends]."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 from resilience.db.transactions import after_commit
 from resilience.operate import passes
 
-# What a sign-in writes by itself.
+# The columns of an account that a sign-in writes.
 _SIGN_IN = {"last_login"}
 
 
 def listen() -> None:
-    """Hear of sign-outs, and of what changes an account or takes a permission."""
+    """Connect to the signals of sign-outs, of changes of accounts, and of losses of permissions."""
     user: Any = get_user_model()
     user_logged_out.connect(_signed_out, dispatch_uid="resilience.departures")
     post_save.connect(_saved, sender=user, dispatch_uid="resilience.departures")
@@ -27,7 +27,7 @@ def listen() -> None:
     post_delete.connect(_group_deleted, sender=Group, dispatch_uid="resilience.operate.end_passes.group")
     holders = [(user, "groups"), (user, "user_permissions"), (Group, "permissions")]
     for model, name in holders:
-        if hasattr(model, name):  # An account of the project's own making may have others.
+        if hasattr(model, name):  # a project's own account model may lack it
             through = getattr(model, name).through
             m2m_changed.connect(_removed, sender=through, dispatch_uid=f"resilience.departures.{name}")
 
@@ -51,7 +51,7 @@ def _group_deleted(sender: Any, *, using: str, **_: Any) -> None:
 
 
 def _removed(sender: Any, *, action: str, using: str, **_: Any) -> None:
-    """End all passes: finding out who lost a permission with a group costs much.
+    """End all passes, since finding everybody who lost a permission with a group would take long.
 
     People who may still steer get a new pass when they next look.
     """
@@ -60,5 +60,5 @@ def _removed(sender: Any, *, action: str, using: str, **_: Any) -> None:
 
 
 def _end(key: str, using: str) -> None:
-    # After the commit: until then a look at the board is still confirmed.
+    # After the COMMIT: until then the database still confirms the holder.
     after_commit(partial(passes.end, key), using=using)

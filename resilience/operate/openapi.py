@@ -1,4 +1,4 @@
-"""What the schema says of the operators' views: drf-spectacular finds only views of Django REST framework.
+"""Add the operators' views to the schema: drf-spectacular finds only views of Django REST framework.
 
 A site names `resilience.operate.openapi.with_operators` in `SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]`,
 before `drf_spectacular.hooks.postprocess_schema_enums`, which gives the enumerations their names.
@@ -23,7 +23,7 @@ _RESET = "The body of a reset. With a misspelt member that was passed over, all 
 
 def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:
     """Return the schema with the operators' views, at the addresses where the site has them."""
-    from drf_spectacular.plumbing import ResolvedComponent  # which calls this: nobody else loads it
+    from drf_spectacular.plumbing import ResolvedComponent  # only drf-spectacular itself calls this
 
     component: Any = ResolvedComponent  # untyped
     schemes = result["components"].get("securitySchemes", {})
@@ -34,10 +34,10 @@ def with_operators(result: dict[str, Any], generator: Any, request: object, publ
         try:
             result["paths"][reverse(view)] = {method: {"description": getdoc(view), **said}}
         except NoReverseMatch:
-            continue  # This site does without it.
+            continue  # the site does not use this view
     result["paths"] = dict(sorted(result["paths"].items()))
     for name, schema in _schemas().items():
-        # Other hooks build the components again, of what the generator knows.
+        # Other hooks build the components again, from the generator's registry.
         generator.registry.register(component(name, component.SCHEMA, schema, object=name))
         result["components"].setdefault("schemas", {})[name] = schema
     return result
@@ -91,7 +91,7 @@ def _operations() -> Iterator[tuple[Any, str, dict[str, Any]]]:
 
 
 def _schemas() -> dict[str, Any]:
-    """Return the schemas, made each time: hooks that come later write into them."""
+    """Return the schemas. They are made each time, since later hooks change them."""
     health_says = {
         "status": {"enum": [health.HEALTHY, health.DEGRADED], "type": "string"},
         "timestamp": {"type": "string", "format": "date-time"},

@@ -1,4 +1,4 @@
-"""Steering breakers: one form of an order and one way to carry it out, for all doors."""
+"""Steering breakers: what an order is, and how it is carried out, the same for all doors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from resilience.primitives import BreakerSnapshot, CircuitBreaker
 
 PERMISSION = "resilience.steer_breakers"
 WORDS = {"reset": "Reset", "isolate": "Isolate", "disable": "Disable", "auto": "Back to automatic"}
-"""What can be ordered, and what a page calls it."""
+"""The actions of an order, and what a page calls them."""
 ENDS = {"": "until ended", "10": "10 minutes", "60": "1 hour", "480": "8 hours"}
-"""For how long an order lasts that a page gives, in minutes, and what the page calls that."""
+"""How many minutes an order from a page may last, and what the page calls that."""
 NAMES, REASON = 64, 200
-"""At most: how many names an order has from outside, and how many letters its reason."""
+"""The most names in an order from a client, and the most letters of its reason."""
 
-# What stays in force until it is ended.
+# Actions that stay in force until they are ended.
 _LASTING = ("isolate", "disable")
-# A lock that a stopped process holds is replaced after a second; an operator waits for that.
+# A lock that a stopped process holds is replaced after a second. An operator waits for that. In seconds.
 _PATIENCE = 2.0
 _PAUSE = 0.02
 
@@ -31,11 +31,11 @@ logger = logging.getLogger("resilience.steering")
 
 
 class OrderError(ValueError):
-    """The order makes no sense; the message says why, in words for who gave it."""
+    """The order makes no sense; the message tells the operator why."""
 
 
 class UnknownBreakerError(OrderError):
-    """No breaker has such a name; the message and `known` name those that there are."""
+    """No breaker has such a name; the message and `known` list the existing ones."""
 
     def __init__(self, unknown: Sequence[str], known: Sequence[str]) -> None:
         super().__init__(f"no breaker {', '.join(unknown)}; there are {', '.join(known) or 'none'}")
@@ -44,12 +44,12 @@ class UnknownBreakerError(OrderError):
 
 
 class StoreBusyError(Exception):
-    """The store's lock could not be had within 2 s, so that some breakers were not reached."""
+    """The store's lock could not be had within 2 s, so some breakers were not reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done with which breakers, and why.
+    """An action, the breakers that it is for, and the reason.
 
     `action` is one of `WORDS`. No `names` means all. `until` (wall seconds, None: for good) ends what
     `isolate` and `disable` begin; these two need a reason.
@@ -64,7 +64,7 @@ class Order:
     def from_form(cls, form: QueryDict) -> Order:
         """Read the form of a page: `breakers`, `action`, `reason`, and `end`, one of `ENDS`.
 
-        Raises `OrderError`, also where no breaker is ticked: a page never means all.
+        Raises `OrderError`, also if no breaker is ticked: a page never means all.
         """
         names, action, end = form.getlist("breakers"), form.get("action", ""), form.get("end", "")
         if not names or action not in WORDS or end not in ENDS:
@@ -88,12 +88,12 @@ def chosen(names: Sequence[str]) -> list[CircuitBreaker]:
 
 
 def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
-    """Carry out an order, and return how its breakers stand then.
+    """Carry out an order, and return snapshots of its breakers afterwards.
 
-    It is in force on the whole host when this returns, and the journal has written it down.
+    When this returns, the order is in force on the whole host, and it is in the journal.
 
-    Raises `OrderError` before anything is done; `StoreBusyError` when its store is busy for 2 s; in a command
-    `StoreUnavailableError`, where there is no store of a server.
+    Raises `OrderError` before anything is done, `StoreBusyError` if the store is busy for 2 s, and in a
+    command `StoreUnavailableError` if there is no server's store.
     """
     shared = registry.host_store().kind == "host"
     action, why = order.action, " ".join(order.why.split())
@@ -111,7 +111,7 @@ def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
         each.name
         for each in breakers
         if not _insist(_call(each, order, who, why), deadline)
-        # A breaker that found no place in the store is this process's own: the host has not heard of it.
+        # A breaker without a place in the store belongs to this process alone: the order is not host-wide.
         or (shared and not each.shared)
     ]
     reached = [each.name for each in breakers if each.name not in missed]
@@ -125,7 +125,7 @@ def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
 
 
 def _call(breaker: CircuitBreaker, order: Order, who: str, why: str) -> Callable[[], bool]:
-    """Return what carries the order out on one breaker, and is False where it could not."""
+    """Return a function that carries the order out on one breaker, and returns False if it could not."""
     if order.action == "isolate":
         return partial(breaker.isolate, who=who, why=why, until=order.until)
     if order.action == "disable":
@@ -134,14 +134,14 @@ def _call(breaker: CircuitBreaker, order: Order, who: str, why: str) -> Callable
         return partial(breaker.reset, who=who, why=why)
 
     def ended() -> bool:
-        # False says "busy" as well as "there is no order", which is what is wanted.
+        # False means "busy", or "there is no order": the second is the wanted state.
         return breaker.auto(who=who, why=why) or breaker.snapshot().override is None
 
     return ended
 
 
 def _insist(order: Callable[[], bool], deadline: float) -> bool:
-    """Give an order again until it is carried out; False when the time is over."""
+    """Repeat an order until it is carried out; return False when the deadline has passed."""
     while not order():
         if time.monotonic() > deadline:
             return False

@@ -1,4 +1,4 @@
-"""Passes to the board: what lets staff in while nobody can ask the database who they are."""
+"""Passes to the board: they let staff in while the database cannot be asked who they are."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from resilience.operate.orders import PERMISSION
 
 COOKIE = "resilience_board"
 LASTS = 3600
-EVERYBODY = "*"  # in the place of a key
+EVERYBODY = "*"  # instead of a key
 _SALT = "resilience.board.pass.2"
 
 logger = logging.getLogger("resilience.board")
 
 # Note [When a pass ends]
-# A pass is a signed cookie, so that it holds with every server dead. By itself it would hold for its hour,
-# for anyone with a copy. So what ends it is written beside the journal, one small file for each holder, which
-# every worker looks up: at sign-out, at the board's "Leave", and when an account is changed or loses its
-# permission (`end_passes`). A pass counts if the database was asked for it after that. What another host
-# did, or a statement past the ORM, is not seen here: such a pass holds until its hour is over, while the
-# database is away.
+# A pass is a signed cookie, so that it works with every server down. By itself it would be valid for an hour,
+# for anyone with a copy. So its end is written beside the journal, in one small file for each holder, and
+# every worker looks there. A pass ends at sign-out, at the board's "Leave", and when an account is changed or
+# loses its permission (`end_passes`). It is valid only if the database was asked for it after that. A change
+# by another host or past the ORM is not noticed here: while the database is down such a pass is valid until
+# its hour is over.
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Whom the database confirmed within the last hour, or that the OPS_TOKEN was typed.
+    """Evidence that the database confirmed its holder within the last hour, or that the OPS_TOKEN was typed.
 
-    `key` is the account's primary key; a pass by token has a number of its own there.
+    `key` is the account's primary key; for a pass by token it is a random number.
     """
 
     who: str
@@ -50,19 +50,19 @@ class Pass:
 
 
 def presented(request: HttpRequest) -> Pass | None:
-    """Return the pass that comes with the request, if it is ours and not over."""
+    """Return the pass in the request's cookie if it is valid, else None."""
     try:
         found: dict[str, Any] = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=LASTS)
     except signing.BadSignature:
         return None
     if found["by"] == "token" and not constant_time_compare(str(found.get("of")), _token()):
-        return None  # The OPS_TOKEN is another one now.
+        return None  # the OPS_TOKEN has been changed
     given = Pass(str(found["who"]), found["by"], str(found["key"]))
     return None if found["at"] <= _ended(given) else given
 
 
 def give(response: HttpResponseBase, given: Pass, *, at: float) -> None:
-    """Put a pass on the response; `at`, wall seconds, is from before the database was asked."""
+    """Set the pass as a cookie; `at`, in wall seconds, is a moment before the database was asked."""
     said = {"who": given.who, "by": given.by, "key": given.key, "at": at}
     response.set_cookie(
         COOKIE,
@@ -76,12 +76,12 @@ def give(response: HttpResponseBase, given: Pass, *, at: float) -> None:
 
 
 def by_token() -> Pass:
-    """Return a pass for somebody who has typed the OPS_TOKEN: one of several, each with its own end."""
+    """Return a new pass for somebody who has typed the OPS_TOKEN; each can be ended alone."""
     return Pass("OPS_TOKEN", "token", secrets.token_urlsafe(12))
 
 
 def give_to_staff(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Put a pass on the response of a sign-in, for people who may steer breakers."""
+    """Set a pass on the response of a sign-in, if the account may steer breakers."""
     now = time.time()
     user = getattr(request, "user", None)
     if user is None or not (user.is_authenticated and user.is_active and user.is_staff):
@@ -91,32 +91,32 @@ def give_to_staff(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def remove(response: HttpResponseBase) -> None:
-    """Remove the pass from a browser, at a sign-out or when the permission was lost."""
+    """Remove the pass from the browser, after a sign-out or a loss of the permission."""
     response.delete_cookie(COOKIE, path=reverse("resilience-board:board"), samesite="Strict")
 
 
 def end(key: str, by: Literal["staff", "token"] = "staff") -> None:
-    """End every copy of a holder's pass on this host, or of EVERYBODY's. See Note [When a pass ends]."""
+    """End every copy of a holder's passes on this host, or EVERYBODY's. See Note [When a pass ends]."""
     now, path, journal = time.time(), _path(key, by), conf.events_dir()
     if not registry.is_server() and not journal.exists():
-        return  # No server was here that could have given one, and the folder is to be the server's.
+        return  # no server was here that could have given a pass, and only a server makes the folder
     try:
         if journal.exists():
             _refuse_unless_ours(journal)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_unless_ours(path.parent)
         for old in path.parent.iterdir():
-            if old.stat().st_mtime < now - LASTS:  # No pass is as old as that.
+            if old.stat().st_mtime < now - LASTS:  # no pass is that old
                 old.unlink(missing_ok=True)
         path.touch(mode=0o600)
-        os.utime(path, (now, now))  # The file system's own clock lags behind this one.
+        os.utime(path, (now, now))  # the file system's clock lags behind ours
     except OSError as error:
         registry.store().counters.add("dropped", "end of a pass")
         logger.warning("The end of a pass to the board could not be written down: %s", error.strerror)
 
 
 def _refuse_unless_ours(folder: Path) -> None:
-    """Keep root from leaving there what the server cannot write, and from clearing where a link leads."""
+    """Keep root from leaving files there that the server cannot write, and from following a link."""
     if folder.lstat().st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "only the server's user may")
 
@@ -139,5 +139,5 @@ def _path(key: str, by: str) -> Path:
 
 
 def _token() -> str:
-    """Return what stands for the OPS_TOKEN in a pass: it ends with the token."""
+    """Return a digest of the OPS_TOKEN, kept in a pass so that it ends when the token is changed."""
     return salted_hmac(_SALT, getattr(settings, "OPS_TOKEN", "")).hexdigest()

@@ -1,4 +1,4 @@
-"""Who may steer breakers: `may_steer(request)`, one table of cases."""
+"""Who may steer breakers: `may_steer(request)` is the one table of cases."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from resilience.operate.passes import Pass
 from resilience.primitives import RejectedError
 from resilience.problems import ProblemError
 
-# What a proxy adds. A request that came through one is not from this machine, whatever the last hop says.
+# Headers that a proxy adds. A request with one is not from this machine, even if the last hop is.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP")
-# What a browser adds to what a page asks for: another site's page could ask for this.
+# Headers that a browser adds to a page's requests: the page could be another site's.
 _FROM_A_PAGE = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
 
 
 class NobodyError(ProblemError):
-    """401: there are no credentials, or none that hold. 403 where the site's scheme has no challenge."""
+    """401: there are no valid credentials. It is 403 if the site's scheme has no challenge."""
 
     def __init__(self, detail: str, request: HttpRequest) -> None:
         challenge = _challenge(request)
@@ -38,14 +38,14 @@ class NobodyError(ProblemError):
 
 
 class AccountUnavailableError(RejectedError):
-    """503: the account cannot be looked up, so nobody knows what it may do."""
+    """503: the account cannot be looked up, so it is unknown whether it may steer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steerer:
-    """Who steers, and by which case of the table.
+    """Who steers, and by which case of the table in `may_steer`.
 
-    Of an account also its primary key, and when, in wall seconds, the database was asked for it.
+    For an account there is also its primary key, and when the database was asked for it, in wall seconds.
     """
 
     who: str
@@ -55,7 +55,7 @@ class Steerer:
 
     @property
     def named(self) -> str:
-        """Return what the journal calls them."""
+        """Return their name in the journal."""
         return f"{self.who} (by pass)" if self.by == "pass" else self.who
 
 
@@ -82,7 +82,7 @@ def may_steer(request: HttpRequest, *, board: bool = False) -> Steerer:
 
 @sensitive_variables()
 def has_ops_token(request: HttpRequest) -> bool:
-    """Say whether the request carries the OPS_TOKEN; compared in constant time."""
+    """Tell whether the request carries the OPS_TOKEN, by a comparison in constant time."""
     scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     expected = getattr(settings, "OPS_TOKEN", "")
     return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(given.strip(), expected)
@@ -102,7 +102,7 @@ def _pass(request: HttpRequest, board: bool) -> Steerer | None:
 
 
 def _presented(request: HttpRequest, board: bool) -> Pass | None:
-    """Return the pass, at the board alone: a browser may send its cookie for the page of another site."""
+    """Return the pass, at the board alone: a browser may send the cookie with another site's request."""
     return passes.presented(request) if board else None
 
 
@@ -160,7 +160,7 @@ def _local(request: HttpRequest, board: bool) -> Steerer | None:
         return None
     if any(name.startswith("HTTP_X_FORWARDED") for name in headers):
         return None
-    # Raises DisallowedHost: a name of somebody else's that was made to mean this machine.
+    # Raises DisallowedHost: another site's name may have been made to resolve to this machine.
     request.get_host()
     return Steerer("local", "local")
 

@@ -1,4 +1,4 @@
-"""The body of a reset: JSON or a form, read strictly, since an empty one means all breakers."""
+"""Read the body of a reset, JSON or a form. It is read strictly, since an empty one means all breakers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from resilience.problems import (
 
 MEMBERS = ("breakers", "reason")
 NAME = 64
-"""How many letters a name has at most."""
+"""The most letters of a name."""
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def order_from(request: HttpRequest) -> Order:
-    """Return the order that the body asks for; an empty one of whatever type means all breakers.
+    """Return the order in the body; an empty body, of any type, means all breakers.
 
-    Raises `ProblemError`, with a pointer to each member that is wrong.
+    Raises `ProblemError` with a pointer to each wrong member.
     """
     said = _said(request)
     if not isinstance(said, Mapping):

@@ -1,6 +1,7 @@
-"""What operators ask over HTTP: health for everybody, breakers for those who may steer them, and metrics.
+"""The operators' HTTP interface: health for everybody, breakers for those who may steer them, and metrics.
 
-Plain Django views: they need no package, and stand in the schema by `resilience.operate.openapi`.
+These are plain Django views, so they need no other package. `resilience.operate.openapi` adds them to the
+schema.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ View = Callable[[HttpRequest, str], HttpResponse]
 def answers(
     method: Literal["GET", "POST"], *, to: Literal["everybody", "steerers"]
 ) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
-    """Make a view of JSON that is true for a moment only, so that no store may keep it.
+    """Make a view that answers JSON that no cache may keep, since it is true for a moment only.
 
-    With `to="steerers"` others are refused before anything else is looked at. `may_steer` guards against
-    forgery where it takes a cookie, so Django's own guard is left out.
+    With `to="steerers"` others are refused before anything else. `may_steer` itself guards against CSRF where
+    it accepts a cookie, so Django's guard is left out.
     """
 
     def made(view: View) -> Callable[[HttpRequest], HttpResponse]:
@@ -65,7 +66,7 @@ def answers(
     return made
 
 
-@pool(None)  # It answers from memory, also when every pool is full.
+@pool(None)  # it answers from memory, also when every pool is full
 @answers("GET", to="everybody")
 def health_view(request: HttpRequest, who: str) -> HttpResponse:
     """Say how each service is. Always 200, at once, without asking any of them."""
@@ -107,7 +108,7 @@ def reset_view(request: HttpRequest, who: str) -> HttpResponse:
     return _said({"reset": [one.name for one in found], "breakers": [health.breaker(one) for one in found]})
 
 
-@pool("other")  # It asks the database, where that is there.
+@pool("other")  # it asks the database, if that is up
 @answers("GET", to="steerers")
 def history_view(request: HttpRequest, who: str) -> HttpResponse:
     """Sum up a span: availability, outages, recovery, fallbacks, error rates by service and operation."""
@@ -121,7 +122,7 @@ def history_view(request: HttpRequest, who: str) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics_view(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus: with the OPS_TOKEN as bearer token, or anybody while DEBUG is on."""
+    """Answer Prometheus if it sends the OPS_TOKEN as bearer token; while DEBUG is on, answer anybody."""
     if not (settings.DEBUG or has_ops_token(request)):
         return HttpResponse(
             "Send the OPS_TOKEN as a bearer token.\n",
@@ -134,7 +135,7 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
 
 
 def _refuse_unless_json_is_taken(request: HttpRequest) -> None:
-    # Not `request.accepts`: that takes `application/json; indent=4` for another type.
+    # Not `request.accepts`, for which `application/json; indent=4` is another type.
     if not any(one.match("application/json") for one in request.accepted_types):
         raise ProblemError("Could not satisfy the request Accept header.", status=406)
 

@@ -1,1 +1,1 @@
-"""What belongs to one request: its id, its clock, its client, how it was answered."""
+"""What belongs to one request: its id, its clock, its client's address, and how it was answered."""

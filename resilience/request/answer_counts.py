@@ -1,4 +1,4 @@
-"""How each request was answered: counted once, by where the answer came from."""
+"""Count each answer once, by its source."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from django.http.response import HttpResponseBase
 
 from resilience import registry
 
-# Stored bytes of the current catalogue, the database, stored bytes that may be old, a file, sample rows; then
-# what came from no tier (pages, writes, what a client got wrong), refusals (503) and other 5xx.
+# The tiers; then answers of no tier (pages, writes, clients' errors), refusals (503) and other 5xx.
 TIERS = ("fresh", "live", "cached", "static", "mock")
 SOURCES = (*TIERS, "other", "refused", "failed")
 FALLBACKS = ("cached", "static", "mock")

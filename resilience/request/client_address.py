@@ -1,4 +1,4 @@
-"""Where a request comes from: the last hop that no proxy of ours vouches for."""
+"""The client's address: the nearest hop that is not a trusted proxy."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ _MAX_HOPS = 32  # A client that needs more is padding the header.
 
 
 def client_address(remote: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
-    """Return the last hop outside the trusted networks; None when nothing that can be trusted names one.
+    """Return the nearest hop outside the trusted networks; None if no trusted source names one.
 
-    `remote` is the peer of the connection ("" for a local socket, which is trusted when any proxy is),
-    `forwarded_for` the raw X-Forwarded-For. Each trusted hop is believed about the one before it and no
-    further: what a client writes into the header itself lies to the left of its own address. Where a hop
-    is malformed, the trusted proxy that passed it on is the last one known.
+    `remote` is the peer of the connection: "" for a local socket, which is trusted if any proxy is.
+    `forwarded_for` is the raw X-Forwarded-For. It is read from the right, and each trusted hop is believed
+    only about the one before it: whatever a client writes into the header lies to the left of its own
+    address. If a hop is malformed, the trusted proxy that passed it on is returned.
     """
     known = _parse(remote)
     if not trusted or (remote and not _is_trusted(known, trusted)):
@@ -35,14 +35,14 @@ def client_address(remote: str, forwarded_for: str, trusted: Sequence[Network]) 
 
 
 def neighbourhood(address: Address) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 subscriber."""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 def neighbourhood_of(request: HttpRequest | None) -> str:
-    """Return the neighbourhood that a request comes from; "" when there is none or it names no address."""
+    """Return the neighbourhood of a request's client; "" without a request or an address."""
     if request is None:
         return ""
     address = client_address(
@@ -54,7 +54,7 @@ def neighbourhood_of(request: HttpRequest | None) -> str:
 
 
 def _parse(text: str) -> Address | None:
-    """Return the address in one hop, which may carry a port or brackets; None when there is none."""
+    """Return the address in one hop, which may have a port or brackets; None if it is malformed."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

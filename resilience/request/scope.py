@@ -1,4 +1,4 @@
-"""What belongs to one request: its name, its clock, its place in a pool, and what it has met so far."""
+"""What belongs to one request: its id, its clock, its place in a pool, and what has happened in it so far."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _current: ContextVar[RequestScope | None] = ContextVar("resilience_scope", defau
 
 
 class RequestScope:
-    """Hold what one request shares between its guards, from the middleware to the last header.
+    """The data that a request's guards share, from the first middleware to the last header.
 
-    As a context manager it is the scope of the request at hand; its place and its clock end with it. Threads
-    and coroutines that the request starts with its context share this one object.
+    Use it with `with`: within the block it is the current scope; at the end its place and its clock are given
+    up. Threads and coroutines that run in a copy of the request's context share the object.
     """
 
     __slots__ = (
@@ -46,7 +46,7 @@ class RequestScope:
         self.degraded = False
         self.committed = False
         self.cache_given_up = False
-        # Called with the answer as it goes out, with the headers of all other middleware on it.
+        # Called with the answer as it goes out, when all other middleware has set its headers.
         self.answered: Listener | None = None
 
     def __enter__(self) -> Self:
@@ -63,13 +63,13 @@ class RequestScope:
                 self._bounds.__exit__(*error)
 
     def start_clock(self, request: HttpRequest) -> None:
-        """Start the one clock, whose budget is for all that the request waits for. Only servers have one."""
+        """Start the clock: one budget for all calls that the request waits for. Only servers have one."""
         if registry.is_server():
             self._bounds = deadline_scope(conf.deadline("read" if is_read(request) else "write"))
             self._bounds.__enter__()
 
     def enter_pool(self, name: str) -> None:
-        """Hold a place in the pool until the request ends; it never holds two. Raises `BulkheadFullError`."""
+        """Hold a place in the pool until the request ends, but never two. Raises `BulkheadFullError`."""
         if self._place is None:
             place = registry.bulkhead(name).enter()
             place.__enter__()
@@ -77,32 +77,32 @@ class RequestScope:
 
 
 def current_scope() -> RequestScope | None:
-    """Return the scope of the request at hand, or `None` outside a request."""
+    """Return the scope of the current request, or `None` outside a request."""
     return _current.get()
 
 
 def note_degraded() -> None:
-    """Remember that the answer to the request at hand is a stand-in: `X-System-Degraded` says so."""
+    """Note that the answer to the current request is a stand-in; it then has `X-System-Degraded: true`."""
     if (scope := _current.get()) is not None:
         scope.degraded = True
 
 
 def note_commit() -> None:
-    """Remember that the request at hand has stored something: what fails later does not undo it."""
+    """Note that the current request has stored something: a later failure does not undo it."""
     if (scope := _current.get()) is not None:
         scope.committed = True
 
 
 def has_committed() -> bool:
-    """Tell whether the request at hand has stored something."""
+    """Tell whether the current request has stored something."""
     scope = _current.get()
     return scope is not None and scope.committed
 
 
 def give_up_cache() -> None:
-    """Make no further cache call in this request, which has waited for one in vain.
+    """Make no further cache call in this request, because one has timed out.
 
-    One time-out is what a request can afford: with ten cache calls in a page, ten of them would be 2.5 s.
+    A request can afford one time-out. Ten of them, in a page with ten cache calls, would take 2.5 s.
     """
     if (scope := _current.get()) is not None:
         scope.cache_given_up = True
@@ -115,15 +115,15 @@ def has_given_up_cache() -> bool:
 
 
 def is_read(request: HttpRequest) -> bool:
-    """Tell whether the request changes nothing, by its method."""
+    """Tell whether the request changes nothing, going by its method."""
     return request.method in ("GET", "HEAD", "OPTIONS")
 
 
 def pool(name: str | None, *, writes: str | None = None) -> Callable[[View], View]:
-    """Mark a view, a function or a class, with the pool that its requests hold; unmarked ones hold `other`.
+    """Mark a view (a function or a class) with the pool of its requests; without a mark it is `other`.
 
-    `writes`: that of requests that may change something, where it is another one. `None`: the view takes no
-    pool, or its own.
+    `writes` is the pool of requests that may change something, if it is a different one. `None`: no place is
+    taken for the view; it may take one itself.
     """
 
     def mark(view: View) -> View:
@@ -134,7 +134,7 @@ def pool(name: str | None, *, writes: str | None = None) -> Callable[[View], Vie
 
 
 def pool_of(view: Callable[..., Any], *, reads: bool) -> str | None:
-    """Return the pool for a request to a resolved view; class-based ones carry the mark on their class."""
+    """Return the pool for a request to a resolved view; a class-based one has the mark on its class."""
     for candidate in (view, getattr(view, "view_class", None), getattr(view, "cls", None)):
         if candidate is not None and hasattr(candidate, "resilience_pools"):
             for_reads, for_writes = candidate.resilience_pools

@@ -1,4 +1,4 @@
-"""Look at the host's breakers and steer them, from a process that is no server, with everything down."""
+"""Look at the host's breakers and steer them. It works with all dependencies down."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resilience.primitives import BreakerSnapshot, StoreUnavailableError
 from resilience.primitives.clock import iso
 
 NO_STORE = 3
-"""Exit status when there is no store to look into, or it stays busy."""
+"""Exit status when there is no server's store, or it stays busy."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _EVENTS = 20

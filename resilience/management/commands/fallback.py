@@ -1,4 +1,4 @@
-"""Build, export and show the static copy that answers reads while the database does not."""
+"""Build, export and show the static copy, which answers reads while the database is down."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_FILE = 1
 """Exit status when there is no static copy, or none could be built."""
 
 _PR_SET_PDEATHSIG = 1
-# How far what runs in the background steps back behind the server.
+# The niceness of a build in the background.
 _NICENESS = 10
 
 
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
 
 def _end_with(parent: int) -> None:
-    """End when the server does: nobody waits for the file any more, and its folder may go."""
+    """End this process when the server ends: the file is no longer needed, and its folder may be removed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:
@@ -79,7 +79,7 @@ def _end_with(parent: int) -> None:
 
 
 def _make(action: str, options: dict[str, Any]) -> StaticInfo | None:
-    """Return what was built; None when what is there is good enough."""
+    """Return the label of the copy that was built; None if none had to be built."""
     with building.alone():
         if action == "build":
             if options["if_missing"] and _opens():

@@ -1,4 +1,4 @@
-"""Say how this host is: what its servers know, and what each dependency answers when it is asked now."""
+"""Say how this host is: what its servers know, and how each dependency answers a ping now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resilience.observe import health
 from resilience.observe.tables import columns
 from resilience.primitives import State, StoreUnavailableError
 
-# Between two looks of --watch, in seconds.
+# Seconds between two looks of --watch.
 _PAUSE = 2.0
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--watch", action="store_true", help="look again every 2 s until interrupted")
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """End the process at once: a thread that hangs in a driver must not hold up its end."""
+        """End the process at once, even if a thread hangs in a driver."""
         status: Any = 0
         try:
             super().run_from_argv(argv)
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 
 def look() -> dict[str, Any]:
-    """Return what the store of the servers says, the answers to pings, and what is wrong in `problems`."""
+    """Return the state in the servers' store, the answers to pings, and a list of `problems`."""
     problems: list[str] = []
     try:
         registry.host_store()
@@ -73,7 +73,7 @@ def look() -> dict[str, Any]:
         served = registry.served()
         problems += _strangers(served)
     pings = ask_all()
-    # Only what a server counts for: a look at any other breaker would find it closed, and name it healthy.
+    # Only breakers that a server uses: any other would be closed, and shown as healthy.
     report = health.report(served)
     problems += [
         f"{name} is {one['state']}"
@@ -86,7 +86,7 @@ def look() -> dict[str, Any]:
     if health.draining():
         problems.append("an operator is draining the host: the file drain")
     problems += [notice.removesuffix(".") for notice in report["notices"]]
-    # What the other tiers hold in memory is known to the servers alone, and lasts for minutes.
+    # Only the servers know what the other tiers hold in memory; it lasts for minutes.
     copy = health.static_copy()
     dead = _is_down("database", report, pings) and not (copy and any(copy.rows.values()))
     return {
@@ -116,7 +116,7 @@ def _strangers(served: list[str]) -> list[str]:
 
 
 def _is_down(name: str, report: dict[str, Any], pings: dict[str, Ping]) -> bool:
-    """Tell whether a dependency gives nothing: its breaker is open, or it does not answer now."""
+    """Tell whether a dependency is down: its breaker is open, or it does not answer now."""
     state = report["services"].get(name, {}).get("state")
     return state == State.OPEN or bool(name in pings and pings[name].error)
 

@@ -1,1 +1,1 @@
-"""The live board of the breakers: for staff, with database and cache dead too."""
+"""The board: the operators' live page of the breakers. It works without database and cache."""

@@ -1,4 +1,4 @@
-"""What the board shows, from the store and this host's journal alone: neither asks anybody."""
+"""What the board shows. It comes from the store and this host's journal, so no server is asked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from resilience.primitives.store import Fault
 
 _EVENTS = 60
 _MINUTES = 60
-# Seconds between two readings of the journal, however many people look at the board.
+# The least seconds between two readings of the journal.
 _READ_EVERY = 5.0
 
-# What a fault does to the calls of a dependency, or to its server.
+# What each kind of fault does to the calls of a dependency, or to its server.
 _BROKEN_CALLS = {
     "error": "fail",
     "latency": "take {seconds:g} s longer",
@@ -25,7 +25,7 @@ _BROKEN_CALLS = {
 }
 _BROKEN_SERVERS = {"kill": "its server was killed", "freeze": "its server is frozen"}
 
-_read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # Replaced as a whole; two threads may read at once.
+_read: tuple[float, dict[str, Any]] = (-_READ_EVERY, {})  # replaced as a whole: two threads may read at once
 
 
 def state() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def state() -> dict[str, Any]:
 
 
 def faults_in_words() -> list[dict[str, Any]]:
-    """Return what is broken on purpose at the moment, in words, and for how many seconds still."""
+    """Return the faults in force, in words, and how many seconds each has left."""
     now = time.monotonic()
     return [
         {
@@ -78,7 +78,7 @@ def _shown(event: dict[str, Any]) -> dict[str, Any]:
     data = event.get("data") or {}
     before, after = str(data.get("before", "")), str(data.get("after", ""))
     change = f"{before} → {after}" if before != after else ""
-    # The reason of an order only says again who gave it.
+    # The reason of an order only repeats who gave it.
     told = event.get("why") or ("" if event.get("who") else data.get("reason", ""))
     cause = str(data.get("cause", ""))
     return {

@@ -1,4 +1,4 @@
-"""The addresses of the board, below the admin's."""
+"""The addresses of the board, below that of the admin."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The board's pages. No ORM, no session, no log entry: they work with everything down."""
+"""The board's pages. They use no ORM, session or admin log, so they work with everything down."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from resilience.request.scope import pool
 
 logger = logging.getLogger("resilience.board")
 
-# Attempts with the OPS_TOKEN from one address in a minute.
+# The most attempts with the OPS_TOKEN from one address in a minute.
 _ATTEMPTS = 5
 
 
@@ -40,7 +40,7 @@ _ATTEMPTS = 5
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
 def board(request: HttpRequest) -> HttpResponse:
-    """Show the board, and carry out what is ordered there."""
+    """Show the board, and carry out the orders given there."""
     holder = _holder(request)
     if holder is None:
         return _entry(request)
@@ -55,7 +55,7 @@ def board(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def board_state(request: HttpRequest) -> HttpResponse:
-    """Answer what the page asks for every two seconds."""
+    """Return the board's state as JSON; the page asks for it every two seconds."""
     holder = _holder(request)
     if holder is None:
         return JsonResponse({"detail": "The pass is over."}, status=403)
@@ -70,7 +70,7 @@ def board_state(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("token")
 @require_POST
 def enter(request: HttpRequest) -> HttpResponse:
-    """Let anyone in who types the OPS_TOKEN; five attempts a minute from one address."""
+    """Let in anyone who types the OPS_TOKEN; an address has five attempts a minute."""
     store = registry.store()
     decision = Limits(store).hit(f"board {neighbourhood_of(request)}", _ATTEMPTS, 60.0)
     if not decision.counted:
@@ -97,7 +97,7 @@ def enter(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
-    """Remove the pass, and end its copies."""
+    """Remove the pass from the browser, and end all copies of it."""
     response = HttpResponseRedirect(reverse("resilience-board:board"))
     _end_pass(request, response)
     return response
@@ -139,7 +139,7 @@ def _shown(request: HttpRequest, holder: Steerer, *, error: str = "", status: in
 
 
 def _confirm(response: HttpResponse, holder: Steerer) -> None:
-    """Give a pass to somebody whom the database has just confirmed, for an hour from when it was asked."""
+    """Give a pass to staff whom the database has just confirmed; its hour begins when that was asked."""
     if holder.by == "staff":
         passes.give(response, Pass(holder.who, "staff", holder.key), at=holder.asked)
 
@@ -160,7 +160,7 @@ def _end_pass(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _page(request: HttpRequest, template: str, said: dict[str, Any], status: int) -> HttpResponse:
-    """Render a page that may load its own files and ask its own address, and nothing else."""
+    """Render a page that may load only the site's own files, and fetch only from the site itself."""
     files = urlsplit(settings.STATIC_URL)
     own = f"'self' {files.scheme}://{files.netloc}" if files.netloc else "'self'"
     policy = (
