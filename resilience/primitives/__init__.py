@@ -1,4 +1,4 @@
-"""Breakers and what stands around a call, in pure Python: no Django in here."""
+"""Breakers and the other parts of a guard, in pure Python without Django."""
 
 from .breaker import Call, CircuitBreaker, Classify
 from .bulkhead import Bulkhead

@@ -1,4 +1,4 @@
-"""A file that takes its place whole: nobody ever reads half of it."""
+"""Write a file in one step, so that nobody ever reads half of it."""
 
 import os
 import threading
@@ -11,11 +11,11 @@ SUFFIX = ".aside"
 
 @contextmanager
 def written_aside(target: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Give the path of a file to write, which takes the place of `target` at the end of the block.
+    """Yield the path of a file to write; at the end of the block it replaces `target`.
 
-    After an error nothing is left of it; a killed process leaves a file whose name ends in `SUFFIX`. With
-    `durable` it has reached the disk before it takes its place, so that a machine that stops has either file
-    whole. Raises `OSError` when it cannot be written.
+    After an error nothing is left of it. A killed process leaves a file whose name ends in `SUFFIX`. With
+    `durable` it is on the disk before it replaces the other, so that after a crash of the machine either file
+    is whole. Raises `OSError` if it cannot be written.
     """
     aside = target.with_name(f"{target.name}.{os.getpid()}-{threading.get_ident()}{SUFFIX}")
     aside.unlink(missing_ok=True)  # of a killed process that had these numbers

@@ -1,8 +1,8 @@
 """The circuit breaker: it counts how calls of a dependency end, and refuses them while it is down.
 
-`Call` is the life of one call. It is made of `admit`, which says whether the call may be made, and `settle`,
-which counts how it ended. What a breaker knows lies in a `HostState`, which all processes of a host share;
-`rules` says when it opens and how it moves. All else here is a way to make calls, or to look and steer.
+`Call` is the life of one call: `admit` tells whether it may be made, and `settle` counts how it ended. The
+state of a breaker is in a `HostState`, which all processes of a host share. `rules` says when it opens and
+closes. The rest of this module makes calls in other ways, shows the state, and takes orders.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -51,9 +51,9 @@ _WORDS = {
     HALF_OPEN: circuitbreaker.STATE_HALF_OPEN,
 }
 _OPENED = circuitbreaker.CircuitBreaker.opened
-# The `with breaker:` blocks that are open here.
+# The `with breaker:` blocks that are open in this context.
 _blocks: ContextVar[tuple["Call", ...]] = ContextVar("resilience_blocks", default=())
-# Nothing is counted of a command, and nothing refused.
+# A command's calls are not counted and never refused.
 _OF_A_COMMAND = Admission(-1, counts=False)
 
 
@@ -74,9 +74,9 @@ class Call:
     admission: Admission = field(init=False)
     began: float = field(init=False)
     took: float = field(init=False)
-    """How many seconds it took, once it has ended."""
+    """Seconds that it took, once it has ended."""
     outcome: Outcome | None = field(init=False)
-    """What it counted as, once it has ended; None for nothing."""
+    """What it counted as, once it has ended; None if it did not count."""
 
     def __enter__(self) -> Self:
         self.admission = self.breaker.admit() if self.given is None else self.given
@@ -101,14 +101,14 @@ Judge = Callable[[Call, BaseException], Outcome]
 
 
 class CircuitBreaker(circuitbreaker.CircuitBreaker):
-    """Refuse calls to a dependency that fails, and find out when it is back.
+    """Refuse calls to a dependency that fails, and find out when it works again.
 
-    All arguments may be left out. Those of the library mean what they mean there; `config` says more, and
-    stands above `failure_threshold` and `recovery_timeout`. Without a `store` the breaker is this
-    process's own; in one it is that of all processes that use the same `key` (by default the name).
+    All arguments are optional. Those of the library `circuitbreaker` mean the same as there. `config` has
+    more settings, and replaces `failure_threshold` and `recovery_timeout`. Without a `store` the breaker
+    belongs to this process; with one, all processes that use the same `key` (by default the name) share it.
     `classify` says what an exception counts as, in place of `expected_exception`: see `Outcome`. `describe`
-    says in a line why a call failed, for the log and for operators; by default class and code. `stopwatch`
-    measures how long calls take (seconds), by default by the `clock`.
+    says in a line why a call failed, for the log and for operators; by default by class and code. `stopwatch`
+    returns seconds and measures calls; by default it is that of the `clock`.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         self._slow_after = inf if self.config.slow_after is None else self.config.slow_after
         self._host = HostState(str(self), store or LocalStore(ALONE), key or name or "", self.config, clock)
         self._notes = Notes(describe)
-        # A subclass may have an opinion of its own, which the library asks before each call.
+        # A subclass may override this property, which the library reads before each call.
         self._has_opinion = type(self).opened is not _OPENED
 
     # --- One call ---
@@ -156,17 +156,17 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         quiet: bool = False,
         timed: bool = True,
     ) -> Call:
-        """Return what surrounds one call: `with breaker.calling("query"): ask()`.
+        """Return a context manager for one call: `with breaker.calling("query"): ask()`.
 
-        Entering raises `BreakerOpenError` where the call is refused. What the block raises goes through, and
+        Entering raises `BreakerOpenError` if the call is refused. An error of the block goes through, and
         counts as `judge` says, by default as `classify` does. Metrics count by `operation`. With an
-        `admission` it is one of the calls that this lets pass. If `quiet`, a success counts only when it was
-        slow. If not `timed`, because the caller's own work lies in between, a success is never slow.
+        `admission` the breaker is not asked again. If `quiet`, a success counts only if it was slow. If not
+        `timed`, because the block contains the caller's own work, a success is never slow.
         """
         return Call(self, operation, judge, admission, quiet, timed)
 
     def admit(self) -> Admission:
-        """Let a call pass; raise `BreakerOpenError` if it may not be made. Takes a permit when half-open."""
+        """Admit a call, or raise `BreakerOpenError`. Takes a permit if the breaker is half-open."""
         host, now = self._host, self._now()
         record = host.current(now)
         if self._has_opinion and self.opened:
@@ -192,11 +192,11 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         operation: str = "call",
         took: float = 0.0,
     ) -> None:
-        """Say how an admitted call ended, which took `took` seconds.
+        """Count how an admitted call ended, which took `took` seconds.
 
-        May be said of many calls of one admission. A success that took longer than `slow_after` is slow. What
-        was this process's own trouble (`own`) is ignored, and so is what was admitted before the breaker
-        last changed its state.
+        One admission may serve for many calls. A success that took longer than `slow_after` is slow. Ignored
+        are this process's own trouble (`own`), and calls that were admitted before the breaker last changed
+        its state.
         """
         if not admission.counts:
             return
@@ -223,11 +223,11 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
             host.count_trouble(window, outcome, now)
 
     def refuses(self) -> bool:
-        """Say whether a call would be refused now, without taking a permit."""
+        """Tell whether a call would be refused now, without taking a permit."""
         return self._why_refusing() is not None
 
     def raise_if_refusing(self) -> None:
-        """Raise the `BreakerOpenError` that a call would meet now, without taking a permit."""
+        """Raise `BreakerOpenError` if a call would be refused now, without taking a permit."""
         refused = self._why_refusing()
         if refused is not None:
             raise self._refusal(refused)
@@ -240,9 +240,9 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
     def _refusal(self, refused: Refused) -> BreakerOpenError:
         """Count a refusal and return it, for the caller to raise.
 
-        No variable of a frame may hold it: an error holds the frames that raised it, so both would live on
-        until the next collection, at each refused call of an outage. And each call gets one of its own: an
-        error that is raised again has an ever longer traceback.
+        No local variable may hold it. An error refers to the frames that raised it, so each refused call
+        would leave a reference cycle for the garbage collector. And each call gets a new error, since the
+        traceback of an error grows each time it is raised.
         """
         if self._host.window is not None:
             self._host.window.refusals.add()
@@ -250,7 +250,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         return BreakerOpenError(self, self._host.name, retry_after, reason)
 
     def _fair(self, outcome: Outcome, error: BaseException | None, took: float, now: float) -> Outcome:
-        """Return what is counted: a success was slow, and what was this process's own fault is ignored."""
+        """Return what counts: a success may have been slow, and this process's own trouble is ignored."""
         if outcome is ANSWERED:
             return outcome
         if (lacked := own_trouble(error, took)) is not None:
@@ -259,7 +259,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         return SLOW if outcome is SUCCESS else outcome
 
     def _classify_expected(self, error: BaseException) -> Outcome:
-        """What is expected is a failure; a call that never reached the dependency says nothing about it."""
+        """Count an expected exception as a failure; ignore a call that never reached the dependency."""
         if isinstance(error, RejectedError) or not isinstance(error, Exception):
             return IGNORED
         if isinstance(error, DeadlineExceededError) and error.before_call:
@@ -271,9 +271,9 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
     def execute(
         self, fn: Callable[..., T], *args: Any, fallback: Callable[..., T] | None = None, **kwargs: Any
     ) -> T:
-        """Call `fn`, a function of any kind; where that is refused, call `fallback` with the same arguments.
+        """Call `fn`, a function of any kind; if that is refused, call `fallback` with the same arguments.
 
-        Raise `BreakerOpenError` when refused without a fallback.
+        Raises `BreakerOpenError` if it is refused and there is no fallback.
         """
         result: T = kinds.guarded(self, fn, fallback or self._fallback_function)(*args, **kwargs)
         return result
@@ -305,7 +305,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
     _decorate_async = _decorate_sync
 
     def __enter__(self) -> None:
-        """Admit what is in the `with` block; raise `BreakerOpenError` when that is refused."""
+        """Admit the `with` block as one call; raise `BreakerOpenError` if it is refused."""
         call = self.calling()
         call.__enter__()
         _blocks.set((*_blocks.get(), call))
@@ -316,17 +316,17 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
             if blocks[place].breaker is self:
                 _blocks.set(blocks[:place] + blocks[place + 1 :])
                 return blocks[place].__exit__(kind, error, traceback)
-        # Left in another context than it was entered in; a permit, if it had one, lapses by itself.
+        # The block was left in another context than it was entered in. A permit that it had ends by itself.
         return False
 
     # --- Orders ---
 
     def on_transition(self, listener: Callable[[Transition], None]) -> None:
-        """Tell `listener` each transition that this process makes; what it raises is logged."""
+        """Call `listener` with each transition that this process makes; its errors are logged."""
         self._host.listeners.append(listener)
 
     def isolate(self, *, who: str, why: str, until: float | None = None) -> bool:
-        """Hold it open until `until` (wall seconds; None: for good). False if the store was too busy."""
+        """Keep it open until `until` (wall seconds; None: for good). False if the store was too busy."""
         return self._order("isolate", who, why, until, isolated=True)
 
     def disable(self, *, who: str, why: str, until: float | None = None) -> bool:
@@ -361,12 +361,12 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         return Override(isolated, who[:64], why[:200], now, ends)
 
     def snapshot(self) -> BreakerSnapshot:
-        """Return what there is to know about it, of the whole host."""
+        """Return all that the host knows about it."""
         return snapshot(self._host)
 
     @property
     def shared(self) -> bool:
-        """Whether this is the host's, or the process's own for want of a place in the store. Cheap."""
+        """Whether the host shares it; if not, the store has no place for it. Cheap."""
         self._host.look()
         return self._host.store.kind == "host"
 
@@ -387,7 +387,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
 
     @property
     def open_remaining(self) -> int:
-        """Seconds, rounded away from zero; below zero once the open time is over."""
+        """Seconds until the open time ends, rounded away from zero; below zero afterwards."""
         record, now = self._host.look()
         ends = self._opened + self._recovery_timeout if record.state is CLOSED else record.until
         return ceil(ends - now) if ends > now else floor(ends - now)

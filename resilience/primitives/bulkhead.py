@@ -1,4 +1,4 @@
-"""Keep one kind of work from taking every thread of the process (the bulkhead of Nygard's "Release It!")."""
+"""Keep one kind of work from taking all threads of the process (the bulkhead of Nygard's "Release It!")."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# Places are held for one call, at most a few seconds, so the soonest useful moment is the next second.
+# The seconds after which to try again: a place is held for one call, so it soon comes free.
 RETRY_AFTER = 1.0
 
 
@@ -35,7 +35,7 @@ class _Waiter:
 
 
 class _Places:
-    """What the threads of one process hold. A forked child gets a new one."""
+    """The places of one process. A forked child gets new ones."""
 
     __slots__ = ("lock", "queue", "queued_elsewhere", "rejected", "running")
 
@@ -51,7 +51,7 @@ class _Places:
 
 
 class Bulkhead:
-    """Let `config.running` calls run at once in this process and `config.waiting` more wait their turn.
+    """Let `config.running` calls run at once in this process, and `config.waiting` more wait.
 
     A place that comes free goes to the call that has waited longest. `on_change` is called with the bulkhead,
     without a lock, after each change of `in_use`, `waiting` or `rejected`.
@@ -68,30 +68,30 @@ class Bulkhead:
 
     @property
     def in_use(self) -> int:
-        """Count the calls that are running."""
+        """The number of calls that are running."""
         return self._places.running
 
     @property
     def waiting(self) -> int:
-        """Count the threads that wait for a place, or for another's result (`queued`)."""
+        """The number of threads that wait for a place, or for another's result (`queued`)."""
         places = self._places
         return len(places.queue) + places.queued_elsewhere
 
     @property
     def rejected(self) -> int:
-        """Count the calls that found no place since the process began."""
+        """The number of calls that were refused since the process began."""
         return self._places.rejected
 
     def execute(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn` in a place of its own. Raises `BulkheadFullError` when there is none in time."""
+        """Call `fn` in a place. Raises `BulkheadFullError` if there is none in time."""
         with self.enter():
             return fn(*args, **kwargs)
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold a place for the block, waiting for it at most `max_wait` and never past the current deadline.
+        """Hold a place for the block. Wait for it up to `max_wait`, and never past the current deadline.
 
-        Raises `BulkheadFullError` at once when as many run and wait as may, or when the wait was in vain.
+        Raises `BulkheadFullError`: at once if as many run and wait as may, else when the wait is over.
         """
         places = self._places
         waiter = None
@@ -115,9 +115,9 @@ class Bulkhead:
 
     @contextmanager
     def queued(self) -> Iterator[None]:
-        """Count this thread as waiting while it waits for another's result instead of for a place.
+        """Count this thread as waiting in the block, in which it waits for another thread's result.
 
-        It holds a thread as surely as a waiting call does. Raises `BulkheadFullError` when no room is left.
+        It takes up a thread as a waiting call does. Raises `BulkheadFullError` if no more may wait.
         """
         places = self._places
         with places.lock:
@@ -136,7 +136,7 @@ class Bulkhead:
                 self._changed()
 
     def _full_locked(self, places: _Places) -> bool:
-        """Count a refusal and say so when as many run and wait as may."""
+        """Tell whether as many run and wait as may, and if so count the refusal."""
         full = places.occupied_locked() >= self.config.running + self.config.waiting
         places.rejected += full
         return full
@@ -156,7 +156,7 @@ class Bulkhead:
 
     @staticmethod
     def _withdraw(places: _Places, waiter: _Waiter) -> bool:
-        """Take the waiter out of the queue; false when it was given a place in the meantime."""
+        """Take the waiter out of the queue; return False if it has got a place in the meantime."""
         with places.lock:
             if waiter.admitted:
                 return False
@@ -169,7 +169,7 @@ class Bulkhead:
             return
         with places.lock:
             if places.queue:
-                # The place is handed over, not put back: a thread that comes just now cannot overtake.
+                # The place is handed over, not put back, so that a new thread cannot overtake.
                 waiter = places.queue.popleft()
                 waiter.admitted = True
                 waiter.wake.set()
@@ -191,9 +191,9 @@ class Bulkhead:
 
 
 # Note [The child of a fork holds no place]
-# None of the threads that held a place lives in the child, and one of them may have held the lock. So the
-# child starts with new places, and a block that was entered before the fork leaves the old ones, and their
-# lock, alone.
+# The threads that held places are not in the child, and one of them may have held the lock. So the child
+# starts with new places. A block that was entered before the fork must not touch the old places or their
+# lock.
 _bulkheads: weakref.WeakSet[Bulkhead] = weakref.WeakSet()
 
 

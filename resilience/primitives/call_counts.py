@@ -1,4 +1,4 @@
-"""How many calls of one breaker ended how, for the metrics: by operation and outcome, of the whole host."""
+"""Counts of one breaker's calls by operation and outcome, on the whole host, for the metrics."""
 
 from .rules import SUCCESS, Outcome
 from .store.store import Store
@@ -6,16 +6,16 @@ from .tally import Tally
 
 
 class CallCounts:
-    """This process's way to the counters of the breaker `name` in a store."""
+    """This process's access to the counters of the breaker `name` in a store."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
-        # By outcome (None: late) and operation; None is what cannot be counted.
+        # By outcome (None: late) and operation. The value None: there is no room to count it.
         self._tallies: dict[Outcome | None, dict[str, Tally | None]] = {}
 
     def add(self, operation: str, outcome: Outcome | None) -> None:
-        """Count a call; None is a late one."""
+        """Count a call. The outcome None means that it belongs to an earlier generation."""
         try:
             tally = self._tallies[outcome][operation]
         except KeyError:
@@ -25,7 +25,7 @@ class CallCounts:
             tally.add()
 
     def put_right(self) -> None:
-        """Store what threads have stored in the wrong order; try again what could not be counted."""
+        """Correct counts that two threads stored in the wrong order; retry those that found no room."""
         for tallies in list(self._tallies.values()):
             for operation, tally in list(tallies.items()):
                 if tally is None:
@@ -34,7 +34,7 @@ class CallCounts:
                     tally.put_right()
 
     def totals(self, successes: int) -> dict[tuple[str, str], int]:
-        """Return the calls of all processes, ever, by operation and outcome; `successes` are those of all."""
+        """Return all calls of all processes, by operation and outcome; `successes` is the sum of the rows."""
         calls = {
             (labels[2], labels[3]): total
             for labels, total in self._store.counters.totals().items()
@@ -45,7 +45,7 @@ class CallCounts:
         return calls
 
     def _tally(self, operation: str, outcome: Outcome | None) -> Tally | None:
-        # A success of "call" needs none: it is what the rows count beside the other successes.
+        # A success of "call" needs no counter: the rows count all successes, and the others are subtracted.
         if not self._store.layout.counters or (outcome is SUCCESS and operation == "call"):
             return None
         label = "late" if outcome is None else outcome.name.lower()

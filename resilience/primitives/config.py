@@ -1,9 +1,9 @@
-"""What a guard may be told: frozen, keyword-only, and refused at once where it makes no sense."""
+"""The settings of guards. Values that make no sense raise `ValueError` at once."""
 
 from dataclasses import dataclass
 from math import isfinite
 
-# A permit is an entry of a breaker's record, which has room for so many.
+# The most permits that a breaker's record has room for.
 MAX_PERMITS = 16
 
 
@@ -27,33 +27,33 @@ def _count(field: str, value: int, least: int, consequence: str, most: int | Non
 class BreakerConfig:
     """Say when a breaker opens, for how long, and what closes it. Durations are seconds.
 
-    The rule that joins the first fields is written at `resilience.primitives.rules.must_open`.
+    `resilience.primitives.rules.must_open` has the rule that combines the first fields.
     """
 
     failure_threshold: int = 5
-    """failures that open it, when no call has succeeded since the first of them"""
+    """failures without a success since the first of them, after which it opens"""
     recovery_timeout: float = 30.0
-    """seconds that it stays open, until a probe"""
+    """seconds for which it stays open before a probe"""
     window: float = 60.0
     """seconds for which a call counts"""
     minimum_volume: int = 5
-    """calls in the window, below which no share of failures opens it"""
+    """the least calls in the window with which a share of failures can open it"""
     failure_rate: float = 0.5
-    """share of the calls in the window, up to 1: when as many have failed or were slow, it opens"""
+    """share of the calls in the window, up to 1, that opens it if they failed or were slow"""
     slow_after: float | None = None
-    """seconds after which a call is slow, which is no success; `None`: no call is slow"""
+    """seconds after which a call is slow, so that it is no success; `None`: no call is slow"""
     half_open_max_calls: int = 1
-    """probes at once, on the whole host"""
+    """the most probes at once, on the whole host"""
     success_threshold: int = 1
     """probes that have to succeed to close it"""
     permit_timeout: float | None = None
     """seconds after which a probe that has not ended is given up; `None`: the open time, at least 5 s"""
     backoff: float = 1.0
-    """how many times longer each further opening in a row lasts, less up to a tenth of jitter"""
+    """factor by which each further opening in a row lasts longer, less a jitter of up to a tenth"""
     max_open: float | None = None
-    """seconds that an opening lasts at most, with a backoff; `None`: no limit"""
+    """the most seconds that an opening lasts, with a backoff; `None`: no limit"""
     probed: bool = False
-    """whether a steward sends the probes, so that no request has to; set by a `ping` or `probe`"""
+    """whether the steward sends the probes instead of requests; set by a `ping` or `probe`"""
 
     def __post_init__(self) -> None:
         _count("failure_threshold", self.failure_threshold, 1, "the breaker would open without a failure")
@@ -81,7 +81,7 @@ class BreakerConfig:
 
     @property
     def permit_lasts(self) -> float:
-        """How long a probe may take before its permit is free again, in seconds."""
+        """Seconds that a probe may take before its permit is free again."""
         return max(self.recovery_timeout, 5.0) if self.permit_timeout is None else self.permit_timeout
 
 
@@ -90,11 +90,11 @@ class BulkheadConfig:
     """Say how many calls run at once in a process, how many wait, and for how long (seconds)."""
 
     running: int
-    """calls at once, in each process"""
+    """the most calls at once, in each process"""
     waiting: int = 0
-    """calls that may wait for a place; further ones are refused at once"""
+    """the most calls that wait for a place; further ones are refused at once"""
     max_wait: float = 0.1
-    """seconds that they wait"""
+    """the most seconds that a call waits"""
 
     def __post_init__(self) -> None:
         _count("running", self.running, 1, "the bulkhead would let nothing through")

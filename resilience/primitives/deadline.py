@@ -1,6 +1,6 @@
-"""One clock for everything that one request spends on its dependencies.
+"""One budget for all the time that a request spends on its dependencies.
 
-The current deadline lives in a context variable, so that code at any depth sees it without being handed it.
+The current deadline is in a context variable, so that code at any depth sees it without an argument.
 A new thread starts without one: run its work through `contextvars.copy_context().run`.
 """
 
@@ -16,9 +16,9 @@ _current: ContextVar[Deadline | None] = ContextVar("resilience_deadline", defaul
 
 
 class Deadline:
-    """Mark the moment at which a budget ends, `seconds` after now. Zero or less is a spent budget.
+    """The moment at which a budget ends, `seconds` from now. With zero or less it is spent already.
 
-    Raises `ValueError` for a number that is none.
+    Raises `ValueError` for nan.
     """
 
     __slots__ = ("_clock", "_ends")
@@ -30,7 +30,7 @@ class Deadline:
         self._ends = clock.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Tell the seconds that are left, never below zero."""
+        """Return the seconds that are left, never below zero."""
         return max(0.0, self._ends - self._clock.monotonic())
 
     @property
@@ -67,9 +67,9 @@ class deadline_scope:  # noqa: N801 - it reads as what `with` takes, and each re
 
 
 def budget(limit: float) -> float:
-    """Return how many seconds a call may take: its own `limit`, or what is left of the deadline if less.
+    """Return the seconds that a call may take: `limit`, or what is left of the deadline if that is less.
 
-    Raises `DeadlineExceededError` with `before_call` when nothing is left: the call must not begin.
+    Raises `DeadlineExceededError` with `before_call` if nothing is left: the call must not begin.
     """
     deadline = _current.get()
     if deadline is None:

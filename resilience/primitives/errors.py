@@ -1,4 +1,4 @@
-"""What a guarded call can end with when it is the guard, not the dependency, that ends it."""
+"""The errors with which a guard, not the dependency, ends a call."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class ResilienceError(Exception):
-    """Root of everything that this package raises."""
+    """The base class of all errors of this package."""
 
 
 class RejectedError(ResilienceError):
     """The call was not made.
 
-    `name` says which guard refused, `retry_after` in how many seconds asking again makes sense,
-    `reason` why, in a few words that may be shown to a client.
+    `name` is that of the guard that refused. `retry_after` is in how many seconds to try again. `reason` is
+    in a few words, which a client may see.
     """
 
     http_status = 503
@@ -46,7 +46,7 @@ class RejectedError(ResilienceError):
 class BreakerOpenError(RejectedError, CircuitBreakerError):
     """A breaker refused the call: it is open, isolated, or its probes are under way.
 
-    Also an error of `circuitbreaker`, so that code written for that library goes on working.
+    It is also a `CircuitBreakerError` of `circuitbreaker`, for code that was written for that library.
     """
 
     if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class BreakerOpenError(RejectedError, CircuitBreakerError):
         def __init__(self, breaker: "CircuitBreaker", name: str, retry_after: float, reason: str) -> None: ...
 
     else:
-        # It only keeps its arguments, which halves its price: refusals are what an outage is made of.
+        # It only keeps its arguments, which halves its cost: an outage has many refusals.
         __init__ = Exception.__init__
 
     @property
@@ -64,13 +64,13 @@ class BreakerOpenError(RejectedError, CircuitBreakerError):
 
 
 class BulkheadFullError(RejectedError):
-    """As many calls run and wait as the bulkhead has room for."""
+    """The bulkhead has no room: as many calls run and wait as may."""
 
 
 class DeadlineExceededError(ResilienceError):
-    """The budget of the work at hand is spent.
+    """The budget of the current work is spent.
 
-    With `before_call` it was spent before the dependency was asked: never counted against it.
+    With `before_call` it was spent before the dependency was called, so it never counts as a failure.
     """
 
     def __init__(self, message: str = "the deadline has passed", *, before_call: bool = False) -> None:
@@ -79,7 +79,7 @@ class DeadlineExceededError(ResilienceError):
 
 
 class TierUnavailableError(ResilienceError):
-    """Raise it in a tier that has nothing to answer with; `reason` is a word for that.
+    """A tier has no answer; `reason` is why, in one word.
 
     `missing`: it holds no such answer. `stale`: what it holds is too old. `unavailable`: it cannot be read.
     """
@@ -92,4 +92,4 @@ class TierUnavailableError(ResilienceError):
 
 
 class StoreUnavailableError(ResilienceError):
-    """No host store can be had; the message says why, and as which user or in which container to run."""
+    """There is no host store; the message says why, and as which user or in which container to run."""

@@ -1,4 +1,4 @@
-"""Put together what stands around each call of one dependency."""
+"""A guard: the bulkhead, retry, breaker and deadline around each call of a dependency."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Guard:
-    """Call one dependency through bulkhead( retry( breaker( deadline( call )))), each of them optional.
+    """Make calls of one dependency through bulkhead( retry( breaker( deadline( call )))), each optional.
 
-    The order matters: a call waits for its place once, each try asks the breaker and is counted by it, and
-    each try sees a deadline of `limit` seconds (`current_deadline`), or the request's if that ends sooner.
+    A call waits for its place once. Each try asks the breaker and is counted by it. Each try has a deadline
+    of `limit` seconds (`current_deadline`), or the request's if that ends sooner.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Guard:
     def call(
         self, fn: Callable[..., T], /, *args: Any, fallback: Callable[..., T] | None = None, **kwargs: Any
     ) -> T:
-        """Return what `fn` returns, or `fallback` with the same arguments when the call was not made.
+        """Return the result of `fn`, or if the call was not made that of `fallback` with the same arguments.
 
         Without a fallback it raises `BulkheadFullError`, `BreakerOpenError`, or `DeadlineExceededError` with
         `before_call`; whatever `fn` raises goes through.
@@ -64,9 +64,10 @@ class Guard:
 
     @contextmanager
     def calling(self, operation: str = "call", *, classify: Classify | None = None) -> Iterator[None]:
-        """Surround one call, which is never repeated: a block cannot be run twice. Raises as `call` does.
+        """Guard the block as one call. It is never repeated, since a block cannot run twice.
 
-        `classify` says what an error counts as, by default the breaker's; metrics count by `operation`.
+        `classify` says what an error counts as, by default the breaker's does. Metrics count by `operation`.
+        Raises as `call` does.
         """
         with self._place(), self._once(operation, classify):
             yield
@@ -80,7 +81,7 @@ class Guard:
 
     @contextmanager
     def _once(self, operation: str, classify: Classify | None) -> Iterator[None]:
-        budget(math.inf)  # Asked before the breaker: a call that cannot begin must not take a permit.
+        budget(math.inf)  # before the breaker: a call that cannot begin must not take a permit
         with ExitStack() as stack:
             if self.breaker is not None:
                 judge = None if classify is None else lambda _, error: classify(error)

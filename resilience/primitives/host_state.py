@@ -1,4 +1,4 @@
-"""Where one breaker lives: its record and its rows in a store, and this process's way to them.
+"""The state of one breaker in a store: its record and its rows, and this process's access to them.
 
 All processes of a host read and write the same record. Each counts in a row of its own (see `window`).
 """
@@ -23,7 +23,7 @@ from .window import Window, is_counted, sum_rows
 
 
 class HostState:
-    """One process's view of a breaker in the store `home`, or in its own memory while it has no place there.
+    """One process's view of a breaker in the store `home`; in its own memory while that has no place for it.
 
     Thread-safe. No lock is held while a listener runs.
     """
@@ -36,7 +36,7 @@ class HostState:
         self.store = home
         self.index = 0
         self.window: Window | None = None
-        """This process's row; None in a command, which counts for nothing and is refused nothing."""
+        """This process's row; None in a command, whose calls are not counted and never refused."""
         self.counts = CallCounts(home, name)
         self._home = home
         self._key = key
@@ -44,26 +44,26 @@ class HostState:
         self._record = Versioned(
             home, home.layout.records.at, BREAKER_COPY, Record(), encode=rules.encode, decode=rules.decode
         )
-        # The record that was found in order, and its version: no look at anything else is needed while this
-        # version is in force and nothing is due.
+        # The last record that was checked, and its version. While the version is the same and nothing is due,
+        # nothing else need be looked at.
         self._seen = (-1, Record())
         self._words, self._at = home.words, home.layout.records.at
         self._region = Region(0, 0, 0)
         self._lock = threading.Lock()
         self._placed = False
-        self._due = -inf  # when `_catch_up` is to be called next
+        self._due = -inf  # when to call `_catch_up` next
         home.add_tenant(self)
 
     # --- The record ---
 
     def current(self, now: float) -> Record:
-        """Return the newest record, and count for its window; an order whose time is over is ended."""
+        """Return the newest record, and count for its window. End an order whose time is over."""
         version, record = self._seen
         if now < self._due and self._words[self._at] == version:
             return record
         if now >= self._due:
             self._catch_up(now)
-        # In this order: a record that is newer than its version is only looked for once more.
+        # The version is read first: if the record is newer than it, the only cost is a further look.
         version = self._record.version
         record = self._record.read()
         if record.override is not None and record.override.ended(now):
@@ -75,7 +75,7 @@ class HostState:
         return record
 
     def look(self) -> tuple[Record, float]:
-        """Return the record as a reader needs it, who changes nothing of it, and the time."""
+        """Return the record for reading only, and the time."""
         now = self.clock.monotonic()
         if now >= self._due:
             self._catch_up(now)
@@ -92,9 +92,9 @@ class HostState:
         order: str | None = None,
         override: Override | None = None,
     ) -> Record | None:
-        """Write what `change` makes of the record, and tell the listeners.
+        """Replace the record by `change(record)`, and call the listeners.
 
-        None if nothing was written: `change` said so, or there was no lock to be had, or no place.
+        Return None if nothing was written: `change` returned None, or there was no lock or no place.
         """
         before: list[Record] = []
 
@@ -123,14 +123,14 @@ class HostState:
     def order(
         self, name: str, change: Callable[[Record, float], Record | None], reason: str, override: Override
     ) -> bool:
-        """Carry out an operator's order; False when the lock could not be had, or nothing was to be done."""
+        """Carry out an operator's order; False if the lock could not be had, or there was nothing to do."""
         now = self.clock.monotonic()
         self.current(now)
         self.store.refresh()
         return self.change(lambda last: change(last, now), now, reason, name, override) is not None
 
     def permitted(self, now: float) -> Admission | None:
-        """Take a permit for a probe; None where others have them all, or there was no lock to be had."""
+        """Take a permit for a probe; None if others have all, or the lock could not be had."""
         me = self.store.me()
         permit = Permit(random.getrandbits(48) + 1, now + self.config.permit_lasts, -1 if me is None else me)
 
@@ -143,7 +143,7 @@ class HostState:
         return None if changed is None else Admission(changed.generation, permit.number)
 
     def probed(self, permit: int, outcome: Outcome, now: float) -> None:
-        """Give a permit back, and close or open by how its probe ended."""
+        """Give a permit back, and close or open by the outcome of its probe."""
 
         def moved(last: Record) -> Record | None:
             return rules.probed(last, self.config, now, permit, outcome, random.random())  # noqa: S311
@@ -176,27 +176,27 @@ class HostState:
 
         self.change(lifted, now, "the order has ended", "auto", override)
         record = self._record.read()
-        # Without a lock to be had it is over all the same.
+        # The order is over even if the lock could not be had.
         return replace(record, override=None) if record.override == override else record
 
     def _cause(self, window: int) -> str:
-        """Return what failed last in the outage of this window; nothing where no call failed."""
+        """Return the last failure in the outage of this window; "" if no call failed."""
         last = self.store.last_errors.get(self.index)
         return last.what if last is not None and last.window == window else ""
 
     # --- The place in the store ---
 
     def detach(self) -> None:
-        """Give up all addresses: the process was forked, its role changed, or the store is another one."""
+        """Give up all places: the process was forked, its role changed, or the store was replaced."""
         self._due = -inf
         self._placed = False
         self._lock = threading.Lock()
 
     def _catch_up(self, now: float) -> None:
-        """Find the breaker's place; where this process counts, do what is due about once a second.
+        """Find the breaker's place; if this process counts, do what is due about once a second.
 
-        That is to carry the count over, to try again what could not be counted for want of a lock, and to
-        see whether the store is still the one that others use.
+        That is: carry the count over, retry counts that failed for want of a lock, and check that the store
+        is still the one that other processes use.
         """
         if self._placed and self.window is None and self._holds():
             return
@@ -224,7 +224,7 @@ class HostState:
             return False
         rows = store.layout.rows.of(index)
         window = None if slot is None else Window(store, rows, slot, self.config)
-        # See Note [How a name is given back]: the window says that this process counts there.
+        # See Note [How a name is given back]: the window shows that this process counts there.
         if store.layout is not ALONE and not store.breaker_names.holds(index, self._key):
             if window is not None:
                 window.leave()
@@ -240,22 +240,22 @@ class HostState:
         return True
 
     def _holds(self) -> bool:
-        """Say whether the breaker still has its place: one that no living process uses may be given away."""
+        """Tell whether the breaker still has its place: one that no living process uses may be given away."""
         return self.store.layout is ALONE or self.store.breaker_names.holds(self.index, self._key)
 
     # --- The counts ---
 
     def totals(self) -> Totals:
-        """Return what the window of all processes holds."""
+        """Return the counts of the window, of all processes."""
         record, now = self.look()
         return sum_rows(self.store, self._region.at, record.window, self.config, now)
 
     def rejected(self) -> int:
-        """Return the refusals of all processes, ever."""
+        """Return all refusals by all processes."""
         return self._sum(REJECTED)
 
     def calls(self) -> dict[tuple[str, str], int]:
-        """Return the calls of all processes, ever, by operation and outcome."""
+        """Return all calls of all processes, by operation and outcome."""
         self.look()
         return self.counts.totals(self._sum(COUNT))
 
@@ -264,6 +264,6 @@ class HostState:
 
 
 def in_use(store: Store, key: str) -> bool:
-    """Say whether a living process counts for the breaker of this key; takes no room in the store for it."""
+    """Tell whether a living process counts for the breaker of this key. A key without a place gets none."""
     names = store.breaker_names.all()
     return key in names and is_counted(store, store.layout.rows.of(names.index(key)))

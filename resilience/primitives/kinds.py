@@ -1,6 +1,6 @@
-"""Guard a function of any kind by a breaker: what is made of it is of the same kind.
+"""Guard a function by a breaker. The result is a function of the same kind: plain, coroutine or generator.
 
-A `fallback` is called with the same arguments where a call is refused; without one the refusal is raised.
+If a call is refused, the `fallback` is called with the same arguments; without one the refusal is raised.
 """
 
 import inspect
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Breaker(Protocol):
-    """What is asked of a breaker here."""
+    """The part of a breaker that is used here."""
 
     def admit(self) -> Admission: ...
 
@@ -27,7 +27,7 @@ class Breaker(Protocol):
 def guarded(
     breaker: Breaker, function: Callable[..., Any], fallback: Callable[..., Any] | None
 ) -> Callable[..., Any]:
-    """Return a function that does the same through the breaker."""
+    """Return a function of the same kind that calls `fn` through the breaker."""
     if inspect.isasyncgenfunction(function):
         return async_generator(breaker, function, fallback)
     if inspect.iscoroutinefunction(function):
@@ -99,7 +99,7 @@ def async_generator(
 
 
 def _admitted(breaker: Breaker, fallback: Callable[..., T]) -> Admission | Callable[..., T]:
-    """Return the admission of a call, or the fallback that stands in for a refused one."""
+    """Return the admission of a call, or if it is refused the fallback."""
     try:
         return breaker.admit()
     except BreakerOpenError:

@@ -1,4 +1,4 @@
-"""How often something may happen, counted for the whole host, whatever else is down."""
+"""Limits on how often something may happen, counted for the whole host without any server."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from .store import layout
 from .store.layout import WORD
 from .store.store import Store
 
-# An entry: the hash of its key, when its window began (float), and the counts of the window before and this.
+# An entry: the hash of its key, the start of its window (float), the counts of the last window and this one.
 _HASH, _BEGAN, _BEFORE, _NOW = range(4)
-# A key has eight places that it may take; in them the one that was touched the longest ago gives way.
+# A key has eight possible places. If all are taken, it replaces the entry whose window began first.
 _WAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether it may happen, else in how many seconds to ask again; and whether it was counted at all."""
+    """Whether a hit is allowed, if not the seconds until one is, and whether it was counted at all."""
 
     allowed: bool
     retry_after: float
@@ -24,12 +24,13 @@ class Decision:
 
 
 class Limits:
-    """Count hits by key in a sliding window, of all processes of the host.
+    """Count hits by key in a sliding window, for all processes of the host.
 
-    The window slides as two counts do: the one before is weighted by how much of it the window still
-    covers, so that no stretch of `per` seconds holds many more hits than the limit. A refused hit is not
-    counted. There is room for 65,536 keys on a host; the one untouched the longest gives way. Keys are
-    hashed with a secret of the store, so nobody can aim at another's place, and nothing personal is kept.
+    There is a count for this window and one for the last; the last is weighted by the share of it that the
+    sliding window still covers. So no span of `per` seconds holds many more hits than the limit. A refused
+    hit is not counted. There is room for 65,536 keys on a host; a new one replaces an old one. Keys are
+    hashed with a secret of the store. So nobody can choose a key to displace another, and nothing personal is
+    kept.
     """
 
     def __init__(self, store: Store, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -39,7 +40,7 @@ class Limits:
     def hit(self, key: str, limit: int, per: float) -> Decision:
         """Count one hit of `key`, of which `limit` are allowed in any `per` seconds.
 
-        Where it cannot be counted within 50 ms, it is allowed, and `counted` says so.
+        If it cannot be counted within 50 ms, it is allowed, and `counted` is False.
         """
         lock = self._store.limits_lock
         if lock.take() is None:
@@ -70,17 +71,17 @@ class Limits:
 
     @staticmethod
     def _wait(before: int, hits: int, limit: int, per: float, into: float) -> float:
-        """Return in how many seconds one more hit fits."""
+        """Return the seconds until one more hit is allowed."""
         if limit < 1:
             return per
         if hits + 1 <= limit:
-            # As soon as enough of the window before is out of sight.
+            # As soon as the sliding window covers little enough of the last window.
             return per * (1 - (limit - hits - 1) / before) - into
-        # Only when this window has become the one before.
+        # Only when this window has become the last one.
         return per - into + per * (1 - (limit - 1) / hits)
 
     def _place_locked(self, hashed: int) -> int:
-        """Return the key's entry, or the one that gives way to it."""
+        """Return the place of the key's entry, or of the entry that it replaces."""
         region, words, times = self._store.layout.limit_entries, self._store.words, self._store.times
         first = hashed % (region.room // _WAYS) * _WAYS
         entries = [region.of(first + way) for way in range(_WAYS)]

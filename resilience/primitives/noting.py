@@ -1,4 +1,4 @@
-"""What went wrong last: kept in the store for all to see, and said in the log once for a cause and outage."""
+"""The last failure of each breaker: kept in the store; each cause is logged once in an outage."""
 
 import logging
 import os
@@ -11,41 +11,40 @@ log = logging.getLogger("resilience.breaker")
 
 Describe = Callable[[BaseException], str]
 
-# Causes that one process remembers having said in one outage; beyond them it says what it sees.
+# How many logged causes a process remembers in one outage. Further ones are logged each time.
 _REMEMBERED = 32
-# A cause that did not show for so long, in seconds, is said again though the breaker never opened.
+# Seconds after which a cause that comes back is logged again, also if the breaker never opened.
 _QUIET = 300.0
-# What a process of the host lacks is noted so often, in seconds.
+# The least seconds between two notes that a process of the host lacks something.
 _NOTED_EVERY = 1.0
 
 
 def describe(error: BaseException) -> str:
-    """Name an error by class and code; its message may hold values that nobody should see."""
+    """Name an error by class and code; its message may contain secrets."""
     code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     return name if code is None else f"{name} {code}"
 
 
 class Notes:
-    """The failures of one breaker, as one process notes them.
+    """One process's notes of a breaker's failures.
 
-    An outage is known by the generation in which the breaker's window began (`Record.window`): it is
-    the same from the first failure to the closing. So a cause is said once on the host, whichever of its
-    processes meets it, and once more in the next outage, or when it was away for 5 min. Two processes that
-    meet it at the same moment may both say it.
+    An outage is identified by `Record.window`, which stays the same from the first failure until the breaker
+    closes. A cause is logged once on the host, by the first process that meets it. It is logged again in the
+    next outage, or after 5 min without it. Two processes that meet it at the same moment may both log it.
     """
 
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
-        # The last error's class, and until when another of the kind need not be noted.
+        # The last error's class, and until when another error of this class need not be noted.
         self._kind: type[BaseException] | None = None
         self._until = 0.0
         self._window = -1
-        self._said: dict[str, float] = {}  # and when it was met last
-        self._lacked: dict[str, float] = {}  # the same, of what the process lacked
+        self._said: dict[str, float] = {}  # causes, and when each was last met
+        self._lacked: dict[str, float] = {}  # the same, for shortages of the process
 
     def note(self, state: HostState, error: BaseException, now: float) -> None:
-        """Note a failure, of a kind once a second."""
+        """Note a failure; each class of error is noted once a second."""
         if self._kind is type(error) and now < self._until:
             return
         self._kind, self._until = type(error), now + 1.0
@@ -68,7 +67,7 @@ class Notes:
     def note_own_trouble(
         self, state: HostState, lacked: str, error: BaseException | None, now: float
     ) -> None:
-        """Count a call that ended by what this process lacks; say it once, until it was away for 5 min."""
+        """Count a call that ended by what this process lacks; log it once, then after 5 min without it."""
         name, store = state.name, state.store
         if store.layout.counters:
             store.counters.add("own_trouble", name, lacked)

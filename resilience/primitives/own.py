@@ -1,8 +1,8 @@
-"""Tell what is a process's own trouble from a failure of what it calls.
+"""Tell a process's own trouble from a failure of a dependency.
 
-A process without descriptors, memory, threads or ports, or one that gets no processor, fails at every call.
-That says nothing of the servers that it calls. But breakers are shared by a whole host: if such failures
-counted, one such process would turn all others away from servers that are well.
+If a process has no descriptors, memory, threads or ports left, or gets no processor, each of its calls fails.
+That says nothing about the servers that it calls. But breakers are shared by the whole host: if such failures
+counted, one such process would cut all others off from healthy servers.
 """
 
 from __future__ import annotations
@@ -26,29 +26,28 @@ _BY_ERRNO = {
     errno.ENOBUFS: MEMORY,
     errno.EADDRNOTAVAIL: PORTS,
 }
-# Where the number is lost, as in libpq's messages.
+# Parts of messages, for errors without a number, such as libpq's.
 _BY_WORDS = {os.strerror(number): cause for number, cause in _BY_ERRNO.items()} | {
     "out of memory": MEMORY,
     "can't start new thread": THREADS,
 }
-# What a server says of *its* lack of something: libpq hands its words on, before it has a SQLSTATE.
+# Messages of a server about *its* shortages: libpq passes them on while there is no SQLSTATE yet.
 _SERVERS_OWN = ("FATAL", "fork")
-# What psycopg says where it was told no cause.
+# Messages of psycopg if it does not know the cause.
 _WITHOUT_CAUSE = ("no error details", "failed to resolve host")
-# Connecting takes a few: a socket, a file of names or certificates.
+# Connecting needs a few descriptors: for a socket, a file of names or certificates.
 _SPARE = 8
 
 
 class OwnTroubleError(Exception):
-    """This process cannot do its work, for want of something of its own."""
+    """This process cannot do its work, because it lacks something itself."""
 
 
 def own_trouble(error: BaseException | None, took: float = 0.0) -> str | None:
     """Name what this process lacked when a call ended with `error` after `took` seconds; None for nothing.
 
-    A call that ended without an error was slow.
-    The error is looked into, and so is what it was raised from. Where a library tells no cause (libpq, SQLite
-    and a look-up of names say nothing of descriptors), it is tried whether there are any left.
+    A call that ended without an error was slow. The error and those that it was raised from are examined. If
+    they show no cause (libpq, SQLite and name look-ups do not mention descriptors), try whether any are left.
     """
     if error is None:
         return PROCESSOR if TICKS.late_within(took) else None
@@ -114,7 +113,7 @@ def _descriptors_left() -> bool:
 
 
 def within(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what it was raised from, and the errors that libraries wrap in it, outermost first."""
+    """Yield an error, the errors that it was raised from, and those wrapped in it, outermost first."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting and len(seen) < 16:

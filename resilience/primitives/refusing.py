@@ -1,4 +1,4 @@
-"""Why a call is refused: by an order, because the breaker is open, or because others are probing."""
+"""Why a call is refused: there is an order, the breaker is open, or others are probing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from .rules import HALF_OPEN, OPEN, Record
 # The reason, and in how many seconds to ask again.
 Refused = tuple[str, float]
 
-# While a probe is under way, others are told to ask again after so many seconds.
+# While a probe is under way, refused calls are told to try again after this many seconds.
 _PROBE_TAKES = 1.0
 PROBED: Refused = ("a probe is under way", _PROBE_TAKES)
 _STEWARDS: Refused = ("waiting for the steward's probe", _PROBE_TAKES)
@@ -19,7 +19,7 @@ _probing: ContextVar[bool] = ContextVar("resilience_probing", default=False)
 
 @contextmanager
 def probing() -> Iterator[None]:
-    """Mark what runs within as a steward's probe: it alone gets permits while a steward lives."""
+    """Mark the calls in the block as a steward's probe: they alone get permits while there is a steward."""
     token = _probing.set(True)
     try:
         yield
@@ -28,7 +28,7 @@ def probing() -> Iterator[None]:
 
 
 def why_refused(host: HostState, record: Record, now: float) -> Refused | None:
-    """Say why a call may not be made now; None if it may, perhaps as a probe."""
+    """Return why a call would be refused now; None if it may be made, perhaps as a probe."""
     if record.admission is not None:
         return None
     override = record.override
@@ -41,7 +41,7 @@ def why_refused(host: HostState, record: Record, now: float) -> Refused | None:
 
 
 def _why_no_permit(host: HostState, record: Record, now: float) -> Refused | None:
-    """Say why no probe may be sent, without asking for the lock."""
+    """Return why no probe may be sent, without taking the lock; None if one may."""
     store = host.store
     if (
         host.config.probed

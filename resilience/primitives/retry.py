@@ -1,4 +1,4 @@
-"""Repeat a call whose failure says that another try may help, inside the same deadline."""
+"""Repeat a failed call within the same deadline, if another try may help."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Retry:
     """Call up to `attempts` times (2: once more) while `retry_on(error)` says so.
 
     Between two calls it pauses for a random time of up to `max_delay` seconds ("full jitter", Brooker 2015),
-    so that many callers that failed together do not come back together. It gives up when the pause would use
-    up the current deadline. A refusal and a spent deadline are never repeated, whatever `retry_on` says.
-    Raises `ValueError` for sizes that make no sense.
+    so that callers that failed together do not come back together. It gives up if the pause would use up the
+    current deadline. A refusal or a spent deadline is never repeated, whatever `retry_on` says. Raises
+    `ValueError` for sizes that make no sense.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Retry:
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `fn` returns, or raise the failure of the last call that was made.
 
-        A repeat that is refused raises the failure before it: that one says what went wrong.
+        If a repeat is refused, the failure before it is raised, since that one says what went wrong.
         """
         return self._call(self.attempts - 1, lambda: fn(*args, **kwargs))
 
@@ -69,7 +69,7 @@ class Retry:
                 raise
 
     def _pause(self) -> bool:
-        """Sleep before the next call; false, at once, when the deadline leaves no time for it."""
+        """Sleep before the next call; return False, at once, if the deadline leaves no time for it."""
         delay = self._jitter() * self.max_delay
         deadline = current_deadline()
         if deadline is not None and delay >= deadline.remaining():

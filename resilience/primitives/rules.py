@@ -1,6 +1,6 @@
-"""What a breaker is, when it opens, and how it moves: a record, and functions from one record to the next.
+"""The rules of a breaker: its record, when it opens, and functions from one record to the next.
 
-Nothing here reads a clock, takes a lock or touches memory that others see; `host_state` does.
+Nothing here reads a clock, takes a lock or touches shared memory; `host_state` does.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from .config import BreakerConfig
 
 
 class State(StrEnum):
-    """A state as people and clients read it."""
+    """A state, as people and clients see it."""
 
     CLOSED = "CLOSED"
     OPEN = "OPEN"
@@ -20,25 +20,25 @@ class State(StrEnum):
 
 
 class Outcome(IntEnum):
-    """How a call ended, as far as the health of its dependency is concerned."""
+    """What the end of a call says about the health of its dependency."""
 
     SUCCESS = 0
     FAILURE = 1
     SLOW = 2
-    """Answered, but too late: no success."""
+    """Answered, but after `slow_after`: no success."""
     ANSWERED = 3
-    """The dependency itself answered with an error that is not its failure: a wrong password, a 4xx."""
+    """The dependency answered with an error that is not its own failure: a wrong password, a 4xx."""
     IGNORED = 4
-    """Says nothing about the dependency: an inner rejection, an interrupt, our own spent budget."""
+    """Says nothing about the dependency: an inner refusal, an interrupt, a budget that we had spent."""
 
 
-# By these names they cost a tenth of a look into their class, and each call needs several.
+# A look-up of these names costs a tenth of one in the class, and each call needs several.
 CLOSED, OPEN, HALF_OPEN = State
 SUCCESS, FAILURE, SLOW, ANSWERED, IGNORED = Outcome
 
 
 class Permit(NamedTuple):
-    """The right to send one probe: a lease that ends at `until`, or with its holder's life (`Store.me`)."""
+    """The right to send one probe. It ends at `until`, or when its holder (`Store.me`) dies."""
 
     number: int
     until: float
@@ -46,7 +46,7 @@ class Permit(NamedTuple):
 
 
 class Override(NamedTuple):
-    """What an operator ordered; times are monotonic seconds, `until` None is for good."""
+    """An operator's order that lasts. Times are monotonic seconds; `until` None means for good."""
 
     isolated: bool
     who: str
@@ -59,7 +59,7 @@ class Override(NamedTuple):
 
 
 class Admission:
-    """Leave to make calls: of one generation, perhaps as a probe. `counts` is False for commands."""
+    """The permission to make calls in one generation, perhaps as a probe. `counts` is False in commands."""
 
     __slots__ = ("counts", "generation", "permit")
 
@@ -71,18 +71,18 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is true of one breaker on the whole host, save the counts. Times are monotonic seconds."""
+    """All that is true of one breaker on the host, but for its counts. Times are monotonic seconds."""
 
     state: State = State.CLOSED
     generation: int = 0
-    """Raised by each change of state and each order; a result of an earlier one counts for nothing."""
+    """Raised by each change of state and each order; outcomes of an earlier generation do not count."""
     window: int = 0
     """The generation in which its window of counts began."""
     since: float = 0.0
     until: float = 0.0
     """When open: the end of the open time."""
     openings: int = 0
-    """How often it opened in a row, without closing in between."""
+    """How many times it opened in a row, without closing in between."""
     failures: int = 0
     """The failures that opened it, and those of probes since."""
     successes: int = 0
@@ -90,14 +90,14 @@ class Record:
     permits: tuple[Permit, ...] = ()
     override: Override | None = None
     admission: Admission | None = field(init=False, compare=False, repr=False)
-    """Lets calls pass; None where they are refused, or have to be probes."""
+    """The admission of calls; None while they are refused, or have to be probes."""
 
     def __post_init__(self) -> None:
         passes = self.state is CLOSED if self.override is None else not self.override.isolated
         object.__setattr__(self, "admission", Admission(self.generation) if passes else None)
 
     def shown(self, now: float) -> State:
-        """The state as people see it: isolated is open, an open time that is over is half-open."""
+        """The state as people see it: isolated is open; open is half-open once the open time is over."""
         if self.override is not None and not self.override.ended(now):
             return State.OPEN if self.override.isolated else State.CLOSED
         if self.state is State.OPEN and now >= self.until:
@@ -105,12 +105,12 @@ class Record:
         return self.state
 
     def permits_in_force(self, now: float, alive: Callable[[int], bool]) -> tuple[Permit, ...]:
-        """The permits that have not lapsed and whose holders live."""
+        """The permits that have not ended and whose holders live."""
         return tuple(permit for permit in self.permits if now < permit.until and alive(permit.process))
 
 
 class Totals(NamedTuple):
-    """What the window holds. `unbroken`: failures since the last success of any process."""
+    """The counts of the window. `unbroken`: failures since the last success of any process."""
 
     failures: int = 0
     slow: int = 0
@@ -123,18 +123,18 @@ class Totals(NamedTuple):
 
 
 def must_open(config: BreakerConfig, totals: Totals) -> bool:
-    """Say whether a closed breaker opens. This is the whole rule.
+    """Tell whether a closed breaker opens. This is the whole rule.
 
-    With F failures and S slow calls among the calls of the window it opens when either
+    With F failures and S slow calls among the calls of the window it opens if
 
     (a) F is at least `failure_threshold`, and no call has succeeded since the oldest of the last
         `failure_threshold` failures: the dependency is gone, whatever the volume; or
     (b) F + S is at least `failure_threshold`, the calls are at least `minimum_volume`, and F + S is at
         least `failure_rate` of them: the dependency is no use.
 
-    A slow call is no success, so it does not break the run that (a) looks for, and no failure, so it
-    does not lengthen it. Calls that were ignored, or that the dependency answered, are in no count.
-    A few failures among many successes never open it.
+    For (a) a slow call neither ends the run of failures, since it is no success, nor lengthens it. Calls
+    that were ignored, or that the dependency answered with an error, are not counted at all. A few failures
+    among many successes never open it.
     """
     threshold = config.failure_threshold
     if totals.failures >= threshold and totals.unbroken >= threshold:
@@ -148,9 +148,9 @@ def must_open(config: BreakerConfig, totals: Totals) -> bool:
 
 
 def open_time(config: BreakerConfig, openings: int, chance: float) -> float:
-    """Return how long the n-th opening in a row lasts, in seconds; `chance` is within [0, 1).
+    """Return how many seconds the n-th opening in a row lasts; `chance` is a random number in [0, 1).
 
-    Only a time that grows is jittered, by up to a tenth: hosts that failed together then come back apart.
+    Only a time that grows has a jitter, of up to a tenth: hosts that failed together then probe apart.
     """
     if config.backoff == 1:
         return config.recovery_timeout
@@ -159,7 +159,7 @@ def open_time(config: BreakerConfig, openings: int, chance: float) -> float:
         grown = config.recovery_timeout * config.backoff ** (openings - 1)
     except OverflowError:
         grown = most
-    # Without a cap of its own a breaker still comes back within the day.
+    # Without `max_open`, it is still no more than a day.
     return min(grown, most, 86_400.0) * (1 - 0.1 * chance)
 
 
@@ -188,7 +188,7 @@ def closed(record: Record, now: float) -> Record:
 def with_permit(
     record: Record, config: BreakerConfig, now: float, permit: Permit, alive: Callable[[int], bool]
 ) -> Record | None:
-    """Let one probe in; None when there are as many as may be."""
+    """Give a permit for one more probe; None if `half_open_max_calls` have one."""
     if record.state is State.OPEN:
         if now < record.until:
             return None
@@ -209,7 +209,7 @@ def with_permit(
 def probed(
     record: Record, config: BreakerConfig, now: float, number: int, outcome: Outcome, chance: float
 ) -> Record | None:
-    """Move on by what a probe came to; None when its permit is no longer in the record."""
+    """Close, open or go on probing, by a probe's outcome; None if its permit is no longer in the record."""
     rest = tuple(permit for permit in record.permits if permit.number != number)
     if len(rest) == len(record.permits):
         return None
@@ -223,31 +223,31 @@ def probed(
 
 
 def ordered(record: Record, override: Override, now: float) -> Record:
-    """Isolate or disable: the state below an isolation is kept, a disabled breaker is closed."""
+    """Isolate or disable. Isolating keeps the state, to go back to; disabling closes the breaker."""
     if override.isolated or record.state is State.CLOSED:
         return replace(record, generation=record.generation + 1, permits=(), override=override)
     return replace(closed(record, now), override=override)
 
 
 def automatic(record: Record) -> Record | None:
-    """End an override; None when there is none."""
+    """End an order; None if there is none."""
     if record.override is None:
         return None
     return replace(record, generation=record.generation + 1, override=None)
 
 
 def reset(record: Record, now: float) -> Record:
-    """Close, forget the window and end any override."""
+    """Close, forget the window and end any order."""
     return replace(closed(record, now), override=None)
 
 
 def encode(record: Record) -> list[object]:
-    """Return the record as what JSON can carry."""
+    """Return the record as a list for JSON."""
     return [getattr(record, part.name) for part in fields(record) if part.init]
 
 
 def decode(values: list[Any]) -> Record:
-    """Read back what `encode` gave; raise `TypeError` or `ValueError` for anything else."""
+    """Return the record of a list from `encode`; raise `TypeError` or `ValueError` for anything else."""
     state, *numbers, permits, override = values
     permits = tuple(Permit(*permit) for permit in permits)
     parts: list[Any] = [State(state), *numbers, permits, override and Override(*override)]

@@ -1,4 +1,4 @@
-"""What there is to know about a breaker at one moment."""
+"""All that the host knows about a breaker at one moment."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from .rules import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideInForce:
-    """An operator's order; times are wall seconds, `until` None is for good, `lasted` its age."""
+    """An operator's order. Times are wall seconds, `until` None means for good, `lasted` is its age."""
 
     kind: Literal["isolated", "disabled"]
     who: str
@@ -21,13 +21,13 @@ class OverrideInForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerSnapshot:
-    """State, counts of the window, and times: `since` in wall seconds, `retry_after` in seconds from now.
+    """State, counts of the window, and times. `since` is in wall seconds, `retry_after` in seconds from now.
 
-    For how long it has been so say `lasted` (the state) and `last_error_age`: monotonic seconds, which do not
-    change when the wall clock is set, as `since` and `last_error_at` do.
+    `lasted` is the age of the state, `last_error_age` that of the last error. Unlike `since` and
+    `last_error_at` they are measured by the monotonic clock, so setting the wall clock does not change them.
 
     `failure_rate` is the share of failures and slow calls, within 0 and 1. `rejected` counts refusals
-    since the store was built. `shared` says whether this is the truth of the host or of the process.
+    since the store was built. `shared` says whether this is the state on the host or in this process alone.
     """
 
     name: str
@@ -53,7 +53,7 @@ class BreakerSnapshot:
 
 
 def snapshot(host_state: HostState) -> BreakerSnapshot:
-    """Look at a breaker; reads the rows of all processes, so a few microseconds for each."""
+    """Return a snapshot. It reads the rows of all processes, which takes a few microseconds for each."""
     record, now = host_state.look()
     store, totals = host_state.store, host_state.totals()
     wall = host_state.clock.time() - now

@@ -1,16 +1,16 @@
-"""A count in one word of a store, raised by one process alone, from any of its threads and without a lock."""
+"""A count in one word of a store. Only one process raises it, from any of its threads, without a lock."""
 
 from operator import length_hint
 
-# Beyond every count.
+# Larger than any count.
 _END = 2**62
 
 
 class Tally:
-    """The count at word `at`. Each `add` takes the next number of a range, which is one step, and stores it.
+    """The count at word `at`. Each `add` takes the next number of a range, in one step, and stores it.
 
-    Of two threads at once the first may store last; so `value` asks how many numbers are left, and
-    `put_right` stores that.
+    Two threads at once may store their numbers in the wrong order. So `value` goes by the numbers that are
+    left in the range, and `put_right` stores that.
     """
 
     __slots__ = ("_at", "_numbers", "_words")
@@ -24,7 +24,7 @@ class Tally:
         self._words[self._at] = next(self._numbers)
 
     def value(self) -> int:
-        """Return how much was counted, by whoever had the word before too."""
+        """Return the count, with that of earlier owners of the word."""
         return _END - 1 - length_hint(self._numbers)
 
     def put_right(self) -> int:

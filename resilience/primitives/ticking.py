@@ -1,7 +1,7 @@
-"""A clock that ticks, to know when this process got no processor.
+"""A thread that ticks, to find out when this process got no processor.
 
-A wait of 0.25 s for an answer ends without one when the process was stopped, or starved, for as long: the
-answer may lie in the socket. A timer of 50 ms that comes 200 ms late says so.
+If the process was stopped or starved, a wait of 0.25 s for an answer ends without one, although the answer
+may lie in the socket. A tick of 50 ms that comes 200 ms late shows this.
 """
 
 import os
@@ -12,14 +12,14 @@ from collections import deque
 EVERY = 0.05
 LATE = 0.2
 """Seconds after which a tick that was due counts as late."""
-# A wait is excused when ticks were late for this share of its time.
+# A wait is excused if ticks were late for this share of its time.
 _SHARE = 0.2
-# Spans that are remembered: 12 s of a process that gets nothing done but ticks.
+# How many late ticks are remembered: 12 s of a process that gets nothing done but ticks.
 _REMEMBERED = 48
 
 
 class Ticks:
-    """Tick in a daemon thread, and remember when that came late. Not started, it is never late."""
+    """Tick in a daemon thread, and remember late ticks. Before `start` there are none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Ticks:
         return late >= max(LATE, _SHARE * seconds)
 
     def forget(self) -> None:
-        """Begin anew: the thread did not come along into a forked child."""
+        """Forget the thread and its ticks: a forked child does not have it."""
         self._lock = threading.Lock()
         self._thread = None
         self._late.clear()
@@ -65,6 +65,6 @@ class Ticks:
 
 
 TICKS = Ticks()
-"""Those of this process."""
+"""The ticks of this process."""
 
 os.register_at_fork(after_in_child=TICKS.forget)

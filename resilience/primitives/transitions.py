@@ -1,4 +1,4 @@
-"""What happened to a breaker, and telling those who want to know."""
+"""Changes of a breaker, and calling their listeners."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,10 @@ log = logging.getLogger("resilience.breaker")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One change of a breaker, told once on the host, by the process that made it. `at` is wall seconds.
+    """A change of a breaker. Only the process that made it calls listeners. `at` is in wall seconds.
 
-    `order` is isolate, disable, reset or auto where an operator made it, who also gave `who`, `why`, `until`.
+    `order` is isolate, disable, reset or auto if an operator made the change; then `who`, `why` and `until`
+    are the operator's.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Transition:
     why: str = ""
     until: float | None = None
     cause: str = ""
-    """What failed last before it opened, in a sentence; empty where nothing failed, or it did not open."""
+    """The last failure before it opened, in a sentence; "" if nothing failed, or it did not open."""
 
 
 def between(
@@ -42,10 +43,10 @@ def between(
     order: str | None,
     override: Override | None,
 ) -> Transition:
-    """Describe the change from one record to the next, made at `now` (monotonic), which is `wall` time."""
+    """Describe the change from one record to the next. `now` (monotonic) and `wall` are its time."""
     return Transition(
         name=name,
-        # An open time that is over shows as half-open before anybody asks; it is told when it is used.
+        # Once the open time is over, the state shows as half-open; listeners hear of it with the first probe.
         before=before.state if before.override is None else before.shown(now),
         after=after.shown(now),
         generation=after.generation,
@@ -60,7 +61,7 @@ def between(
 
 
 def tell(transition: Transition, listeners: list[Callable[[Transition], None]]) -> None:
-    """Log the change and call the listeners; what one of them raises is logged, and harms nobody."""
+    """Log the change and call the listeners; an error of one is logged and does not affect the others."""
     log.info(
         "%s: %s to %s, %s%s",
         transition.name,

@@ -1,11 +1,11 @@
-"""The sliding window: what happened to one dependency lately, counted per process, read by all.
+"""The sliding window: how the recent calls of one dependency ended, counted per process, read by all.
 
-Each process writes one row of its own, so counting takes no lock between processes. A row has a plain
-count of successes, which a call raises without any lock (see `Tally`), and ten buckets of a tenth of
-the window, into which the count is carried when time enters the next one. What was not carried yet
-belongs to the bucket that `CURRENT` names, so nothing that a process counted is hidden from the others,
-even when it is idle. Nothing older than the window is ever counted; what is within the last tenth of it
-may be forgotten early, save the last eight failures of each process, whose times are kept.
+Each process writes a row of its own, so counting takes no lock between processes. A row has a count of
+successes, which a call raises without any lock (see `Tally`), and ten buckets, each for a tenth of the
+window. When the next tenth begins, the count is carried over into the bucket of the last one. Until then it
+belongs to the bucket that `CURRENT` names, so other processes see all counts, even of an idle process. A call
+older than the window never counts. One in the oldest tenth of the window may be forgotten early. But the
+times of the last eight failures of each process are kept.
 """
 
 import threading
@@ -35,13 +35,13 @@ from .store.store import Store
 from .tally import Tally
 
 _MOST = 0xFFFF  # failures or slow calls that one bucket of one process can hold
-_NUMBERS = 0x7FFFFFFF  # bucket numbers are kept within so many bits
+_NUMBERS = 0x7FFFFFFF  # bucket numbers have 31 bits
 
 
 class Window:
-    """One process's row of one breaker, and the sum over all rows.
+    """This process's row of one breaker, and the sum over all rows.
 
-    `rows` is where the breaker's rows begin, in words; `slot` which of them is this process's.
+    `rows` is the word at which the breaker's rows begin; `slot` is the number of this process's row.
     """
 
     def __init__(self, store: Store, rows: int, slot: int, config: BreakerConfig) -> None:
@@ -61,7 +61,7 @@ class Window:
         self._lock = threading.Lock()
         self.due = 0.0
         """When the count must be carried next; a call that ends later does so first."""
-        # Guarded by _lock: the present bucket, and how much more trouble changes nothing in it.
+        # Guarded by _lock: the present bucket, and how many more bad calls in it need no look at the rule.
         self._bucket = 0
         self._patience = 0.0
 
@@ -83,11 +83,11 @@ class Window:
             self._roll_locked(now)
 
     def leave(self) -> None:
-        """Say that this process does not count here after all."""
+        """Note that this process does not count here after all."""
         self._words[self._row + OWNER] = -1
 
     def _roll_locked(self, now: float) -> None:
-        """Enter the present bucket, and carry over what belongs to an earlier one."""
+        """Enter the present bucket, and carry the count over to the earlier one that it belongs to."""
         words, row = self._words, self._row
         number = int(now / self._width)
         current = words[row + CURRENT]
@@ -96,7 +96,7 @@ class Window:
             pending = made - words[row + CARRIED]
             if pending > 0:
                 at = self._bucket_locked(current)
-                # Counted twice for an instant rather than not at all: that could open a breaker.
+                # For an instant it is counted twice. Not counted at all, it could open a breaker.
                 words[at] += pending
                 words[row + CARRIED] = made
             words[row + CURRENT] = number
@@ -117,14 +117,14 @@ class Window:
     def tick(self, now: float) -> None:
         """Carry the count of successes over, if its bucket is past."""
         with self._lock:
-            # Another thread that lost a name (`store.names`) may just have left the place that it has now.
+            # Another thread may just have given up this place, after its name was lost (`store.names`).
             self._words[self._row + OWNER] = self._owner
             self._roll_locked(now)
 
     def add_failure(self, now: float) -> int:
-        """Count a failure; return the trouble there is on the host if it is worth asking the rule, else 0.
+        """Count a failure. Return the number of bad calls on the host if `must_open` has to be asked, else 0.
 
-        What is `due` by `now` was done.
+        Anything `due` by `now` must have been done.
         """
         words, row = self._words, self._row
         with self._lock:
@@ -148,11 +148,11 @@ class Window:
             if words[at] & _MOST < _MOST:
                 words[at] += 1
             words[row + TROUBLE] += 1
-            # It lengthens no run, so only the share of trouble may open.
+            # It lengthens no run of failures, so only the share of bad calls can open the breaker.
             return self._worth_locked(self._host_totals()[1], 0)
 
     def _host_totals(self) -> tuple[int, int, int]:
-        """Sum successes ever, trouble of this window, and the runs of the *other* processes."""
+        """Sum all successes, the bad calls of this window, and the runs of failures of *other* processes."""
         words, tag, width, own = self._words, self.tag, self._width_mark, self._row
         total = trouble = 0
         runs: list[tuple[int, int]] = []
@@ -171,10 +171,10 @@ class Window:
         return trouble
 
     def bide(self, totals: Totals, trouble: int) -> None:
-        """Remember that with `totals`, when there was `trouble` on the host, the rule said no.
+        """Remember that the breaker stayed closed with `totals`, when there were `trouble` bad calls.
 
-        Until the next bucket no call leaves the window, so n more troubled calls make at most T + n out of
-        at least C + n, and that is too small a share for as long as n is below (rate * C - T) / (1 - rate).
+        Until the next bucket no call leaves the window. So with n more bad calls there are at most T + n out
+        of at least C + n, which is too small a share while n is below (rate * C - T) / (1 - rate).
         """
         rate = self._config.failure_rate
         known = totals.failures + totals.slow
@@ -190,7 +190,7 @@ class Window:
 
 
 def is_counted(store: Store, rows: int) -> bool:
-    """Say whether a living process counts in one of the rows that begin at `rows`; needs no slot."""
+    """Tell whether a living process counts in one of the rows that begin at `rows`; needs no slot."""
     return any(
         owner >= 0 and owner % store.layout.slots == slot and store.alive(owner)
         for slot in range(store.used_slots)
