@@ -26,7 +26,8 @@ from resilience.request.scope import note_degraded, pool
 log = logging.getLogger("learn.ratings")
 
 
-class DegradationSerializer(serializers.Serializer[Any]):
+# The schema names a component after each serializer; its `Degradation` is that of the catalogue's reads.
+class PartnerDegradationSerializer(serializers.Serializer[Any]):
     """The source of an answer that is not live, the time it is of, and a sentence for people."""
 
     as_of = serializers.DateTimeField(allow_null=True)
@@ -41,7 +42,9 @@ class RatingSerializer(serializers.Serializer[Any]):
     """The partner's rating of a course, from 0 to 5; null if there is none, or none is known."""
 
     rating = serializers.FloatField(allow_null=True, min_value=0, max_value=5)
-    degradation = DegradationSerializer(required=False, help_text="Only while the partner cannot be asked.")
+    degradation = PartnerDegradationSerializer(
+        required=False, help_text="Only while the partner cannot be asked."
+    )
 
 
 @pool(None)  # it takes a place in the pool `external` while it asks the partner

@@ -99,6 +99,19 @@ class TestSchema:
                 assert "application/problem+json" in str(operation["responses"]["default"]["content"])
         assert "Problem" in schema["components"]["schemas"]
 
+    def test_describes_what_stands_in_for_the_partner_apart_from_the_tiers(
+        self, schema: dict[str, Any]
+    ) -> None:
+        def described(reference: dict[str, str]) -> Any:
+            return schema["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+
+        (rating,) = schema["components"]["schemas"]["Rating"]["properties"]["degradation"]["allOf"]
+        partner = described(rating)["properties"]
+        assert described(partner["source"])["enum"] == ["cached", "none"]
+        assert partner["as_of"]["nullable"] is True
+        tiers = schema["components"]["schemas"]["Degradation"]["properties"]
+        assert tiers["source"]["enum"] == ["cached", "static", "mock"]
+
     def test_has_the_state_of_the_system_on_every_response(self, schema: dict[str, Any]) -> None:
         states = {
             name: header["schema"]["enum"]
