@@ -18,9 +18,12 @@ _CHUNK = 65_536
 
 
 @cache
-def session(name: str) -> "GuardedSession":
-    """Return this process's session of one partner: `session("external_api").get_json(url, expect=…)`."""
-    return GuardedSession(name)
+def session(name: str, *, pool: str = "external") -> "GuardedSession":
+    """Return this process's session of one partner: `session("external_api").get_json(url, expect=…)`.
+
+    Each call takes a place in `pool`, so that a silent partner holds no more threads than that pool has.
+    """
+    return GuardedSession(name, pool=pool)
 
 
 class GuardedSession:

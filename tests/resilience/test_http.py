@@ -4,7 +4,7 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -44,6 +44,16 @@ def partner() -> Iterator[Partner]:
 def api() -> GuardedSession:
     """A session with a total of half a second, so that nobody has to wait for three."""
     return GuardedSession("external_api", total=0.5)
+
+
+@contextmanager
+def filled(pool: str) -> Iterator[None]:
+    """Take every place of a pool until the block ends."""
+    places = registry.bulkhead(pool)
+    with ExitStack() as stack:
+        for _ in range(places.config.running):
+            stack.enter_context(places.enter())
+        yield
 
 
 def as_it_is(value: Any) -> Any:
@@ -340,16 +350,23 @@ class TestBreaker:
         assert self.state is State.CLOSED
 
     def test_hears_nothing_of_a_full_bulkhead(self, api: GuardedSession, partner: Partner) -> None:
-        pool = registry.bulkhead("external")
-        with ExitStack() as stack:
-            for _ in range(pool.config.running):
-                stack.enter_context(pool.enter())
+        with filled("external"):
             for _ in range(5):
                 with pytest.raises(BulkheadFullError):
                     api.get(f"{partner.url}/algebra")
 
         assert self.state is State.CLOSED
         assert partner.requests == 0
+
+    def test_leaves_the_pool_to_the_partner(self, partner: Partner) -> None:
+        own = session("external_api", pool="other")
+        assert own is session("external_api", pool="other")
+        with filled("external"):
+            assert own.get(f"{partner.url}/algebra").ok
+            with pytest.raises(BulkheadFullError):
+                session("external_api").get(f"{partner.url}/algebra")
+        with filled("other"), pytest.raises(BulkheadFullError):
+            own.get(f"{partner.url}/algebra")
 
     def test_hears_of_a_drill_as_of_the_real_thing(
         self, api: GuardedSession, partner: Partner, settings: Any
