@@ -257,16 +257,17 @@ class TestDeadlines:
 
 class TestPools:
     def test_that_leave_no_thread_free_are_an_error_with_sizes_that_fit(self, settings: Any) -> None:
-        (message,) = found(settings, WEB_THREADS=15)
+        taken = sum(pool.running + pool.waiting for pool in conf.bulkheads().values())
+        (message,) = found(settings, WEB_THREADS=taken)
         assert message.id == "resilience.E050"
-        assert "take 15 threads" in message.msg
+        assert f"take {taken} threads" in message.msg
         assert message.hint is not None
         assert "These would fit: read " in message.hint
 
     def test_of_which_none_would_fit_say_how_many_threads_they_need(self, settings: Any) -> None:
         (message,) = found(settings, WEB_THREADS=5)
         assert message.hint is not None
-        assert "WEB_THREADS of at least 6" in message.hint
+        assert f"WEB_THREADS of at least {len(conf.bulkheads()) + 1}" in message.hint
 
     @pytest.mark.parametrize("threads", range(6, 40))
     def test_proposed_sizes_fit_and_keep_a_place_for_each(self, settings: Any, threads: int) -> None:

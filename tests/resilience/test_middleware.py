@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from psycopg.errors import AdminShutdown
 
-from resilience import middleware, registry
+from resilience import conf, middleware, registry
 from resilience.primitives import BreakerOpenError
 from resilience.problems import UNAVAILABLE, exception_handler
 from resilience.registry import Registry
@@ -110,8 +110,7 @@ class TestLiveness:
 
     def test_is_answered_while_every_pool_is_full(self, server: Registry, client: Client) -> None:
         with ExitStack() as stack:
-            for name in ("read", "write", "auth", "external", "other"):
-                pool = registry.bulkhead(name)
+            for pool in map(registry.bulkhead, conf.bulkheads()):
                 for _ in range(pool.config.running):
                     stack.enter_context(pool.enter())
             assert client.get("/api/left").status_code == 503

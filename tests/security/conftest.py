@@ -16,7 +16,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from learn.models import Category, Course, Field
-from resilience.defaults import BREAKERS, DEADLINES
+from resilience import conf
+from resilience.defaults import DEADLINES
 from resilience.models import Event
 from resilience.testing import server_role
 from resilience.tiers import fresh, stored
@@ -60,7 +61,7 @@ def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # On a busy machine an answer may take its time: what is asked here is which one it is.
     patient = {
         "DEADLINES": dict.fromkeys(DEADLINES, 60.0),
-        "BREAKERS": {name: {**breaker, "slow_after": 60.0} for name, breaker in BREAKERS.items()},
+        "BREAKERS": {name: {**breaker, "slow_after": 60.0} for name, breaker in conf.get("BREAKERS").items()},
     }
     settings.RESILIENCE = {**settings.RESILIENCE, **patient, "STATIC_DIR": str(tmp_path)}
     monkeypatch.setattr("resilience.steward.start", lambda: None)
