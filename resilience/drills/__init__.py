@@ -1,5 +1,5 @@
-"""`manage.py drill`: break a dependency under steady reads, and hold the answers to stated objectives.
+"""`manage.py drill`: break a dependency under steady reads, and judge the answers by stated objectives.
 
-An app of its own (`"resilience.drills"` in `INSTALLED_APPS`), which a project may leave out: nothing imports
-it. It breaks calls by the hooks of `resilience.faults`; health, board and metrics show what these tell.
+It is an app (`"resilience.drills"` in `INSTALLED_APPS`) that a project may leave out, since nothing imports
+it. It breaks calls by the hooks of `resilience.faults`; health, board and metrics show the faults in force.
 """

@@ -1,4 +1,4 @@
-"""Break what a drill is to break, and mend it at the end, also when the drill is interrupted."""
+"""Break the dependencies of a drill, and repair them at its end, also if it is interrupted."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from resilience.journal import events
 from resilience.net.pings import ask_all
 
 RESTART_WITHIN = 300.0
-"""Seconds that a killed server may take to be started again."""
+"""The seconds within which a killed server has to be started again."""
 
-# A fault lasts for this time, in seconds, unless the drill renews it: a drill may be killed, or stopped.
+# Seconds after which a fault ends unless the drill renews it, since a drill may be killed or stopped.
 _LEASE = 5.0
-# How often the drill renews it, in seconds.
+# Seconds between two renewals.
 _RENEW = 1.0
-# How often the end of a fault is tried while the store is busy.
+# How many times the end of a fault is tried while the store is busy.
 _ATTEMPTS = 20
-# How long a server that was started again is waited for at each look, in seconds.
+# Seconds for which each look waits for a restarted server.
 _LOOK = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The real server that is killed or frozen; `restart` is a command that starts it again, or empty."""
+    """A real server to kill or freeze; `restart` is a command that starts it again, or ""."""
 
     server: LocalServer
     restart: str = ""
@@ -42,11 +42,11 @@ class Target:
 def broken(
     plan: Plan, *, who: str, target: Target | None = None, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[Callable[[], bool]]:
-    """Let the fault lie on the plan's dependencies during the block, and write down both ends of it.
+    """Keep the plan's dependencies broken during the block; record beginning and end in the journal.
 
-    Yields what tells whether the dependency may be left to itself, to be asked when its time is over:
-    a killed server has to be started again first. Raises what `faults.start` raises, and RuntimeError
-    where a server cannot be broken or does not start.
+    Yields a function to call when the time of the fault is over. It tells whether the block may end: a killed
+    server has to be started again first. Raises the errors of `faults.start`, and RuntimeError if a server
+    cannot be broken or does not start.
     """
     notice = _Notice(plan, who)
     try:
@@ -69,7 +69,7 @@ def broken(
 
 
 class _Notice:
-    """What is broken, in the host's store, where hooks and operators see it."""
+    """The fault's entry in the host's store, which hooks and operators see."""
 
     def __init__(self, plan: Plan, who: str) -> None:
         self._plan = plan
@@ -78,7 +78,7 @@ class _Notice:
         self.begun: list[str] = []
 
     def put(self) -> None:
-        """Write it for the time of a lease. Raises what `faults.start` raises."""
+        """Write it for the time of a lease. Raises the errors of `faults.start`."""
         for name in self._plan.names:
             faults.start(
                 name,
@@ -93,17 +93,17 @@ class _Notice:
                 self.begun.append(name)
 
     def prolong(self, seconds: float) -> None:
-        """Let it go on for `seconds` from now."""
+        """Prolong it to `seconds` from now."""
         self._ends = time.monotonic() + seconds
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew it all the time during the block; then no more."""
+        """Keep renewing it during the block."""
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(_RENEW):
-                with suppress(RuntimeError):  # The store is busy: there is time to try again.
+                with suppress(RuntimeError):  # the store is busy: there is time to try again
                     self.put()
 
         thread = threading.Thread(target=renew, name="drill-lease", daemon=True)
@@ -145,7 +145,7 @@ def _killed(
 
 
 class _Restart:
-    """The operator's command that starts a killed server again, once; nothing without one."""
+    """The operator's command that starts a killed server again, run once; it may be empty."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -160,11 +160,11 @@ class _Restart:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
-            start_new_session=True,  # One that stays in the foreground outlives the drill.
+            start_new_session=True,  # a server in the foreground outlives the drill
         )
 
     def check(self) -> None:
-        """Raise RuntimeError where the command has failed."""
+        """Raise RuntimeError if the command has failed."""
         status = self._process.poll() if self._process is not None else None
         if status:
             self._output.seek(0)

@@ -1,9 +1,9 @@
-"""Stop a server for a drill, and let it go on when the drill ends, however that ends.
+"""Stop a server for a drill, and let it go on when the drill ends in any way.
 
-A process that stops a server may be killed before it lets it go on. So this file is also a program of its own
-(`python -I freezer.py PID PIDFD SECONDS`), which outlives the drill by as long as that takes: it lets the
-server go on when its standard input ends, as it does with the drill, when it is told to end, and in any case
-after SECONDS. It imports nothing of ours: it starts at once, and nothing else can stop it halfway.
+The drill may be killed while the server is stopped. So this file is also a program (`python -I freezer.py PID
+PIDFD SECONDS`), which outlives the drill. It lets the server go on when its standard input ends, as it does
+with the drill, when a signal tells it to end, and at the latest after SECONDS. It imports nothing of the
+project, so it starts at once, and no other code can make it fail halfway.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-# Within this many seconds a process has stopped, unless it waits for a broken disk.
+# Seconds within which a process stops, unless it waits for a broken disk.
 _SOON = 1.0
 
 
 class Tree:
-    """A process and those below it, each by a descriptor: a mere number may be another's by now."""
+    """A process and its descendants, each by a descriptor, since a process id may be used again."""
 
     def __init__(self, pid: int, pidfd: int) -> None:
         self._pid = pid
         self._known = {pid: pidfd}
 
     def look(self) -> bool:
-        """Find those below; return whether there are new ones."""
+        """Find the descendants; return whether there are new ones."""
         found = [pid for pid in below(self._pid) if pid not in self._known]
         for pid in found:
             with suppress(ProcessLookupError):
@@ -36,29 +36,29 @@ class Tree:
         return any(pid in self._known for pid in found)
 
     def stop(self) -> int:
-        """Stop all, those that start others first, and return how many.
+        """Stop all, parents before children, and return how many there are.
 
-        Raises ProcessLookupError when the first one has ended.
+        Raises ProcessLookupError if the first process has ended.
         """
         signal.pidfd_send_signal(self._known[self._pid], signal.SIGSTOP)
         until = time.monotonic() + _SOON
         while stat_of(self._pid)[:1] != ["T"] and time.monotonic() < until:
-            time.sleep(0.001)  # Until it has stopped, it may start another.
+            time.sleep(0.001)  # until it has stopped, it may start another
         while self.look():
             _send(self._below(), signal.SIGSTOP)
         return len(self._known)
 
     def go_on(self) -> None:
-        """Let all go on; the first one last, so that until then no number below it is used again."""
+        """Let all go on. The first process is last: until then it reaps no child, so no id is used again."""
         _send([*self._below(), self._known[self._pid]], signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill all, the first one first, so that it tidies nothing up."""
+        """Kill all. The first process is first, so that it does no cleaning up."""
         self.look()
         _send([self._known[self._pid], *self._below()], signal.SIGKILL)
 
     def close(self) -> None:
-        """Close the descriptors of those below."""
+        """Close the descriptors of the descendants."""
         for pidfd in self._below():
             os.close(pidfd)
         self._known = {self._pid: self._known[self._pid]}
@@ -68,7 +68,7 @@ class Tree:
 
 
 def below(pid: int) -> list[int]:
-    """Return the ids of all processes below this one."""
+    """Return the ids of all descendants of a process."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -85,13 +85,13 @@ def below(pid: int) -> list[int]:
 
 
 def parent_of(pid: int) -> int | None:
-    """Return the id of a process's parent; None when there is no such process."""
+    """Return the id of a process's parent; None if there is no such process."""
     fields = stat_of(pid)
     return int(fields[1]) if fields else None
 
 
 def stat_of(pid: int) -> list[str]:
-    """Return what the kernel says of a process, from its state on; nothing when there is none."""
+    """Return the fields of /proc/PID/stat from the state on; none if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -106,7 +106,7 @@ def _send(pidfds: list[int], number: signal.Signals) -> None:
 
 
 def main(pid: int, pidfd: int, seconds: float) -> None:
-    """Stop them, say how many on standard output, and let them go on in time."""
+    """Stop the processes, write how many to standard output, and let them go on in time."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)

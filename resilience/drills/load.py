@@ -1,4 +1,4 @@
-"""Reads at a fixed rate, however long the answers take, and what each answer said."""
+"""Reads at a fixed rate, whatever time the answers take, and the label of each answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-# A request that waits longer than this has no answer, in seconds.
+# Seconds after which a request counts as not answered.
 PATIENCE = 15.0
-# Bytes of one answer that are read at most.
+# The most bytes of an answer that are read.
 _LONGEST = 16 * 1_048_576
-# Answers that may be outstanding; a request beyond that waits, and its wait counts.
+# The most requests at once. A further one waits, and its wait counts.
 _AT_ONCE = 128
-# `{n}` in a path: from 1 to this, so that much of what is asked was not asked just before.
+# `{n}` in a path is a number from 1 to this, so that many answers are not stored yet.
 _NUMBERS = 60
 
 _SOURCES = ("live", "cached", "static", "mock")
@@ -28,24 +28,24 @@ _STAND_INS = ("static", "mock")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One answer: when it was due and how long it took from then (seconds), and what it said."""
+    """An answer: when its request was due, the seconds from then, and its label."""
 
     at: float
     seconds: float
     path: str
     status: int
-    """0: none came."""
+    """0 if no answer came."""
     source: str
     mislabelled: str = ""
-    """What is wrong with its label; empty when nothing is."""
+    """What is wrong with its label; "" if nothing is."""
 
 
 class Load:
-    """Ask for `paths` in turn, `rate` times a second, from entering the block until leaving it.
+    """Read `paths` in turn, `rate` times a second, during the block.
 
-    Time is measured from when a request was due, so that a slow server cannot hide its slowness by slowing
-    down those who ask it (Gil Tene's "coordinated omission"). Each request carries the access token of the
-    moment, if there is one.
+    Time is measured from when a request was due. Otherwise a slow server would hide its slowness by delaying
+    the next requests (Gil Tene's "coordinated omission"). Each request carries the current access token, if
+    there is one.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Load:
         return time.monotonic() - self.began
 
     def answers(self) -> list[Answer]:
-        """Return what has been answered so far, in the order of arrival."""
+        """Return the answers so far, in the order in which they came."""
         with self._lock:
             return list(self._answers)
 
@@ -107,9 +107,9 @@ class Load:
 def send(
     url: str, path: str, *, body: bytes | None = None, token: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
-    """Ask once, on a connection of its own; status 0, without headers, where no answer comes.
+    """Send one request on a new connection; the status is 0, without headers, if no answer comes.
 
-    A `body` is JSON, and posted; `token` is an access token.
+    A `body` is posted as JSON; `token` is an access token.
     """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -129,7 +129,7 @@ def send(
 
 
 def mislabelled(headers: Mapping[str, str], body: bytes) -> str:
-    """Say what is wrong with the label of a 200: it names its source, and a stand-in says so everywhere."""
+    """Return what is wrong with the label of a 200, or "". A stand-in needs a label in its body too."""
     try:
         parsed = json.loads(body)
     except ValueError:

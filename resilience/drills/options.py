@@ -1,4 +1,4 @@
-"""What a drill is asked to do, or why it is refused, before anything is broken."""
+"""Turn the command's options into a plan, or refuse them before anything is broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resilience.drills.plan import Plan
 from resilience.primitives import StoreUnavailableError
 
 REFUSED, NO_STORE = 2, 3
-"""Exit statuses: it cannot be done like this; there is no server here."""
+"""Exit statuses: the options are refused; there is no server here."""
 
 
 class RefusedError(CommandError):
@@ -25,7 +25,7 @@ class RefusedError(CommandError):
         super().__init__(why, returncode=REFUSED)
 
 
-# A report draws each answer, and all are held in memory.
+# The most reads: a report draws each answer, and all are held in memory.
 _READS = 50_000
 _MOST = {
     "seconds": faults.LONGEST,
@@ -37,7 +37,7 @@ _MOST = {
 
 
 def planned(options: dict[str, Any]) -> Plan:
-    """Return what to do; refuse what cannot be done, before anything is broken."""
+    """Return the plan of the options; raise CommandError if it cannot be carried out."""
     if not conf.faults_allowed():
         raise RefusedError('drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)')
     for name, most in _MOST.items():
@@ -94,7 +94,7 @@ def _check_together(options: dict[str, Any]) -> None:
     if options["restart"] and options["fault"] != "kill":
         raise RefusedError("--restart is for --fault kill alone")
     if options["user"] and is_real:
-        # What was stored and lost on its way back would make the next refresh look like a theft.
+        # If a refresh is stored and its answer is lost, the next refresh looks like a theft.
         raise RefusedError("--user is for faults that are injected alone")
     if options["dependency"] == "auth" and not options["user"]:
         raise RefusedError(
@@ -109,7 +109,7 @@ def _check_together(options: dict[str, Any]) -> None:
 
 
 def _check_readable(url: str, path: str) -> None:
-    """Refuse an address that is not read, or not from a server like this."""
+    """Refuse an address that cannot be read, or that another kind of server answers."""
     if not path.startswith("/"):
         raise RefusedError(f"--path must begin with /, not {path!r}")
     status, headers, body = load.send(url, path.replace("{n}", "1"))
@@ -130,7 +130,7 @@ def _is_address(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    # A user and a password in it would stand in the report.
+    # A user and a password in it would be in the report.
     return (
         parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
     )

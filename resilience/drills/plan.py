@@ -1,4 +1,4 @@
-"""What a drill is to do."""
+"""The plan of a drill."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is broken (`names`) and how, for how long (`seconds`), under which reads.
+    """What to break (`names`) and how, for how many `seconds`, under which reads.
 
-    `delay` is how much later an answer comes (latency), or how long it is down and up in turn (flap);
-    `around` the seconds of reads before, and at least after, the fault.
+    `delay` is in seconds: how much later an answer comes (latency), or the length of each time down and up
+    (flap). `around` is the seconds of reads before the fault, and the least after it.
     """
 
     names: Sequence[str]
@@ -24,4 +24,4 @@ class Plan:
     rate: float = 20.0
     around: float = 10.0
     user: str = ""
-    """Who signs in meanwhile; nobody does when it is empty."""
+    """The user who signs in meanwhile; "" for none."""

@@ -1,4 +1,4 @@
-"""The three plots of a report, as SVG: plain marks over one axis of time, the fault shaded."""
+"""The three plots of a report, as SVG, over one axis of time. The time of the fault is shaded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WIDTH, _HEIGHT = 900, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 10, 46, 24
 _ROW = 26
 
-# Told apart by the colour-blind too (after Okabe and Ito), and legible on light and dark.
+# The colour-blind can tell these colours apart too (after Okabe and Ito), on light and on dark.
 _COLOURS = {"live": "#009e73", "cached": "#56b4e9", "static": "#e69f00", "mock": "#cc79a7", "none": "#8a94a0"}
 _FAILED = "#d5341f"
 _STATES = {"CLOSED": "#009e73", "HALF_OPEN": "#e69f00", "OPEN": "#d5341f"}
 
 
 def latencies(result: Result) -> str:
-    """Plot each answer's time, on a scale that the slowest fits into."""
+    """Plot the time of each answer, on a scale that the slowest fits into."""
     top = _round(max((answer.seconds for answer in result.answers), default=0.0) or 1.0)
     dots = [
         _dot(_x(result, each.at), _y(each.seconds / top), _colour(each.source)) for each in result.answers
@@ -29,7 +29,7 @@ def latencies(result: Result) -> str:
 
 
 def rates(result: Result) -> str:
-    """Plot how many answers came from each source, second by second, one upon the other."""
+    """Plot the number of answers in each second, as bars stacked by source."""
     seconds: dict[int, Counter[str]] = {}
     for answer in result.answers:
         seconds.setdefault(int(answer.at), Counter())[answer.source] += 1
@@ -109,13 +109,13 @@ def _keys(colours: dict[str, str]) -> list[str]:
 
 
 def _round(top: float) -> float:
-    """Return the next number from here whose half is easily read."""
+    """Return the next round number, whose half is easy to read too."""
     size = 10.0 ** math.floor(math.log10(top))
     return next(part * size for part in (1, 2, 3, 4, 6, 8, 10) if part * size >= top * 0.999)
 
 
 def _rank(source: str) -> tuple[int, str]:
-    """Return the place of a source: as they are tried, then what is none."""
+    """Return a key that sorts sources in the order in which tiers are tried, others last."""
     return (list(_COLOURS).index(source) if source in _COLOURS else len(_COLOURS), source)
 
 

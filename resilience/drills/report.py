@@ -1,4 +1,4 @@
-"""What a drill has shown: JSON, and one HTML file that needs nothing else, with plots as inline SVG."""
+"""The report of a drill: JSON, and one HTML file that loads nothing, with plots as inline SVG."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _TEMPLATES = str(Path(__file__).parent / "templates")
 
 
 def write(folder: Path, result: Result, objectives: Sequence[Objective]) -> tuple[Path, Path]:
-    """Write both files, named by time and fault, and return the HTML's path and the JSON's.
+    """Write both files, named by time and fault; return the path of the HTML and that of the JSON.
 
-    Raises OSError where they cannot be written.
+    Raises OSError if they cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     at = datetime.fromtimestamp(result.at, UTC)
@@ -41,7 +41,7 @@ def write(folder: Path, result: Result, objectives: Sequence[Objective]) -> tupl
 
 
 def as_json(result: Result, objectives: Sequence[Objective]) -> dict[str, Any]:
-    """Return everything that was seen, ready for JSON; times in seconds since the first read."""
+    """Return the whole result, ready for JSON; times are in seconds since the first read."""
     return {
         "at": iso(result.at),
         "versions": _versions(),
@@ -85,7 +85,7 @@ def as_html(result: Result, objectives: Sequence[Objective]) -> str:
         ],
         "paths": plan.paths,
     }
-    # Whatever loaders a project has, this page is found.
+    # Found without the project's template loaders.
     return Engine(dirs=[_TEMPLATES]).get_template("resilience/drill.html").render(Context(page))
 
 
@@ -102,7 +102,7 @@ def _about(result: Result) -> str:
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
-    """Return what one wants to know first."""
+    """Return the most important figures."""
     good = sum(answer.status == 200 for answer in result.answers)
     slowest = max((answer.seconds for answer in result.answers), default=0.0)
     return [
@@ -118,7 +118,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def phases(result: Result) -> dict[str, list[Answer]]:
-    """Return the answers by when they were asked for: before, during and after the fault."""
+    """Return the answers by when they were due: before, during and after the fault."""
     begin, end = result.fault
     return {
         "before": [each for each in result.answers if each.at < begin],
@@ -128,7 +128,7 @@ def phases(result: Result) -> dict[str, list[Answer]]:
 
 
 def sign_ins(result: Result) -> dict[str, list[str]]:
-    """Return, by phase, how many sign-ins there were, the slowest, and how they were answered."""
+    """Return, by phase, the number of sign-ins, the time of the slowest, and the statuses."""
     begin, end = result.fault
     spans = {"before": (0.0, begin), "during": (begin, end), "after": (end, math.inf)}
     found = {}
@@ -142,7 +142,7 @@ def sign_ins(result: Result) -> dict[str, list[str]]:
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Return count, sources, and times in seconds."""
+    """Return the count, the sources, and the times in seconds."""
     times = sorted(answer.seconds for answer in answers) or [0.0]
     return {
         "reads": len(answers),

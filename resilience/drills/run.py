@@ -1,4 +1,4 @@
-"""One drill: reads before, a fault, reads until all is well again; and what the breakers did meanwhile."""
+"""One drill: reads before a fault, during it, and until all breakers are closed again."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from resilience.drills.sign_in import Attempt, SignIns
 from resilience.primitives import State
 
 GRACE = 1.0
-"""Seconds that a recovery may take beyond the open interval."""
+"""Seconds that a recovery may take beyond the open time."""
 
-# How often the breakers are looked at, in seconds.
+# Seconds between two looks at the breakers.
 _STEP = 0.05
-# Sign-ins by password during a fault: enough to open the breaker, and with one before and one after it no
-# more than the five a minute that are allowed.
+# Sign-ins by password during a fault: enough to open the breaker. With one before and one after the fault
+# they are no more than the five a minute that are allowed.
 _PASSWORDS = 3
 _TROUBLES = ("failure", "slow")
 
 
 @dataclass(kw_only=True)
 class Result:
-    """What was seen; times are seconds since the first read."""
+    """The result of a drill; times are seconds since the first read."""
 
     plan: Plan
     at: float
@@ -38,11 +38,11 @@ class Result:
     answers: list[Answer] = field(default_factory=list)
     sign_ins: list[Attempt] = field(default_factory=list)
     states: list[tuple[float, str, str]] = field(default_factory=list)
-    """Each change of a breaker, and what it was at first: time, name, state."""
+    """The first state of each breaker and its changes: time, name, state."""
     recovered: float | None = None
-    """Seconds from the fault's end until all broken breakers were closed; None: they were not in time."""
+    """Seconds from the fault's end until all broken breakers were closed; None if that took too long."""
     met: dict[str, int] = field(default_factory=dict)
-    """Calls of each dependency that met the fault; a real one: that failed, were slow or were refused."""
+    """Calls of each dependency that met the fault. For a real server: that failed, were slow or refused."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Second:
 
 
 def interval(names: Sequence[str]) -> float:
-    """Return the longest time that one of these breakers stays open, in seconds."""
+    """Return the longest open time of these breakers, in seconds."""
     configs = conf.breakers()
     return max(configs[name].recovery_timeout for name in names)
 
@@ -71,9 +71,9 @@ def run(
     target: Target | None = None,
     sign_ins: SignIns | None = None,
 ) -> Result:
-    """Do it; `tell` hears of each second, `say` what an operator has to do. The fault ends before all else.
+    """Carry out the plan. `tell` is called with each second, `say` with what the operator has to do.
 
-    Raises KeyboardInterrupt soon after `halt` was set, and what `broken` raises.
+    Raises KeyboardInterrupt soon after `halt` is set, and the errors of `broken`. The fault is ended first.
     """
     result = Result(plan=plan, at=time.time())
     token = (lambda: sign_ins.access_token) if sign_ins is not None else str
@@ -111,7 +111,7 @@ def _closed(names: Sequence[str]) -> bool:
 
 
 def _met(plan: Plan, name: str) -> int:
-    """Return how many calls of this dependency may have met such a fault, ever."""
+    """Return how many calls of this dependency may have met such a fault so far, this drill or earlier."""
     if plan.kind not in faults.REAL:
         return faults.hits(name)
     breaker = registry.breaker(name)
@@ -132,7 +132,7 @@ class _Watcher:
         self._counted = 0
 
     def watch(self, phase: str, over: Callable[[], bool]) -> None:
-        """Do so until it is over, or the drill is to be halted."""
+        """Do so until `over` returns True; raise KeyboardInterrupt if the drill is to halt."""
         while not over():
             if self._halt.is_set():
                 raise KeyboardInterrupt
@@ -143,7 +143,7 @@ class _Watcher:
                     self._result.states.append((now, name, state))
             if int(now) > self._told:
                 self._told = int(now)
-                # What came during this second, whenever it was asked for.
+                # The answers that came during this second, whenever they were due.
                 answers = self._load.answers()
                 fresh = answers[self._counted :]
                 self._counted = len(answers)

@@ -1,4 +1,4 @@
-"""A real server on this host, found by its pid file, which a drill kills or freezes."""
+"""A real server on this host, found by its pid file, to kill or freeze in a drill."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ PROGRAMS = {
     "database": ("postgres", "postmaster"),
     "cache": ("redis-server", "valkey-server", "keydb-server"),
 }
-"""What the servers of a dependency are called. Nothing else is ever killed or stopped."""
+"""The program names of each dependency's servers. No other program is ever killed or stopped."""
 
-# A pid file's first line is a number; of any file no more bytes than this are read.
+# The most bytes that are read of a pid file, whose first line is a number.
 _LINE = 64
-# How long the one that stopped it may take to end, in seconds.
+# Seconds within which the freezer has to end.
 _PATIENCE = 5.0
 
 
 class PidFileError(ValueError):
-    """The file names no server that this drill may break."""
+    """The pid file names no server that this drill may break."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalServer:
-    """A process, held by a descriptor: if it ends, no other is ever taken for it."""
+    """A server process, held by a descriptor: if it ends, no other process is mistaken for it."""
 
     pid: int
     pidfd: int
     program: str
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         os.close(self.pidfd)
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return not select.select([self.pidfd], [], [], 0)[0]
 
     def kill(self) -> None:
-        """Kill it and all below it, as a power cut does. Raises ProcessLookupError if it has ended."""
+        """Kill it and its descendants at once. Raises ProcessLookupError if it has ended."""
         signal.pidfd_send_signal(self.pidfd, 0)
         tree = Tree(self.pid, self.pidfd)
         tree.kill()
@@ -58,10 +58,10 @@ class LocalServer:
 
     @contextmanager
     def frozen(self, *, at_most: float) -> Iterator[None]:
-        """Stop it and all below it during the block; after `at_most` seconds it goes on by itself.
+        """Stop it and its descendants during the block; after `at_most` seconds it goes on by itself.
 
-        Its sockets stay open, and nobody answers. Raises RuntimeError where it cannot be stopped, and at
-        the block's end when it went on too soon.
+        Its sockets stay open, but it does not answer. Raises RuntimeError if it cannot be stopped, and at the
+        end of the block if it went on too soon.
         """
         if not self.running:
             raise RuntimeError(f"{self.program} (pid {self.pid}) has ended, and cannot be frozen")
@@ -70,7 +70,7 @@ class LocalServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[self.pidfd],
-            start_new_session=True,  # a Ctrl-C or a closed terminal is for the drill
+            start_new_session=True,  # Ctrl-C or a closed terminal must reach the drill alone
         )
         try:
             if keeper.stdout is None or not keeper.stdout.readline():
@@ -91,7 +91,7 @@ class LocalServer:
             keeper.wait()
         if keeper.stdout is not None:
             keeper.stdout.close()
-        # In every case: SIGCONT is harmless to a process that runs.
+        # Sent in every case: SIGCONT is harmless to a process that runs.
         tree = Tree(self.pid, self.pidfd)
         tree.look()
         tree.go_on()
@@ -138,7 +138,7 @@ def _check(server: LocalServer, programs: tuple[str, ...], pid_file: Path) -> No
 
 def _pid(pid_file: Path) -> int:
     try:
-        # A pipe's other end may never come.
+        # Opening a pipe must not wait for its other end.
         file = os.open(pid_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):

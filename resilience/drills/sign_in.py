@@ -1,4 +1,4 @@
-"""Sign-ins during a drill: one person signs in again and again, by password or by refresh token."""
+"""Sign-ins during a drill: one user signs in repeatedly, by password or by refresh token."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any, Self
 from resilience import conf
 from resilience.drills.load import send
 
-# From the end of one to the beginning of the next, in seconds.
+# Seconds between two sign-ins.
 _PAUSE = 0.5
 
 
 class SignInError(ValueError):
-    """The person cannot be signed in before the drill, so that it would say nothing."""
+    """The user cannot sign in before the drill, so it would show nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One sign-in: when it began, how long it took (seconds), and what was answered."""
+    """A sign-in: when it began, the seconds it took, and its answer."""
 
     at: float
     seconds: float
     how: str
     """`password` or `refresh`."""
     status: int
-    """0: no answer came."""
+    """0 if no answer came."""
     retry_after: bool
 
 
 @dataclass(kw_only=True)
 class SignIns:
-    """Sign a person in again and again, from entering the block until leaving it.
+    """Sign the user in repeatedly during the block.
 
-    Passwords are limited by most sites, wherever they come from, to a few a minute: they are sent when
-    `by_password` says so. In between the refresh token is exchanged, which asks the same of the server.
+    Most sites limit passwords to a few a minute. So a password is sent only after a call of `by_password`. In
+    between the refresh token is exchanged, which uses the same dependency.
     """
 
     url: str
@@ -45,7 +45,7 @@ class SignIns:
     password: str = field(repr=False)
     access_token: str = field(default="", repr=False, init=False)
     lasts: float = field(default=0.0, init=False)
-    """Seconds that an access token is good for."""
+    """Seconds for which an access token is valid."""
 
     def __post_init__(self) -> None:
         self._refresh_token = ""
@@ -57,7 +57,7 @@ class SignIns:
         self.began = 0.0
 
     def first(self) -> None:
-        """Sign in before the drill; raise SignInError where that is not possible."""
+        """Sign in before the drill; raise SignInError if that fails."""
         status, _, body = self._send("sign_in", username=self.user, password=self.password)
         if status != 200:
             why = body.decode(errors="replace")[:200] if status == 0 else f"it answers {status}"
@@ -75,12 +75,12 @@ class SignIns:
         self._thread.join()
 
     def by_password(self, times: int) -> None:
-        """Let the next ones be by password."""
+        """Send a password in the next `times` sign-ins."""
         with self._lock:
             self._passwords = times
 
     def attempts(self) -> list[Attempt]:
-        """Return what was answered so far."""
+        """Return the sign-ins so far."""
         return list(self._attempts)
 
     def _run(self) -> None:

@@ -1,10 +1,10 @@
-"""The elements that plots are drawn of; text is escaped here, and nowhere else."""
+"""SVG elements for plots. All text is escaped here."""
 
 from html import escape
 
 
 def element(name: str, inside: str = "", **attributes: object) -> str:
-    """Return an element around `inside`, which is SVG; `text_anchor` is text-anchor, and `class_` class."""
+    """Return an element around `inside`, which is SVG: `text_anchor` is text-anchor, `class_` is class."""
     said = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"' for key, value in attributes.items()
     )
@@ -17,7 +17,7 @@ def text(x: float, y: float, words: str, **attributes: object) -> str:
 
 
 def hint(words: str) -> str:
-    """Return what an element around it shows when it is pointed at; nothing for no words."""
+    """Return a tooltip for the element around it; "" without words."""
     return element("title", escape(words)) if words else ""
 
 

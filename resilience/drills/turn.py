@@ -1,4 +1,4 @@
-"""One drill at a time on a host, and an end of it that is asked for from outside."""
+"""Allow one drill at a time on a host, and let signals end it in order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def turn(who: str) -> Iterator[None]:
-    """Have the host's only drill during the block; raise RuntimeError while another has it.
+    """Hold the lock of drills on the host in the block; raise RuntimeError if another drill holds it.
 
-    The kernel takes it back with the process, however that ends.
+    The kernel releases it when the process ends, in any way.
     """
     with (conf.directory() / "drill").open("a+b") as file:
         try:
@@ -39,7 +39,7 @@ def turn(who: str) -> Iterator[None]:
 
 @contextmanager
 def noted() -> Iterator[threading.Event]:
-    """Note Ctrl-C, SIGTERM and SIGHUP during the block, in place of being cut off anywhere by them."""
+    """Yield an event that Ctrl-C, SIGTERM and SIGHUP set during the block; they interrupt nothing."""
     asked = threading.Event()
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in _ENDS}
     try:

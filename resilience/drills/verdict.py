@@ -1,4 +1,4 @@
-"""The objectives that a drill is held to, each with what was measured."""
+"""The objectives of a drill, each with its measurement."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from resilience.drills.run import GRACE, Result, interval
 from resilience.drills.sign_in import Attempt
 
 SLOWEST = 2.5
-"""Seconds that the slowest read may take: a budget of 2 s, and what a busy machine adds."""
+"""Seconds that the slowest read may take: the budget of 2 s and an allowance for a busy machine."""
 SLOWEST_WRITE = SLOWEST + 1.5
-"""The same of what writes, as a sign-in does: its COMMIT has time of its own."""
+"""The same for a write, such as a sign-in: its COMMIT has additional time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What was demanded, what was measured, and whether that is enough."""
+    """A demand, what was measured, and whether that meets it."""
 
     name: str
     measured: str
@@ -23,7 +23,7 @@ class Objective:
 
 
 def judge(result: Result) -> list[Objective]:
-    """Return all objectives; a drill has passed when each is met."""
+    """Return all objectives; the drill is passed if each is met."""
     answers = result.answers
     failed = [answer for answer in answers if not 200 <= answer.status < 500]
     wrong = [answer for answer in answers if answer.mislabelled]

@@ -1,4 +1,4 @@
-"""Break a dependency of the running server on purpose, under steady reads, and say whether it held."""
+"""Break a dependency of the running server on purpose, under steady reads, and judge the answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from resilience.drills.verdict import judge
 from resilience.operate.user import user
 
 INTERRUPTED = 130
-"""The exit status beside those of a refusal, 0, all objectives met, and 1, one was missed."""
+"""The exit status of an interrupted drill. 0: all objectives were met; 1: one was missed."""
 
 
 class Command(BaseCommand):
@@ -129,7 +129,7 @@ class Command(BaseCommand):
             raise RefusedError(str(error)) from error
 
     def _sign_ins(self, plan: Plan) -> SignIns | None:
-        """Sign in the user that the drill names, if any; refuse a drill in which that fails."""
+        """Sign in the user whom the drill names, if any; refuse the drill if that fails."""
         if not plan.user:
             return None
         password = os.environ.get("DRILL_PASSWORD", "")
@@ -150,7 +150,7 @@ class Command(BaseCommand):
         return sign_ins
 
     def _folder(self, options: dict[str, Any]) -> Path:
-        """Return where the report goes; refuse what cannot be written to while nothing is broken yet."""
+        """Return the folder of the report; refuse one that cannot be written, before anything is broken."""
         folder: Path = options["report"] or Path(settings.BASE_DIR) / "var" / "drills"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Command(BaseCommand):
 
     @contextmanager
     def _target(self, plan: Plan, options: dict[str, Any]) -> Iterator[Target | None]:
-        """Hold the real server that is to be broken, if there is to be one."""
+        """Hold the real server that the drill breaks, if it breaks one."""
         if plan.kind not in faults.REAL:
             yield None
             return
@@ -175,12 +175,12 @@ class Command(BaseCommand):
             found.close()
 
     def _say(self, text: str) -> None:
-        """Tell what has to be done by hand."""
+        """Say what the operator has to do."""
         self.stdout.write(f"        {text}")
         self.stdout.flush()
 
     def _tell(self, second: Second) -> None:
-        """Write one line for a second; a terminal sees it as soon as it is over, a file keeps them all."""
+        """Write a line for a second as soon as that is over."""
         said = report.summary(second.answers)
         reads, _, _, slowest, sources = report.shown(said)
         states = " ".join(f"{name}:{state}" for name, state in second.states.items() if state != "CLOSED")
