@@ -41,7 +41,7 @@ logger = logging.getLogger("resilience.board")
 class Pass:
     """Evidence that the database confirmed its holder within the last hour, or that the OPS_TOKEN was typed.
 
-    `key` is the account's primary key; for a pass by token it is a random number.
+    `key` is the account's primary key; for a pass by token it is random.
     """
 
     who: str
