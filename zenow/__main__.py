@@ -1,7 +1,7 @@
-"""Serve the site: `python -m zenow`; SIGHUP replaces the server without a request failing.
+"""Serve the site: `python -m zenow`. SIGHUP replaces the server, and no request fails.
 
-Settings that keep it from starting end it with one message, before any worker exists. It listens on
-GRANIAN_HOST, the loopback address unless set: a proxy stands in front.
+If settings are missing or wrong, it ends with one message before any worker is started. It listens on
+GRANIAN_HOST, by default the loopback address, since a proxy stands in front.
 """
 
 import logging.config
@@ -47,11 +47,11 @@ def main() -> None:
 
 
 def _tell(what: str, why: str) -> None:
-    """Write down, beside everything else, that a process hung; a disk that hangs as well holds up nobody."""
+    """Record, in a thread, that a process hung: the supervisor must not wait for a disk that hangs too."""
 
     def record() -> None:
         events.record("wedged", why=f"{what}: {why}")
-        # It is seldom, and the store may be another one the next time.
+        # Closed again: this is rare, and the store may be replaced before the next time.
         store = registry.store()
         registry.forget()
         store.close()
@@ -60,7 +60,7 @@ def _tell(what: str, why: str) -> None:
 
 
 def _log_as_the_site_does() -> None:
-    # Without its filters, which would load half of Django for names of requests that there are none of.
+    # Without filters: they would load much of Django to add request ids, and there are no requests here.
     configuration: dict[str, Any] = settings.LOGGING
     console = configuration["handlers"]["console"] | {"filters": []}
     logging.config.dictConfig(configuration | {"filters": {}, "handlers": {"console": console}})

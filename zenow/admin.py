@@ -1,4 +1,4 @@
-"""The admin's site. Its sign-in says 503 or 429, and why in the form, where no password was looked at."""
+"""The admin's site. If no password could be checked, its sign-in is 503 or 429, and its form says why."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ class AdminSite(admin.AdminSite):
     site_header = site_title = "Zenow Learn"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Refuse NUL bytes where no form looks: filters and actions put to the database whatever comes."""
+        """Refuse NUL bytes that no form checks: filters and actions would pass them to the database."""
 
         @wraps(view)
         def bounded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The ASGI entry point: a server process, whose calls count and are refused (RESILIENCE_ROLE)."""
+"""The ASGI entry point. It makes the process a server, so that its calls are guarded (RESILIENCE_ROLE)."""
 
 import os
 
@@ -13,5 +13,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
 give_back_large_blocks()
 application = known_to_asgi(get_asgi_application())
-# Whoever starts in the middle of an outage has something to answer with.
+# Make sure of a static copy, so that a server that starts during an outage can answer.
 prepare()

@@ -1,7 +1,7 @@
-"""Take codecs that are no charset out of `Content-Type`, before Django makes a request of it.
+"""Remove codecs that are no charset from `Content-Type` before Django reads it.
 
-Django reads the query of an address while it makes the request, so `charset=hex` is an error that no
-middleware sees: the server's own 500.
+Django decodes the query of an address before any middleware runs. So `charset=hex` would be an error that
+no middleware sees: a 500 of the server.
 """
 
 import re
@@ -16,12 +16,12 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";]*)"?', re.IGNORECASE)
 
 
 def known(content_type: str) -> str:
-    """Return a `Content-Type` with no other charset than one."""
+    """Return a `Content-Type` without a charset that is none."""
     return _CHARSET.sub(lambda found: found[0] if is_charset(found[1].strip()) else "", content_type)
 
 
 def known_to_wsgi(app: Wsgi) -> Wsgi:
-    """Return the application with such types alone."""
+    """Return the application behind this filter."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if "CONTENT_TYPE" in environ:
@@ -32,7 +32,7 @@ def known_to_wsgi(app: Wsgi) -> Wsgi:
 
 
 def known_to_asgi(app: Asgi) -> Asgi:
-    """Return the application with such types alone."""
+    """Return the application behind this filter."""
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         headers = [

@@ -1,4 +1,4 @@
-"""What our pages may load and do (Content-Security-Policy): nothing from elsewhere, and no inline script."""
+"""The Content-Security-Policy of our pages: they load nothing from elsewhere, and have no inline scripts."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 HEADER = "Content-Security-Policy"
-# Styles may stand within: the start page, Swagger UI and the admin bring some. Scripts may not.
+# Inline styles are allowed, since the start page, Swagger UI and the admin have some.
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -15,7 +15,7 @@ POLICY = (
 
 
 class ContentPolicyMiddleware:
-    """Put the policy on every page that has none of its own; DEBUG's error pages need their scripts."""
+    """Set the policy on every page that has none, but not on DEBUG's error pages, which need scripts."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""JSON in and out of the API: bounded when it comes in, quick when it goes out."""
+"""The API's JSON: a parser with limits, and a fast renderer."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,13 +13,13 @@ from rest_framework.renderers import BaseRenderer
 
 from resilience.problems import TooLargeError, UnsupportedCodingError
 
-# More levels than any body of ours has, and far fewer than Python's own limit of calls.
+# More levels than any body of ours has, and far fewer than Python's limit of recursion.
 LEVELS = 32
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 class JSONRenderer(BaseRenderer):
-    """Render UTF-8 JSON; moments end in Z and decimals are numbers."""
+    """Render UTF-8 JSON; times end in Z and decimals are numbers."""
 
     media_type = "application/json"
     format = "json"
@@ -31,7 +31,7 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the bytes of `data`; raise TypeError for what JSON cannot hold."""
+        """Return the bytes of `data`; raise TypeError for a value that JSON cannot hold."""
         return b"" if data is None else orjson.dumps(data, default=_plain, option=_OPTIONS)
 
 
@@ -47,10 +47,10 @@ class JSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return what the body holds.
+        """Return the value of the body.
 
         Raises:
-            TooLargeError: it has too many bytes; no more than the limit were read.
+            TooLargeError: it has too many bytes; at most one more than the limit was read.
             UnsupportedCodingError: it is compressed.
             ParseError: it is no JSON, is nested too deeply, or holds a lone surrogate, NaN or a number beyond
                 a double.
@@ -66,14 +66,14 @@ class JSONParser(BaseParser):
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: {error}.") from error
-        # Whoever walks the value may do so by calls within calls.
+        # Other code may walk the value by recursion.
         if body.count(b"[") + body.count(b"{") > LEVELS and _is_deeper(value, LEVELS):
             raise ParseError(f"The body is nested in more than {LEVELS} levels.")
         return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether arrays and objects lie within each other in more levels, without recursion."""
+    """Tell whether arrays and objects are nested in more levels. It does not recurse."""
     level = [value]
     for _ in range(levels + 1):
         inner = [each for each in level if isinstance(each, list | dict)]

@@ -1,4 +1,4 @@
-"""The schema shows each address once, without the trailing slash that is also taken, and its errors."""
+"""The API's schema. It shows each address once, without its optional trailing slash, and its errors."""
 
 import threading
 from typing import Any, ClassVar
@@ -57,7 +57,7 @@ DEGRADATION = {
         "notice": {"type": "string"},
     },
 }
-# Of every response.
+# Headers of every response.
 STATUS_HEADERS = {
     header: {
         "description": f"The state of the circuit breaker `{name}`.",
@@ -78,7 +78,7 @@ STATUS_HEADERS = {
         "schema": {"type": "string"},
     },
 }
-# Of each read of the catalogue.
+# Headers of each read of the catalogue.
 READ_HEADERS = {
     "X-Data-Source": ("Which tier answered: live, cached, static or mock.", "string"),
     "Age": ("How old a stored answer is, in seconds.", "integer"),
@@ -103,21 +103,21 @@ WRITE_PROBLEMS = {
     "422": "The Idempotency-Key was used for another body.",
     "503": "An outage; `outcome` says whether it was surely not stored, or may have been.",
 }
-# 422 is about a key, which only new entries have.
+# 422 is about an Idempotency-Key, which only a POST has.
 NOT_OF = {"put": "422", "patch": "422", "delete": "422"}
 
 
 class OneSchema(SchemaGenerator):
-    """Make the schema once in each process, the same for all who ask.
+    """Make the schema once in each process; it is the same for everybody.
 
-    It takes long to make, and drf-spectacular fails where two threads make their first one at the same time.
+    Making it is slow, and drf-spectacular fails if two threads make their first one at the same time.
     """
 
     _lock = threading.Lock()
     _made: ClassVar[dict[str, Any] | None] = None  # Guarded by _lock.
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
-        """Return the public schema; nothing of the request is in it."""
+        """Return the public schema, which does not depend on the request."""
         with self._lock:
             if OneSchema._made is None:
                 self.api_version = None
@@ -132,7 +132,7 @@ def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
 
 
 def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Return the schema with what the catalogue's reads and writes say and take in headers."""
+    """Return the schema with the headers of the catalogue's reads and writes."""
     result["components"]["schemas"]["Degradation"] = DEGRADATION
     member = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
     degraded = {"type": "object", "properties": {"degradation": member}}
@@ -165,7 +165,7 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
 
 
 def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Return the schema with what all operations have: errors of one form, and headers on each response."""
+    """Return the schema with what all operations share: problems, and headers of each response."""
     result["components"]["schemas"]["Problem"] = PROBLEM
     result["components"]["headers"] = STATUS_HEADERS
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in STATUS_HEADERS}

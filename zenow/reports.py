@@ -1,4 +1,4 @@
-"""What an error report may show: Django's own filter misses the names under which our secrets travel."""
+"""What an error report may show. Django's own filter misses the names of some of our secrets."""
 
 import re
 from types import FrameType
@@ -13,8 +13,8 @@ from resilience.causes import without_userinfo
 class SecretFreeReporterFilter(SafeExceptionReporterFilter):
     """Hide settings named *URL* and *DSN* too, and the credentials in any address (a cache's LOCATION).
 
-    Of a request all cookies (a pass to the board is one) and the form's secrets, by their names; of the
-    frames all variables, since a password has too many of them. Under DEBUG frames show all that they hold.
+    In a request, hide all cookies (a pass to the board is one) and the form's secrets, by their names. In the
+    traceback, hide all variables, since many of them may hold a password; under DEBUG, show them.
     """
 
     hidden_settings = re.compile(

@@ -1,8 +1,8 @@
-"""How long a request's body may take, and how many may be waited for.
+"""Limits on the time of a request's body, and on how many bodies are waited for at once.
 
-granian gives a body all the time in the world: sixteen clients that begin one and stop would hold the sixteen
-threads of a worker, and liveness with them. Nobody can end a read that waits, so a thread of its own does the
-waiting, and the request goes on without it.
+granian waits for a body without limit. Sixteen clients that begin one and stop would hold all sixteen threads
+of a worker, and not even liveness would be answered. A read that waits cannot be ended. So another thread
+waits, and the request goes on without it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import IO, Any
 from resilience.primitives import BulkheadFullError
 from zenow.server.handover import Wsgi
 
-# Seconds: for a whole body, and for a place among those that are waited for.
+# Seconds for a whole body, and for a place among the bodies that are waited for.
 PATIENCE = 10.0
 _FOR_A_PLACE = 0.25
-# What says that there is a body, where the method does not.
+# The headers that show that there is a body.
 _SAID = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
-# Threads that may wait for clients whose time is over, each until its client hangs up.
+# The most threads that wait for clients whose time is over, each until its client hangs up.
 _LEFT_BEHIND = 64
 
 
 class SlowBodies:
-    """Bound the reads of bodies in a process: `waiting` requests at once, `patience` seconds a body."""
+    """Limit the reads of bodies in a process: `waiting` requests at once, `patience` seconds for a body."""
 
     def __init__(self, *, waiting: int, left_behind: int = _LEFT_BEHIND, patience: float = PATIENCE) -> None:
         self.places = threading.Semaphore(waiting)
@@ -35,9 +35,9 @@ class SlowBodies:
         self.patience = patience
 
     def bounded(self, app: Wsgi) -> Wsgi:
-        """Return the application with bounded reads of `wsgi.input`.
+        """Return the application with limited reads of `wsgi.input`.
 
-        A read raises `TimeoutError` when the time is over, and `BulkheadFullError` without a place.
+        A read raises `TimeoutError` if it takes too long, and `BulkheadFullError` if there is no place.
         """
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -54,11 +54,11 @@ class _Bounded(io.IOBase):
     def __init__(self, stream: IO[bytes], bounds: SlowBodies) -> None:
         self._stream = stream
         self._bounds = bounds
-        self._ends: float | None = None  # of the first read on
+        self._ends: float | None = None  # set by the first read
         self._is_late = False
 
     def read(self, size: int | None = None, /) -> bytes:
-        """Return up to `size` bytes, all by default."""
+        """Return up to `size` bytes, by default all."""
         if self._is_late:
             raise TimeoutError("The body took too long.")
         if not self._bounds.places.acquire(timeout=_FOR_A_PLACE):

@@ -1,4 +1,4 @@
-"""Static files by the names that `collectstatic` gave them, or by their own."""
+"""Static files under the names that `collectstatic` gave them, else under their own."""
 
 import logging
 
@@ -8,16 +8,16 @@ logger = logging.getLogger(__name__)
 
 
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it has no types
-    """Hashed names, which browsers keep for good; what was not collected keeps its plain name.
+    """Gives collected files hashed names, so that browsers keep them for good; others keep their names.
 
-    A file that nobody collected is no reason for an error page, least of all on the board in an outage:
-    WhiteNoise serves it from where it lies (`WHITENOISE_USE_FINDERS`), and the log says what to do.
+    A file that was not collected must not cause an error page, least of all on the board in an outage.
+    WhiteNoise serves it from its app (`WHITENOISE_USE_FINDERS`), and a log line says what to do.
     """
 
     _told = False
 
     def stored_name(self, name: str) -> str:
-        """Return the name that pages give the file."""
+        """Return the file's name for use in pages."""
         try:
             stored: str = super().stored_name(name)
         except ValueError:

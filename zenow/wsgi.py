@@ -1,4 +1,4 @@
-"""The WSGI entry point: a server process, whose calls count and are refused (RESILIENCE_ROLE)."""
+"""The WSGI entry point. It makes the process a server, so that its calls are guarded (RESILIENCE_ROLE)."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -19,15 +19,15 @@ from zenow.slow_bodies import SlowBodies
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
-# Bytes; a category or a course has hundreds.
+# In bytes. The body of a category or a course has hundreds.
 _SHORT = 65_536
 
 
 def without_process_environment(app: Wsgi) -> Wsgi:
-    """Strip the process environment from each request's.
+    """Remove the process's environment variables from each request's `environ`.
 
-    granian copies `os.environ` into it once, after it has loaded this module, and with that DATABASE_URL's
-    password would reach error pages and mails. What the server sets itself has another value and stays.
+    granian copies `os.environ` into it once, after it has loaded this module. So DATABASE_URL's password
+    would reach error pages and mails. A variable that granian itself has set has another value, and stays.
     """
     inherited = tuple(os.environ.items())
 
@@ -41,18 +41,18 @@ def without_process_environment(app: Wsgi) -> Wsgi:
 
 
 def reading_to_the_end(app: Wsgi) -> Wsgi:
-    """Read what the application left of a short request body, before the answer goes out.
+    """Read the rest of a short request body that the application has not read, before the answer goes out.
 
-    granian closes a connection whose request was not read, and the reset can overtake the answer: a write
-    that was refused at once would look like a broken connection. A client that sends more than
-    `_SHORT` bytes to no avail is cut off.
+    granian closes a connection whose request was not read. The reset can overtake the answer, and then a
+    write that was refused at once looks like a broken connection. A client that sends more than `_SHORT`
+    bytes is cut off all the same.
     """
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         answer = app(environ, start_response)
         length = environ.get("CONTENT_LENGTH") or "0"
         if length.isdecimal() and 0 < int(length) <= _SHORT:
-            with suppress(OSError, RejectedError):  # It is late, or too many are: let it be cut off.
+            with suppress(OSError, RejectedError):  # the client, or too many of them, are slow: cut it off
                 environ["wsgi.input"].read()
         return answer
 
@@ -60,12 +60,12 @@ def reading_to_the_end(app: Wsgi) -> Wsgi:
 
 
 give_back_large_blocks()
-# Half of the threads may wait for clients; the others answer, liveness too.
+# Half of the threads may wait for clients; the others answer requests, liveness among them.
 slow_bodies = SlowBodies(waiting=max(1, settings.WEB_THREADS // 2))
 application = without_process_environment(
     slow_bodies.bounded(reading_to_the_end(known_to_wsgi(get_wsgi_application())))
 )
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
-# Whoever starts in the middle of an outage has something to answer with.
+# Make sure of a static copy, so that a server that starts during an outage can answer.
 prepare()

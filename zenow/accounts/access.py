@@ -1,4 +1,4 @@
-"""Access tokens: ten minutes of "this is who asks", verified by any worker without asking a server."""
+"""Access tokens: they say who asks, for ten minutes. Any worker verifies them without asking a server."""
 
 import time
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ LIFETIME = 600.0
 MAX_LENGTH = 2048
 _ISSUER = "zenow"
 _AUDIENCE = "zenow-api"
-_TYPE = "at+jwt"  # RFC 9068: no other token signed by us can be passed off as an access token.
+_TYPE = "at+jwt"  # RFC 9068: no other token that we sign is accepted as an access token
 
 
 class AccessTokenError(Exception):
-    """The token does not say who asks; the message says why, in words for the client."""
+    """The token is not accepted; the message tells the client why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +49,7 @@ def mint(user: User, *, now: float | None = None) -> str:
 
 
 def verify(token: str) -> AccessClaims:
-    """Return what the token says; raise AccessTokenError when it is malformed, forged, foreign or expired."""
+    """Return the token's claims; raise AccessTokenError if it is malformed, forged, foreign or expired."""
     if len(token) > MAX_LENGTH:
         raise AccessTokenError("The access token is too long to be one of ours.")
     try:
@@ -63,7 +63,7 @@ def verify(token: str) -> AccessClaims:
             algorithms=["HS256"],
             issuer=_ISSUER,
             audience=_AUDIENCE,
-            # A second host whose clock is behind must not refuse what the first has just signed.
+            # A host whose clock is behind must not refuse a token that another has just signed.
             options={"require": ["exp", "iat", "sub"], "verify_iat": False},
         )
     except jwt.ExpiredSignatureError as error:

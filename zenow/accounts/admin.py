@@ -11,7 +11,7 @@ from django.utils import timezone
 from resilience.answers.admin_actions import AtomicActions
 from zenow.accounts.models import KnownAddress, RefreshFamily
 
-# Importing Django's own has registered them.
+# Importing Django's own admin has registered them.
 admin.site.unregister((User, Group))
 
 
@@ -37,12 +37,12 @@ class RefreshFamilyAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-
     actions = ["revoke"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: only signing in makes a sign-in."""
+        """Refuse: only a sign-in makes such a row."""
         return False
 
     @admin.action(description="Revoke the selected sign-ins", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[RefreshFamily]) -> None:
-        """End them: their refresh tokens work no longer, their access tokens run out within ten minutes."""
+        """End them: refresh tokens stop working at once, access tokens within ten minutes."""
         ended = queryset.filter(ended_at=None).update(
             ended_at=timezone.now(), ended_because=RefreshFamily.End.REVOKED
         )
@@ -58,5 +58,5 @@ class KnownAddressAdmin(AtomicActions, admin.ModelAdmin):  # type: ignore[type-a
     readonly_fields = ["user", "address", "seen_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: only signing in makes an address known."""
+        """Refuse: only a sign-in makes an address known."""
         return False

@@ -1,4 +1,4 @@
-"""Who asks: a bearer token, read without a server; for a write the account itself is read."""
+"""Authentication by bearer token. Reads need no server; for a write the account is read."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ REALM = "zenow"
 
 
 class TokenUser:
-    """The bearer of a valid token, as far as the token alone tells: enough to read, never enough to write."""
+    """The bearer of a valid token, as the token alone describes them: enough for reads, never for writes."""
 
     is_authenticated = True
     is_anonymous = False
@@ -46,8 +46,9 @@ class TokenUser:
 class BearerAuthentication(BaseAuthentication):
     """Authenticate by `Authorization: Bearer <access token>`.
 
-    A read is answered from the token alone, so it needs no database; an invalid token is refused there too.
-    A write reads the account: who was deactivated, or has changed the password since, is out at once.
+    A read is authenticated by the token alone, so it needs no database; an invalid token is refused there
+    too. A write reads the account: if it was deactivated, or its password was changed, the token is refused
+    at once.
     """
 
     def authenticate(self, request: Request) -> tuple[TokenUser | User, AccessClaims] | None:
@@ -66,7 +67,7 @@ class BearerAuthentication(BaseAuthentication):
         return _account(claims), claims
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the challenge of RFC 6750: with an error when a token was sent, bare when none was."""
+        """Return the challenge of RFC 6750: with an error if a token was sent, else without."""
         sent = get_authorization_header(request).lower().startswith(b"bearer")
         return challenge("invalid_token" if sent else "")
 

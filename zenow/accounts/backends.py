@@ -1,4 +1,4 @@
-"""How a password is checked here: limited, guarded, then compared with the database's."""
+"""Check a password: behind a limit and a guard, it is compared with the one in the database."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from zenow.accounts import limits
 
 
 class SignInBackend(GuardedBackend, ModelBackend):
-    """Check a username and a password, for the API and for the admin's form alike."""
+    """Check a username and a password, for the API and the admin's form alike."""
 
     @sensitive_variables()
     def authenticate(
@@ -22,9 +22,9 @@ class SignInBackend(GuardedBackend, ModelBackend):
         password: str | None = None,
         **others: Any,
     ) -> User | None:
-        """Return the user, or None when the password is wrong.
+        """Return the user, or None if the password is wrong.
 
-        Raises TooManyAttemptsError before anything is asked, and what GuardedBackend raises.
+        Raises TooManyAttemptsError before the database is asked, and the errors of GuardedBackend.
         """
         limits.count_attempt(username or "", request)
         return super().authenticate(request, username=username, password=password, **others)

@@ -1,4 +1,4 @@
-"""The admin's form for signing in, which says so when nobody can sign in."""
+"""The admin's sign-in form, which says so if nobody can sign in."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from resilience.primitives import RejectedError
 
 
 class AdminSignInForm(AdminAuthenticationForm):
-    """`refusal` is why the password was not looked at, if it was not."""
+    """`refusal` is the reason why the password was not checked, if it was not."""
 
     refusal: RejectedError | None = None
 

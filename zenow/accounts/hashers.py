@@ -4,10 +4,10 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 
 class Argon2idHasher(Argon2PasswordHasher):
-    """Argon2id as OWASP advises for servers: 19 MiB, two passes, one thread.
+    """Argon2id as OWASP recommends for servers: 19 MiB, two passes, one thread.
 
-    A sign-in holds a place in the pool `auth` meanwhile: some 30 ms, where Django's default, PBKDF2, takes
-    350, so that fewer people are turned away.
+    A hash takes some 30 ms, Django's default PBKDF2 350 ms. Meanwhile a sign-in holds a place in the pool
+    `auth`, so a shorter time means that fewer sign-ins are refused.
     """
 
     memory_cost = 19 * 1024

@@ -1,4 +1,4 @@
-"""From where an account signed in during the last 30 days. Kept for the sign-in limits, then deleted."""
+"""The addresses from which accounts signed in. They are kept for 30 days, for the limits of sign-ins."""
 
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ def remember(user: User, address: str, *, now: datetime) -> None:
 
 
 def is_known(username: str, address: str, *, now: datetime) -> bool:
-    """Say whether the account signed in from this address during the last 30 days."""
+    """Tell whether the account signed in from this address during the last 30 days."""
     return KnownAddress.objects.filter(
         user__username=username, address=address, seen_at__gt=now - KEPT
     ).exists()

@@ -1,8 +1,8 @@
-"""How often a sign-in may be tried. Counted in the host store: over all workers, and with every server dead.
+"""Limits of attempts to sign in. They are counted in the host's store: for all workers, without any server.
 
-Five attempts a minute at one account from one address, right or wrong, and fifty a minute at one account from
-all addresses together, save from those that the account signed in from during the last 30 days. So guessing
-is slow for one address and for a thousand, and yet no stranger locks anybody out where they usually sign in.
+One address has five attempts a minute at an account, right or wrong. All addresses together have fifty, but
+this limit does not stop one from which the account signed in during the last 30 days. So guessing is slow
+from one address and from a thousand, and yet strangers cannot lock people out where they usually sign in.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class TooManyAttemptsError(RejectedError):
-    """The account was tried too often; the password was not looked at."""
+    """There were too many attempts at the account; the password was not checked."""
 
     http_status = 429
 
@@ -37,14 +37,14 @@ class TooManyAttemptsError(RejectedError):
 
 
 def count_attempt(username: str, request: HttpRequest | None) -> None:
-    """Count one attempt before it is made; raise TooManyAttemptsError when it is one too many.
+    """Count an attempt before it is made; raise TooManyAttemptsError if it is one too many.
 
-    Only in a server process: commands, shells and tests sign in as often as they like.
+    Only server processes count: commands, shells and tests have no limit.
     """
     if not registry.is_server():
         return
     address = neighbourhood_of(request)
-    # The address stands first, since it holds no space, and a username may hold anything.
+    # The address comes first, since it contains no space; a username may contain anything.
     _hit(f"sign-in {address} {username}", FROM_ONE_ADDRESS)
     try:
         _hit(f"sign-in * {username}", FROM_ALL_ADDRESSES)

@@ -5,7 +5,7 @@ from django.db import models
 
 
 class RefreshFamily(models.Model):
-    """All refresh tokens that descend from one sign-in. Only the hash of the newest one opens it."""
+    """All refresh tokens that descend from one sign-in. Only the newest one is accepted."""
 
     class End(models.TextChoices):
         SIGNED_OUT = "signed_out", "signed out"
@@ -16,7 +16,7 @@ class RefreshFamily(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="refresh_families"
     )
-    # The half of the token that finds the row. Shown nowhere: only holders of a token know it.
+    # The half of the token that finds the row. It is shown nowhere, so only holders of a token know it.
     selector = models.CharField(max_length=32, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
     previous_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
@@ -36,7 +36,7 @@ class RefreshFamily(models.Model):
 
 
 class KnownAddress(models.Model):
-    """An address (IPv6: /64) from which an account signed in lately: strangers cannot lock it out there."""
+    """An address (IPv6: /64) from which an account signed in lately. Strangers cannot lock it out there."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="known_addresses"

@@ -1,4 +1,4 @@
-"""What is noted at each sign-in. None of it can prevent one."""
+"""Notes about each sign-in. A failure to store them does not prevent it."""
 
 import logging
 from typing import Any
@@ -17,18 +17,18 @@ logger = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Put our receivers in the place of Django's, which fails every sign-in while only the writer is down.
+    """Replace Django's receiver, which fails every sign-in while the database only takes reads.
 
-    Under Django's own uid: whichever app is ready first, one receiver of that name is connected, ours.
+    Ours has the uid of Django's. So whichever app is ready first, only ours is connected.
     """
     user_logged_in.disconnect(dispatch_uid="update_last_login")
     user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")
 
 
 def note_sign_in(sender: type[User], user: User, request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """Write when the user signed in and from where, if it can be written."""
+    """Store when the user signed in and from which address, if that is possible."""
     try:
-        with transaction.atomic():  # A savepoint where there is a transaction already, which has to survive.
+        with transaction.atomic():  # a savepoint, if there is a transaction already, which has to survive
             update_last_login(sender, user)
             if address := neighbourhood_of(request):
                 known_addresses.remember(user, address, now=timezone.now())

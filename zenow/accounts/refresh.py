@@ -1,16 +1,16 @@
-"""Refresh tokens: issued at sign-in, rotated at each use, ended as a family when an old one comes back.
+"""Refresh tokens: issued at sign-in, exchanged at each use. If an old one comes back, its family ends.
 
-A token is `selector.secret`. The selector finds the family's row, the secret's hash opens it (split tokens,
-after Paragon Initiative). Random 256-bit secrets need no salt and no slow hash.
+A token is `selector.secret`. The selector finds the family's row, which holds the secret's hash (split
+tokens, after Paragon Initiative). Secrets are 256 random bits, so they need no salt and no slow hash.
 """
 
 # Note [Two refreshes at once]
-# Rotation is one UPDATE that names the hash it expects, so of two requests with the same token exactly one
-# wins, on any database. The loser cannot be told from a thief by what it sends; only by when: a client with
-# two tabs loses within moments. So the token that was exchanged less than GRACE ago gets a 409 and ends
-# nothing, and it never gets a second successor. Any other token of the family, the same one later
-# included, was copied or replayed: the family ends for everybody who holds a token of it.
-# A client that lost the answer to a refresh may so have to sign in again; nobody else ever gets in instead.
+# Rotation is one UPDATE that names the hash it expects. So if two requests send the same token, exactly one
+# wins, on any database. The loser sends the same as a thief would, but a client with two tabs does so within
+# moments. So a token that was exchanged less than GRACE ago gets a 409: it ends nothing, and never gets a
+# second successor. Any other old token of the family, and the same one later, was copied or replayed. Then
+# the family ends, for everybody who holds a token of it. So a client that lost the answer to a refresh may
+# have to sign in again, but nobody else ever gets in.
 
 import hashlib
 import secrets
@@ -25,13 +25,13 @@ from resilience.auth import NotAcceptedError
 from zenow.accounts.credentials import stamp, stamp_is_current
 from zenow.accounts.models import RefreshFamily
 
-LIFETIME = timedelta(days=14)  # Of the family, from sign-in; rotation does not prolong it.
+LIFETIME = timedelta(days=14)  # of a family, from sign-in; rotation does not prolong it
 GRACE = timedelta(seconds=5)
 MAX_LENGTH = 128
 
 
 class RefreshError(NotAcceptedError):
-    """The token opens nothing; the message says why, in words for the client."""
+    """The token is not accepted; the message tells the client why."""
 
 
 class RefreshRaceError(RefreshError):
@@ -60,9 +60,9 @@ def issue(user: User, *, now: datetime) -> str:
 def rotate(token: str, *, now: datetime) -> tuple[User, str]:
     """Exchange a token for its successor; return the user and the successor.
 
-    Raises RefreshRaceError for the loser of two refreshes at once, RefreshError for every other token that
-    opens nothing: unknown, expired, used before (which ends the family), or of a user who was deactivated or
-    has changed the password since.
+    Raises RefreshRaceError for the loser of two refreshes at once. Raises RefreshError for any other token
+    that is not accepted: it is unknown, expired or was used before (which ends the family), or its user was
+    deactivated or has changed the password since.
     """
     selector, _, secret = token.partition(".")
     refusal: RefreshError
@@ -89,11 +89,11 @@ def rotate(token: str, *, now: datetime) -> tuple[User, str]:
             if won:
                 return family.user, f"{selector}.{successor}"
             refusal = _race()
-    raise refusal  # Outside of the transaction: what ended the family must be stored.
+    raise refusal  # outside of the transaction, since the end of the family must be stored
 
 
 def end(token: str, *, now: datetime) -> None:
-    """End the family of this token, whichever of its tokens it is; an unknown token ends nothing."""
+    """End the family of this token, which may be an old one; an unknown token ends nothing."""
     RefreshFamily.objects.filter(selector=token.partition(".")[0], ended_at=None).update(
         ended_at=now, ended_because=RefreshFamily.End.SIGNED_OUT
     )
@@ -101,7 +101,7 @@ def end(token: str, *, now: datetime) -> None:
 
 def _refuse_stale(family: RefreshFamily, digest: str, now: datetime) -> RefreshError:
     """End the family unless the token lost a race; see Note [Two refreshes at once]."""
-    # Either way: with a clock that was set back any token would win this race until the old time comes.
+    # Compared in both directions: if the clock was set back, any old token would pass as a race for a while.
     near = abs(now - family.rotated_at) < GRACE
     raced = constant_time_compare(family.previous_hash, digest) and near
     if raced:

@@ -1,4 +1,4 @@
-"""How the schema describes bearer tokens; registered by being imported."""
+"""Describe bearer tokens in the schema. Importing this module registers it."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema

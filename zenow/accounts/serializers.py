@@ -1,4 +1,4 @@
-"""What the sign-in addresses take and give. Every text is bounded."""
+"""The bodies and answers of the sign-in addresses. Every text has a limit."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The addresses of signing in, with or without a trailing slash."""
+"""The addresses of sign-in, with or without a trailing slash."""
 
 from django.urls import re_path
 

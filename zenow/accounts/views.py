@@ -40,9 +40,9 @@ class RefreshConflict(APIException):
     default_code = "refresh_race"
 
 
-@pool(None)  # Signing in takes the pool `auth` itself; the rest asks no server or little.
+@pool(None)  # signing in takes a place in the pool `auth` itself; the rest asks no server, or little
 class PrivateView(APIView):
-    """A view whose answers are for one person, so that no store may keep them."""
+    """A view whose answers are for one person, so that no cache may keep them."""
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
@@ -78,7 +78,7 @@ class TokenView(PrivateView):
             if user is None:
                 raise AuthenticationFailed("The username or the password is wrong.")
             response = _tokens(user, refresh.issue(user, now=timezone.now()))
-        # Robust: what merely notes a sign-in must not be able to prevent it.
+        # Robust: a receiver that only notes a sign-in must not prevent it.
         user_logged_in.send_robust(sender=type(user), request=request._request, user=user)
         return response
 

@@ -1,6 +1,6 @@
-"""The processes that serve the site, so that a deploy, a crash or a worker that hangs costs no request.
+"""The processes that serve the site. A deploy, a crash or a hanging worker costs no request.
 
-`python -m zenow` is the process that an init system knows. It listens, and serves nobody:
+`python -m zenow` is the process that an init system starts. It listens, but serves no requests:
 
     supervisor   holds the sockets and one server behind them; replaces, drains and ends that
     watchdog     tells systemd that the supervisor runs
@@ -11,7 +11,7 @@
     on_granian   granian, set up to accept from sockets that it has not opened
     handover     what a server inherits from its supervisor, and how a worker retires
 
-What both of them use:
+Both use:
 
     listening    one socket for each worker, and which of them new connections come to
     wedged       whether a worker that answers nothing hangs, or only waits for a processor
@@ -19,5 +19,5 @@ What both of them use:
     signs        memory in which workers count their answers, for the supervisor to read
     memory       what a worker does not keep: large blocks
 
-`docs/server.md` says what these rely on of granian, and why there are no others' in their place.
+`docs/server.md` says which parts of granian these rely on, and why no library replaces them.
 """

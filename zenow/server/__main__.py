@@ -1,4 +1,4 @@
-"""The inner half of the server, which its supervisor starts: `python -m zenow.server`."""
+"""One server, started by the supervisor: `python -m zenow.server`."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from zenow.server.on_granian import serve
 
 
 def main() -> None:
-    """Serve until told to end, or until the supervisor lets go of this server."""
+    """Serve until told to end, or until the supervisor retires this server or dies."""
     logs.unblock()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
     handover = Handover.inherited()
@@ -26,7 +26,7 @@ def main() -> None:
 def _end_after(handover: Handover) -> None:
     """End some time after the workers have begun to retire."""
     handover.wait()
-    # If the supervisor has died, the next one finds the port free.
+    # So if the supervisor has died, the next one finds the port free.
     stop_accepting(handover.listeners)
     time.sleep(settings.DRAIN_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -23,18 +23,18 @@ class Worker:
         self.pid = pid
         self.question = question
         self.silence = Silence(pid)
-        """how long it has answered nothing at all"""
+        """the time for which it has given no answer at all"""
         self.deafness = Silence(pid)
-        """for how long it has answered nobody who has just connected"""
+        """the time for which it has answered no new connection"""
         self.age = 0.0
         """seconds for which it has been watched"""
         self.passed_by = False
         self.killed = False
-        # Names this very process, also after its id has been given to another. Linux only.
+        # Identifies this very process, even if its id is used again. Linux only.
         self._handle = os.pidfd_open(pid) if sys.platform == "linux" else None
 
     def wait(self) -> bool:
-        """Return True once it has ended; at once False where the system cannot tell."""
+        """Return True once it has ended; False, at once, if the system cannot tell."""
         if self._handle is None:
             return False
         ended = select.poll()
@@ -49,14 +49,14 @@ class Worker:
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def forget(self) -> None:
-        """Let go of what is kept of it; `wait` has returned."""
+        """Close what is open for it; call this after `wait`."""
         self.question.drop()
         if self._handle is not None:
             os.close(self._handle)
 
 
 class Server:
-    """One server as a child: `python -m zenow.server`."""
+    """A server, as a child process: `python -m zenow.server`."""
 
     def __init__(self, listeners: Listeners, workers: int) -> None:
         retire, self._retire = os.pipe()
@@ -98,31 +98,31 @@ class Server:
         return self._process.pid
 
     def status(self) -> int | None:
-        """Return how it ended, as a shell puts it; None while it runs."""
+        """Return its exit status, as a shell does; None while it runs."""
         status = self._process.poll()
         return 128 - status if status is not None and status < 0 else status
 
     def announced(self) -> Iterator[tuple[int, int]]:
-        """Yield number and process id of each worker that has loaded the site, until the server has ended."""
+        """Yield the number and process id of each worker that has loaded the site, until the server ends."""
         with self._said:
             for line in self._said:
                 worker, pid = line.split()
                 yield int(worker), int(pid)
 
     def drain(self) -> None:
-        """Let its readiness say 503, while it answers everything."""
+        """Make its readiness 503; it still answers everything."""
         if not self._drains:
             self._drains = True
             os.close(self._drain)
 
     def retire(self) -> None:
-        """Let it take no new connections, and end in a while."""
+        """Make it accept no new connections, and end after DRAIN_SECONDS."""
         if not self._retires:
             self._retires = True
             os.close(self._retire)
 
     def end(self) -> None:
-        """Let it end after the requests that run."""
+        """Make it end when the running requests are answered."""
         self.retire()
         self._process.terminate()
 
@@ -131,7 +131,7 @@ class Server:
         self._process.kill()
 
     def forget(self) -> None:
-        """Let go of what is kept of it; it has ended."""
+        """Close what is open for it; call this after it has ended."""
         self.drain()
         self.retire()
         if self.signs is not None:

@@ -1,11 +1,11 @@
-"""What a server inherits from its supervisor, and how a worker takes part in being replaced.
+"""What a server inherits from its supervisor, and what a worker does when its server is replaced.
 
-Descriptors: the sockets on which all servers listen, one for each worker; a pipe that ends when this server
-is to retire, or when the supervisor has died; a pipe into which each worker says that it has loaded the site;
-a pipe that ends when this server is being drained; memory in which workers count signs of life.
+It inherits descriptors: the listening sockets of all servers, one for each worker; a pipe that ends when this
+server is to retire, or when the supervisor has died; a pipe to which each worker writes when it has loaded
+the site; a pipe that ends when this server is to drain; memory in which workers count signs of life.
 
-A supervisor outlives deploys, and its servers may have older or newer code than it has. So what was added
-later has a variable of its own, and may be absent.
+A supervisor outlives deploys, so its servers may have older or newer code. So each descriptor that was added
+later has its own environment variable, and may be absent.
 """
 
 import logging
@@ -24,10 +24,10 @@ from typing import Any, Self
 from zenow.server.signs import Signs
 
 VARIABLE = "ZENOW_HANDOVER"
-# What was added later, by its field.
+# The variables of descriptors that were added later, by field.
 VARIABLES = {"drain": "ZENOW_DRAIN", "signs": "ZENOW_SIGNS"}
 
-# How often a worker gives a sign of life by itself, in seconds.
+# Seconds between two beats of a worker.
 BEAT = 0.25
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -37,7 +37,7 @@ logger = logging.getLogger("zenow.handover")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Handover:
-    """Descriptors of this process; `Handover.inherited()` finds them."""
+    """The inherited descriptors; `Handover.inherited()` finds them."""
 
     listeners: tuple[int, ...]
     retire: int
@@ -47,7 +47,7 @@ class Handover:
 
     @classmethod
     def inherited(cls) -> Self | None:
-        """Return what the supervisor gave; None where another server runs the site."""
+        """Return the descriptors that the supervisor gave; None if another server runs the site."""
         told = os.environ.get(VARIABLE)
         if told is None:
             return None
@@ -56,11 +56,11 @@ class Handover:
         return cls(listeners=tuple(listeners), retire=retire, ready=ready, **later)
 
     def descriptors(self) -> tuple[int, ...]:
-        """Return all that a child must inherit."""
+        """Return all descriptors that a child must inherit."""
         return (*self._first(), *self._later().values())
 
     def as_environment(self) -> dict[str, str]:
-        """Return the variables that tell a child."""
+        """Return the environment variables that name the descriptors to a child."""
         later = {VARIABLES[name]: str(descriptor) for name, descriptor in self._later().items()}
         return {VARIABLE: ",".join(map(str, self._first())), **later}
 
@@ -73,22 +73,22 @@ class Handover:
 
     def wait(self) -> None:
         """Return when this server is to retire."""
-        # Nothing is ever written: a byte would reach one process, the end of the pipe reaches all.
+        # Nothing is ever written: a byte would reach one process; the end of the pipe reaches all.
         os.read(self.retire, 1)
 
     def announce(self, worker: int) -> None:
-        """Say that this process, the worker of that number, has loaded the site."""
+        """Tell the supervisor that this process, the worker of that number, has loaded the site."""
         os.write(self.ready, f"{worker} {os.getpid()}\n".encode())
 
 
 class Member:
-    """A worker's part: it gives signs of life, says that it is being drained, and retires when told.
+    """A worker's part in its server: it gives signs of life, and drains and retires when told.
 
-    Once retired it takes no new connection, and each answer ends an old one.
+    Once retired it accepts no new connection, and each answer ends an old one.
     """
 
     def __init__(self, handover: Handover, worker: int, *, linger: float, drain: Callable[[], None]) -> None:
-        """Live on for `linger` seconds once retired; call `drain` when the server is being drained."""
+        """Once retired, live on for `linger` seconds. `drain` is called when the server is to drain."""
         self._handover = handover
         self._worker = worker
         self._linger = linger
@@ -97,13 +97,13 @@ class Member:
         self._retired_at: float | None = None
 
     def watch(self) -> None:
-        """Beat, and listen to what is told, beside the requests."""
+        """Begin to beat, and to wait for the supervisor's orders, in a thread."""
         threading.Thread(target=self._watch, name="zenow-handover", daemon=True).start()
 
     def serving(self, app: Wsgi) -> Wsgi:
-        """Count the answers; once retired let them say that their connection ends, so that nobody asks on it.
+        """Return the application with its answers counted; once retired, each answer ends its connection.
 
-        WSGI leaves this header to the server, which does not know that it will end soon.
+        WSGI leaves the header `Connection` to the server, but granian does not know that it will end soon.
         """
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -125,7 +125,7 @@ class Member:
         told = select.poll()
         for pipe in (self._handover.retire, self._handover.drain):
             if pipe is not None:
-                told.register(pipe, 0)  # Its end is told in any case.
+                told.register(pipe, 0)  # its end is reported in any case
         while self._retired_at is None or self._is_needed(server, self._retired_at):
             for pipe, _ in told.poll(BEAT * 1000):
                 told.unregister(pipe)
@@ -143,17 +143,17 @@ class Member:
         logger.info("retiring: no new connections")
 
     def _is_needed(self, server: int, retired_at: float) -> bool:
-        # The server ends its workers. Where it was killed, they end by themselves.
+        # The server ends its workers. If it was killed, they end by themselves.
         return time.monotonic() < retired_at + self._linger or os.getppid() == server
 
 
 def stop_accepting(listeners: Iterable[int]) -> None:
-    """Put a socket to which nobody connects in place of the listening ones, in this process alone."""
+    """In this process alone, replace the listening sockets by one to which nobody connects."""
     # Note [Stop accepting before ending]
-    # granian closes a connection that it has accepted and whose request it has not yet read: that client gets
-    # no answer. So a worker stops accepting well before it ends. granian has no call for it, and a listening
-    # socket cannot be shut down for one process alone; but what `accept` is called on can be replaced. The
-    # queue, with the clients that wait in it, stays with the other processes.
+    # When granian ends, it closes connections that it has accepted but not yet read, and those clients get no
+    # answer. So a worker stops accepting well before it ends. granian has no call for that, and a listening
+    # socket cannot be shut down for one process alone. But its descriptor can be replaced. The queue, with
+    # the clients that wait in it, stays with the other processes.
     nobody = socket.socket(socket.AF_UNIX)
     nobody.bind("")  # an abstract name that the kernel chooses
     nobody.listen()

@@ -1,8 +1,8 @@
 """One server: granian with its workers, on the sockets of a supervisor that outlives it.
 
-granian's own listeners end with their workers, and clients that wait in the queue of one are turned away.
-Here a worker accepts from a queue that the supervisor keeps open, and its successor from the same queue.
-docs/server.md lists what this needs of granian beyond its documented options.
+granian's own listening sockets end with their workers, and clients in their queues get no answer. Here a
+worker accepts from a queue that the supervisor keeps open, and its successor accepts from the same queue.
+docs/server.md lists the parts of granian that this uses beyond its documented options.
 """
 
 import _thread
@@ -25,7 +25,7 @@ from zenow.server.listening import BACKLOG
 class GivenSocketsServer(MPServer):
     """granian on sockets that were opened before it.
 
-    Elsewhere than on Linux its workers accept from one socket of their parent; this is that path.
+    It takes granian's path for systems other than Linux, on which workers accept from their parent's socket.
     """
 
     def __init__(self, target: str, *, handover: Handover, **options: Any) -> None:
@@ -36,10 +36,10 @@ class GivenSocketsServer(MPServer):
         self._ssp = self._sso = None
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """End soon; called in the main thread, at any moment.
+        """End soon. A signal calls this in the main thread, at any moment.
 
-        granian sets an event here, for which the same thread waits. A signal that comes while the thread
-        holds the event's lock would have it wait for itself, for ever. So another thread sets it.
+        granian's own method sets an event for which the same thread waits. If the signal came while the
+        thread held the event's lock, it would wait for itself for ever. So another thread sets the event.
         """
         _thread.start_new_thread(super().signal_handler_interrupt, args)
 
@@ -57,10 +57,10 @@ class GivenSocketsServer(MPServer):
 
 
 def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsgi:
-    """Load the site in a worker, and say so once it is ready."""
-    logs.unblock()  # Before the site is loaded, which may warn.
+    """Load the site in a worker, and announce it once it is ready."""
+    logs.unblock()  # before the site is loaded, which may log warnings
     application = load()
-    # Not before the site is loaded: they need the apps.
+    # Imported after the site is loaded, since they need the apps.
     from resilience.observe import health
     from resilience.tiers.static_copy import keeping
 
@@ -69,7 +69,7 @@ def _take_part(handover: Handover, worker: int, load: Callable[[], Wsgi]) -> Wsg
     member.watch()
 
     def announce() -> None:
-        # The server before this one has a copy that stands in for the database: take over with one as well.
+        # The last server has a static copy. Take over only with one as well.
         keeping.start.wait()
         handover.announce(worker)
 
@@ -88,9 +88,9 @@ def serve(handover: Handover) -> None:
         port=settings.PORT,
         workers=settings.WEB_CONCURRENCY,
         blocking_threads=settings.WEB_THREADS,
-        # The next request would wait for a new thread: let it idle, as long as granian allows.
+        # Keep idle threads as long as granian allows: the next request would wait for a new one.
         blocking_threads_idle_timeout=600,
         respawn_failed_workers=True,
-        # A request that hangs would block the end of its worker.
+        # Without this limit, a request that hangs would keep its worker from ending.
         workers_kill_timeout=10,
     ).serve()

@@ -1,4 +1,4 @@
-"""What a process does with the processor: whether it runs, wants to run, or does neither (Linux, /proc)."""
+"""Whether a process runs, wants to run, or does neither (Linux, /proc)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ _RUNNABLE, _DISK, _STOPPED = "R", "D", "Tt"
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One look at a process."""
+    """What one look at a process shows."""
 
     ran: float
-    """seconds of processor time, so far, of all its threads"""
+    """seconds of processor time of all its threads so far"""
     busy: Mapping[str, int]
-    """the threads that run, or wait for a processor or a disk; with how often they have let go of it"""
+    """the threads that run, or wait for a processor or a disk, each with its count of voluntary switches"""
 
     def wanted_since(self, before: "Use") -> bool:
-        """Say whether one thread has wanted a processor or a disk without a break since the look before."""
-        # One that woke up in between has let go of the processor before, and its number is another.
+        """Tell whether a thread has wanted a processor or a disk all the time since the look `before`."""
+        # The count of a thread that slept in between has changed, since it gave up the processor for that.
         return any(before.busy.get(thread) == switches for thread, switches in self.busy.items())
 
 
 def look(pid: int) -> Use | None:
-    """Look at a process; None when it has ended."""
+    """Look at a process; return None if it has ended."""
     process = Path("/proc") / str(pid)
     busy = {}
     try:
@@ -34,13 +34,13 @@ def look(pid: int) -> Use | None:
             state, switches = _state_and_switches(thread)
             if state in (_RUNNABLE, _DISK):
                 busy[thread.name] = switches
-    except (OSError, ValueError):  # ended, as a whole or a thread of it
+    except (OSError, ValueError):  # the process or a thread of it has ended
         return None
     return Use(ran=(user + system) / sysconf("SC_CLK_TCK"), busy=busy)
 
 
 def is_stopped(pid: int) -> bool:
-    """Say whether a process was stopped by a signal or a debugger."""
+    """Tell whether a process was stopped by a signal or a debugger."""
     try:
         state, _, _ = _state_and_times(Path("/proc") / str(pid))
     except (OSError, ValueError):
@@ -58,6 +58,6 @@ def _state_and_switches(thread: Path) -> tuple[str, int]:
     try:
         told = (thread / "status").read_text()
     except OSError:
-        return "", 0  # It has ended, and the others go on.
+        return "", 0  # this thread has ended, the others go on
     lines = dict(line.split(":", 1) for line in told.splitlines())
     return lines["State"].split()[0], int(lines["voluntary_ctxt_switches"])

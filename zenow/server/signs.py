@@ -1,7 +1,7 @@
-"""Signs of life: memory in which the workers of a server count, and which their supervisor reads.
+"""Signs of life: counts in memory that the workers of a server write and their supervisor reads.
 
-A worker counts its answers, and the beats of a thread that does nothing else. Beats tell that the process
-runs and that Python code gets its turn; answers tell that requests do.
+A worker counts its answers, and the beats of a thread that does nothing else. Beats show that the process
+runs Python code; answers show that requests are served.
 """
 
 import mmap
@@ -14,16 +14,16 @@ _ANSWERS, _BEATS, _WORDS = 0, 1, 2
 
 
 class Signs:
-    """The counts of all workers of one server, in a file without a name that `descriptor` stands for."""
+    """The counts of all workers of one server, in an unnamed file with the descriptor `descriptor`."""
 
     def __init__(self, descriptor: int) -> None:
-        """Map what `create` has made, here or in the process that this one inherited it from."""
+        """Map a file that `create` has made, in this process or in its parent."""
         self.descriptor = descriptor
         self._counts = memoryview(mmap.mmap(descriptor, os.fstat(descriptor).st_size)).cast("Q")
 
     @classmethod
     def create(cls, workers: int) -> Self | None:
-        """Return memory for this number of workers; None where the system has none to inherit (not Linux)."""
+        """Return memory for this number of workers; None on other systems than Linux."""
         if sys.platform != "linux":
             return None
         descriptor = os.memfd_create("zenow-signs")
@@ -32,7 +32,7 @@ class Signs:
 
     def answered(self, worker: int) -> None:
         """Count an answer of that worker."""
-        # Threads may overwrite each other's count; that it is another one than before is all that matters.
+        # Threads may overwrite each other's count. It only matters that the count changes.
         self._counts[worker * _WORDS + _ANSWERS] += 1
 
     def beat(self, worker: int) -> None:
@@ -40,14 +40,14 @@ class Signs:
         self._counts[worker * _WORDS + _BEATS] += 1
 
     def answers(self, worker: int) -> int:
-        """Return how often it has answered."""
+        """Return the number of its answers."""
         return self._counts[worker * _WORDS + _ANSWERS]
 
     def beats(self, worker: int) -> int:
-        """Return how often it has beaten; 0 for code of before there were beats."""
+        """Return the number of its beats; 0 for old code that has none."""
         return self._counts[worker * _WORDS + _BEATS]
 
     def close(self) -> None:
-        """Let go of it; processes that inherited it still have it."""
+        """Close it here; processes that inherited it keep it."""
         self._counts.release()
         os.close(self.descriptor)

@@ -1,11 +1,11 @@
-"""Hold the listening sockets, and one server behind it; replace or end it so that no request fails.
+"""Hold the listening sockets and one server behind them; replace or end it so that no request fails.
 
-- SIGHUP: a successor is started, with the code and packages of now. Once all its workers have loaded the
-  site, the old server retires: it takes no new connections, each of its answers ends an old one, and
-  DRAIN_SECONDS later it ends. A successor that does not come up is ended, and the old server goes on.
-- SIGTERM: readiness says 503 for DRAIN_SECONDS while all requests are still answered, so that a load balancer
-  turns away; then the server retires as above. A second one ends it at once.
-- SIGINT: it ends at once, after the requests that run.
+- SIGHUP: a successor is started, with the code and packages that are now installed. Once all its workers have
+  loaded the site, the old server retires: it accepts no new connections, each of its answers ends an old one,
+  and DRAIN_SECONDS later it ends. If the successor does not come up, it is ended, and the old server goes on.
+- SIGTERM: readiness is 503 for DRAIN_SECONDS, so that a load balancer sends no more requests. Those that come
+  are still answered. Then the server retires as above. A second SIGTERM ends it at once.
+- SIGINT: the server ends as soon as the running requests are answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from zenow.server.watchdog import Watchdog
 
 logger = logging.getLogger("zenow.supervisor")
 
-# How long a successor may take until its workers have loaded the site, and a worker that replaces another.
+# Seconds within which the workers of a successor, or a worker that replaces another, have to load the site.
 _COMES_UP_WITHIN = 60.0
 
 Order = Callable[[], None]
@@ -36,18 +36,18 @@ Tell = Callable[[str, str], None]
 
 
 class Supervisor:
-    """The process that an init system knows; `run()` serves until told to end."""
+    """The process that an init system starts; `run()` serves until told to end."""
 
     def __init__(
         self, listeners: Listeners, *, workers: int, drain_seconds: float, question: bytes, tell: Tell
     ) -> None:
-        """Ask the workers by `question`, a request of HTTP; `tell` writes down what hung, and why."""
+        """`question` is the HTTP request for asking workers; `tell` records which process hung, and why."""
         self._listeners = listeners
         self._workers = workers
         self._drain_seconds = drain_seconds
         self._question = question
         self._tell = tell
-        # Signals and threads that wait for a server only put orders here: one thread obeys them.
+        # Signals and waiting threads only put orders here: one thread carries them out.
         self._orders: SimpleQueue[Order] = SimpleQueue()
         self._running: list[Server] = []
         self._serving: Server | None = None
@@ -66,7 +66,7 @@ class Supervisor:
         self._obey(signal.SIGHUP, self._replace)
         self._obey(signal.SIGTERM, self._drain)
         self._obey(signal.SIGINT, self._end)
-        self._obey(signal.SIGCHLD, lambda: None)  # to look which child has ended
+        self._obey(signal.SIGCHLD, lambda: None)  # wakes the loop, which looks for children that have ended
         self._serving = self._start()
         while self._running:
             self._obey_next()
@@ -76,10 +76,10 @@ class Supervisor:
         return self._status
 
     def _take_leave_of_orphans(self) -> None:
-        """Reap what others have left to us: as process 1 of a container we have each orphan's remains."""
+        """Reap orphans: as process 1 of a container this process is the parent of each."""
         ours = {server.pid for server in self._running}
         with contextlib.suppress(ChildProcessError):
-            # A look first: the servers' own ends are for `status`.
+            # Only a look: the exit of a server itself is for `status`.
             while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
                 if ended.si_pid in ours:
                     return
@@ -106,7 +106,7 @@ class Supervisor:
         try:
             threading.Thread(target=self._listen_to, args=(server,), daemon=True).start()
         except RuntimeError:
-            server.end()  # Nobody would hear that its workers are up.
+            server.end()  # no thread would learn that its workers are up
             raise
         return server
 
@@ -119,8 +119,8 @@ class Supervisor:
         try:
             worker = Worker(number, pid, wedged.Question(connect, self._question))
         except ProcessLookupError:
-            return  # It has ended already.
-        # First of all: nobody would hear of the end of one that is not watched.
+            return  # it has ended already
+        # Begin with watching it: the end of a worker that is not watched would not be noticed.
         threading.Thread(target=self._watch, args=(server, worker), daemon=True).start()
         server.workers[number] = worker
         logger.info("worker %d, process %d, is up", number + 1, pid)
@@ -143,7 +143,7 @@ class Supervisor:
             self._lead()
 
     def _lead(self) -> None:
-        """Lead new connections to the workers that serve, past those that are wedged."""
+        """Lead new connections to workers that serve, and not to wedged ones."""
         if self._serving is None or not self._listening:
             return
         workers = {number for number, worker in self._serving.workers.items() if not worker.passed_by}
@@ -152,7 +152,7 @@ class Supervisor:
             self._listeners.lead_to(workers)
 
     def _look(self) -> None:
-        """Look at all processes, of which one that hangs does not tell; and tell systemd of this one."""
+        """Look for processes that hang, and tell systemd that this one does not."""
         self._watchdog.tell()
         now = time.monotonic()
         passed, self._looked = min(now - self._looked, wedged.LONGEST), now
@@ -168,7 +168,7 @@ class Supervisor:
         signs = server.signs
         if signs is None or worker.killed or not signs.beats(worker.number):
             return
-        # While two servers accept from the same queues, nobody knows which of them was asked.
+        # While two servers accept from the same queues, it is unknown which of them was asked.
         alone = self._successor is None or not self._successor.workers
         asked = server is self._serving and self._listening and alone and worker.question.put()
         shown = {
@@ -180,7 +180,7 @@ class Supervisor:
         worker.deafness.look(shown, "questions" if asked else "beats", passed)
         worker.age += passed
         name = f"worker {worker.number + 1}, process {worker.pid}"
-        # Beats say nothing of new connections.
+        # Beats do not show that new connections are answered.
         if asked and worker.passed_by and worker.deafness.seconds < wedged.PASSED_BY_AFTER:
             worker.passed_by = False
             logger.warning("%s answers again", name)
@@ -197,7 +197,7 @@ class Supervisor:
         server.stopped = server.stopped + passed if processor.is_stopped(server.pid) else 0.0
         server.short = server.short + passed if len(server.workers) < self._workers else 0.0
         if server is self._serving and not self._ending:
-            # Its workers may be well, but nobody starts another when one dies: a successor will.
+            # Its workers may be well, but no new one is started when one dies. So a successor is needed.
             if self._successor is None and (
                 server.stopped >= wedged.ENDED_AFTER or server.short >= _COMES_UP_WITHIN
             ):
@@ -220,14 +220,14 @@ class Supervisor:
         if self._ending:
             return
         if self._successor is not None:
-            self._asked_again = True  # What changed since may have come too late for that one.
+            self._asked_again = True  # the latest changes may have come too late for the present successor
             return
         self._successor = self._start()
         logger.info("server %d is to be replaced by server %d", self._pid(), self._successor.pid)
 
     def _take_over(self, server: Server) -> None:
         old, self._serving, self._successor = self._serving, server, None
-        self._status = 0  # How a server before this one ended no longer counts.
+        self._status = 0  # the status of an earlier server no longer counts
         self._lead()
         if old is not None:
             logger.info("server %d has taken over from server %d", server.pid, old.pid)
@@ -249,7 +249,7 @@ class Supervisor:
             self._status = server.status() or 1
             logger.error("server %d ended by itself", server.pid)
             self._serving = None
-            # One that is on its way takes over, and finds in the queue the clients that came meanwhile.
+            # A successor that is being started takes over, and finds waiting clients in the queue.
             if self._successor is None:
                 self._end()
 

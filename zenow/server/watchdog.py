@@ -1,7 +1,7 @@
-"""Tell systemd that the supervisor runs: nobody else would notice one that was stopped, or hangs.
+"""Tell systemd that the supervisor runs: nothing else would notice if it was stopped or hangs.
 
-The protocol is one datagram to the socket that NOTIFY_SOCKET names, as sd_notify(3) says. Elsewhere than
-under systemd, or without `WatchdogSec` in the unit, nothing is sent.
+The protocol is a datagram to the socket that NOTIFY_SOCKET names; see sd_notify(3). Nothing is sent without
+systemd, or without `WatchdogSec` in the unit.
 """
 
 import logging
@@ -12,11 +12,11 @@ logger = logging.getLogger("zenow.watchdog")
 
 
 class Watchdog:
-    """The socket of systemd to which signs of life go, if there is one."""
+    """Sends signs of life to systemd's socket, if there is one."""
 
     def __init__(self) -> None:
         named = os.environ.get("NOTIFY_SOCKET", "") if "WATCHDOG_USEC" in os.environ else ""
-        # A leading @ stands for the NUL of an address without a file.
+        # In NOTIFY_SOCKET a leading @ stands for the NUL byte of an abstract address.
         self._address = "\0" + named[1:] if named.startswith("@") else named
         self._failed = False
 

@@ -1,11 +1,12 @@
-"""Whether a worker is wedged: it is asked, answers nothing, and that is not because it starves.
+"""Whether a worker is wedged: it does not answer, although it does not starve.
 
-New connections pass by one that does not answer them, and one that answers nothing at all is ended: a worker
-without descriptors, say, takes no new connection and serves those that it has.
+A worker that does not answer new connections gets no more of them: one without descriptors, for example, can
+only serve those that it has. A worker that does not answer at all is ended.
 
-A worker that has answered nothing for a while is one of three. It used no processor: it was stopped, or its
-threads wait for each other. It used all of one: it turns in a circle. Or it wants a processor, or a disk, and
-does not get it; it starves beside a busy neighbour, and is left alone: to end it would only add to the load.
+There are three cases of a worker that has not answered for a while. It used no processor time: it was
+stopped, or its threads wait for each other. It used all of a processor: it is in an endless loop. Or it wants
+a processor or a disk, and does not get it: it starves, and is left alone, since ending it would add to the
+load.
 """
 
 from __future__ import annotations
@@ -15,28 +16,28 @@ from collections.abc import Callable, Mapping
 
 from zenow.server import processor
 
-# How often the supervisor looks; all in seconds.
+# Seconds between two looks of the supervisor.
 EVERY = 0.25
-# A longer pause between two looks counts as this: what stopped the supervisor (a paused machine, a frozen
-# container, a busy processor) has probably stopped the workers as well.
+# The most seconds that a pause between two looks counts for. Whatever stopped the supervisor (a paused
+# machine, a frozen container, a busy processor) has probably stopped the workers too.
 LONGEST = 0.5
-# Seconds of silence after which new connections pass a worker by, and after which it is ended.
+# Seconds of silence after which a worker gets no new connections, and after which it is ended.
 PASSED_BY_AFTER = 2.0
 ENDED_AFTER = 4.5
 # granian ends the whole server when a worker dies within 5.5 s of its start for the second time.
 NEVER_ENDED_BEFORE = 6.0
 
-# After this number of looks an unanswered question is put again, in case it was lost on its way.
+# The looks after which an unanswered question is sent again, in case it was lost.
 _PATIENCE = 4
 
 
 def liveness_request(path: str) -> bytes:
-    """Return what workers are asked: it needs a thread of theirs, and nothing that may be away."""
+    """Return the HTTP request for liveness. Its answer takes a thread of the worker, and no dependency."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 class Question:
-    """A small request in the queue of one worker, put again each time that it is answered."""
+    """A small request to one worker. It is sent again each time it was answered."""
 
     def __init__(self, connect: Callable[[], socket.socket], request: bytes) -> None:
         self._connect = connect
@@ -45,10 +46,10 @@ class Question:
         self._sent = False
         self._looks = 0
         self.answers = 0
-        """how often it was answered"""
+        """how many times it was answered"""
 
     def put(self) -> bool:
-        """Ask, unless an answer is still awaited; never wait. Return False when it cannot be asked."""
+        """Send it, unless an answer is due; never wait. Return False if it cannot be sent."""
         self._looks += 1
         answered = self._is_answered()
         self.answers += answered
@@ -61,14 +62,14 @@ class Question:
             if not self._sent:
                 self._sent = self._asked.send(self._request) > 0
         except BlockingIOError:
-            pass  # Not connected yet: a full queue counts as a question that was asked.
+            pass  # not connected yet: in a full queue, the question counts as sent
         except OSError:
             self.drop()
             return False
         return True
 
     def drop(self) -> None:
-        """Wait no longer."""
+        """Close its connection, and expect no answer."""
         if self._asked is not None:
             self._asked.close()
             self._asked = None
@@ -83,12 +84,12 @@ class Question:
         except OSError:
             told = b""
         if not told:
-            self.drop()  # It was cut off, and is put again at once.
+            self.drop()  # the connection was reset; the question is sent again at once
         return told != b""
 
 
 class Silence:
-    """For how long a process has shown no sign, and what it did meanwhile."""
+    """The time for which a process has given no sign of life, and what it did meanwhile."""
 
     def __init__(self, pid: int, look: Callable[[int], processor.Use | None] = processor.look) -> None:
         self._pid = pid
@@ -103,9 +104,9 @@ class Silence:
         self._last: processor.Use | None = None
 
     def look(self, signs: Mapping[str, int], judged_by: str, passed: float) -> None:
-        """Note the count of each kind of sign, `passed` seconds after the last look; one kind is judged.
+        """Note the count of each kind of sign, `passed` seconds after the last look.
 
-        Which one may change from look to look. That is no sign: a silent worker goes on being silent.
+        Only the kind `judged_by` is judged. If this changes from one look to the next, it is no sign of life.
         """
         before, self._signs = self._signs.get(judged_by), signs
         if signs[judged_by] != before:
@@ -114,7 +115,7 @@ class Silence:
         self.seconds += passed
         use = self._look(self._pid)
         if use is None:
-            self._begin()  # It has ended, and others hear of that.
+            self._begin()  # it has ended; that is noticed elsewhere
         elif self._first is None or self._last is None:
             self._first = self._last = use
         else:
@@ -122,7 +123,7 @@ class Silence:
             self._last = use
 
     def is_wedged(self, after: float) -> bool:
-        """Say whether it has been silent for that long, and does not just starve."""
+        """Tell whether it has been silent for `after` seconds and did not starve."""
         if self.seconds < after or self._first is None or self._last is None:
             return False
         ran = self._last.ran - self._first.ran
@@ -131,7 +132,7 @@ class Silence:
         return idles or spins
 
     def reason(self) -> str:
-        """Say in a few words what it did."""
+        """Return in a few words what it did."""
         if processor.is_stopped(self._pid):
             return "it was stopped, by a signal or a debugger"
         ran = self._last.ran - self._first.ran if self._first and self._last else 0.0

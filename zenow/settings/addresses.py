@@ -1,4 +1,4 @@
-"""Addresses from the environment, which hold passwords: a wrong one is refused without being shown."""
+"""Read addresses from the environment. They hold passwords, so a wrong one is refused without showing it."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -13,10 +13,10 @@ Read = TypeVar("Read")
 
 
 def read_address(name: str, url: str, schemes: Collection[str], read: Callable[[str], Read]) -> Read:
-    """Return what `read` makes of an address, the value of the variable `name`.
+    """Return `read(url)`, for the address in the variable `name`.
 
-    Raises ImproperlyConfigured, whose message holds nothing of the value: a password that was not escaped is
-    taken for a port, and a reader's own message would show it.
+    Raises ImproperlyConfigured with a message that holds nothing of the value. If a password is not escaped,
+    a part of it is taken for a port, which the reader's own message would show.
     """
     if url.partition(":")[0] in schemes:
         try:
@@ -31,9 +31,9 @@ def read_address(name: str, url: str, schemes: Collection[str], read: Callable[[
 
 
 def redis_address(url: str) -> str:
-    """Return the address of a Redis, or nothing where there is none.
+    """Return the address of a Redis; "" if there is none.
 
-    Raises ImproperlyConfigured, which names an option that it cannot have.
+    Raises ImproperlyConfigured, which names an option that is not allowed.
     """
     if url:
         read_address("REDIS_URL", url, ("redis", "rediss", "unix"), parse_url)

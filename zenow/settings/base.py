@@ -1,7 +1,7 @@
-"""Settings from the environment: safe for a local run, refused at start where production needs an answer.
+"""Settings from the environment. The defaults are safe for a local run; production has to set some.
 
-One module for every way to run: `manage.py` turns DEBUG on for a local run, servers leave it off.
-All variables stand in `docs/settings.md`; what the site wants of its guards, in `resilience.py` beside this.
+This one module is for every way to run: `manage.py` turns DEBUG on for a local run, servers leave it off.
+`docs/settings.md` lists all variables. The settings of the guards are in `resilience.py`, beside this file.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
 
 env = environ.Env()
-# What production lacks or has wrong, reported at once by _refuse_if_incomplete().
+# Missing or wrong variables; _refuse_if_incomplete() reports them together.
 _problems: list[str] = []
 
 
 def _number(name: str, default: int, most: int, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`; note what is none."""
+    """Return the variable as a whole number from `least` to `most`; if it is none, note the problem."""
     value = env.str(name, default=str(default))
     if not value.isdecimal() or len(value) > 9 or not least <= int(value) <= most:
         _problems.append(f"{name}: {value!r} is no whole number from {least} to {most}")
@@ -37,7 +37,7 @@ def _number(name: str, default: int, most: int, least: int = 1) -> int:
 
 
 def _networks(values: list[str]) -> list[str]:
-    """Return addresses and networks in canonical form; note each one that is neither."""
+    """Return addresses and networks in canonical form; note each value that is neither."""
     networks = []
     for value in values:
         try:
@@ -48,7 +48,7 @@ def _networks(values: list[str]) -> list[str]:
 
 
 def _refuse_if_incomplete() -> None:
-    """Stop the start with one message that lists everything missing or wrong at once."""
+    """Stop the start with one message that lists all missing or wrong variables."""
     if _problems:
         lines = "\n".join(f"  - {problem}" for problem in _problems)
         advice = "" if DEBUG else "\n(For a local run set DEBUG=1 instead.)"
@@ -69,7 +69,7 @@ RATINGS_URL = env.str("RATINGS_URL", default="")
 PORT = _number("PORT", 8080, most=65_535)
 WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, most=256)  # worker processes
 WEB_THREADS = _number("WEB_THREADS", 16, most=1_024)  # in each of them
-DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from being told to end to taking nobody
+DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from the order to end to the last accept
 
 if DEBUG or "DATABASE_URL" not in os.environ:
     with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ if DEBUG or "DATABASE_URL" not in os.environ:
 if DEBUG:
     try:
         SECRET_KEY = SECRET_KEY or local_secret_key(VAR_DIR)
-    except OSError as error:  # Each worker would have another one.
+    except OSError as error:  # each worker would have a different one
         _problems.append(f"SECRET_KEY: a local one cannot be kept, so set it ({error})")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 else:
@@ -151,7 +151,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {
     "default": database_settings(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'zenow.sqlite3'}")),
-    # The file of the static tier, which names it at each entry. Test runners would make it an empty one.
+    # The static tier sets the file at each entry. Test runners would make an empty one.
     "static": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": "file:named-by-the-static-tier?mode=ro",
@@ -229,12 +229,12 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "zenow.static_files.StaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True  # What was not collected is served too.
+WHITENOISE_USE_FINDERS = True  # files that were not collected are served too
 
 # --- Security ---
 
 AUTHENTICATION_BACKENDS = ["zenow.accounts.backends.SignInBackend"]
-# The first hashes, the others verify what was hashed elsewhere (an import of users, say).
+# The first one hashes; the others verify passwords that were hashed elsewhere (imported users, say).
 PASSWORD_HASHERS = [
     "zenow.accounts.hashers.Argon2idHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -249,13 +249,13 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# Sessions live in the database: cache-backed ones would sign everybody out when the cache blinks once.
+# Sessions are in the database: in the cache, a short failure of it would sign everybody out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
-# TLS ends at a proxy. Where one is named, its X-Forwarded-Proto is believed and plain HTTP is redirected.
-# Where none is, nobody would answer on https: a redirect leads nowhere, and Django's advice on it is moot.
+# TLS ends at a proxy. If one is named, its X-Forwarded-Proto is believed and plain HTTP is redirected. If
+# none is, nothing answers on https: a redirect would lead nowhere, so Django's check for it is silenced.
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = not DEBUG
@@ -266,8 +266,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
 # --- Logs ---
 
-# Django alone says nothing on a console while DEBUG is off; a server's errors belong on its standard error.
-# In production one JSON object to a line: a log's reader should not have to guess where a message ends.
+# By default Django logs nothing to a console while DEBUG is off. A server's errors belong on standard error.
+# In production each line is a JSON object, so that a reader of the log can tell where a message ends.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -278,7 +278,7 @@ LOGGING = {
             "fmt": ["levelname", "name", "message"],
             "rename_fields": {"levelname": "level", "name": "logger"},
             "timestamp": True,
-            # Django adds the request itself, whose address may hold what was asked for.
+            # Django adds the request itself, whose address may contain personal data.
             "reserved_attrs": [*RESERVED_ATTRS, "request", "server_time"],
         },
     },

@@ -1,4 +1,4 @@
-"""What an address of a database comes to as Django's settings."""
+"""Turn the address of a database into Django's settings."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _SCHEMES = ("postgres", "postgresql", "sqlite")
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Return Django's settings of the database at this address, behind its guard."""
+    """Return Django's settings for the database at this address, with a guarded engine."""
     database: dict[str, Any] = read_address("DATABASE_URL", url, _SCHEMES, environ.Env.db_url_config)
     database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")

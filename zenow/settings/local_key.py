@@ -1,13 +1,13 @@
-"""The key of a local run."""
+"""The SECRET_KEY of a local run."""
 
 import secrets
 from pathlib import Path
 
 
 def local_secret_key(folder: Path) -> str:
-    """Return this clone's own key, made on first use, so that sessions survive a restart of a local run.
+    """Return this checkout's own key, made on first use, so that sessions survive a restart.
 
-    Raise `OSError` where it can be neither read nor kept.
+    Raises `OSError` if it can be neither read nor stored.
     """
     path = folder / "secret_key"
     try:

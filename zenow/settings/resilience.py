@@ -1,4 +1,4 @@
-"""What this site wants otherwise than `resilience/defaults.py`. Durations in seconds."""
+"""The settings that differ from `resilience/defaults.py`. Durations are in seconds."""
 
 import os
 from typing import Any
@@ -7,9 +7,9 @@ from resilience.defaults import CHORES
 
 RESILIENCE: dict[str, Any] = {
     "NAMESPACE": "zenow",
-    "FALLBACK": "learn.fallback.EXPORT",  # what the static tier holds
+    "FALLBACK": "learn.fallback.EXPORT",  # the content of the static copy
     "METRICS_PATH": "/metrics",
-    # What `manage.py drill` reads, in turn; {n} is a number from 1 to 60: much of it is not known yet.
+    # The paths that `manage.py drill` reads in turn; {n} is a number from 1 to 60.
     "DRILL_PATHS": [
         "/api/courses",
         "/api/courses?page={n}",
@@ -26,7 +26,7 @@ RESILIENCE: dict[str, Any] = {
     "ALERTS": {"webhook_url": os.environ.get("ALERT_WEBHOOK_URL", "")},
 }
 
-# What the middleware says on every response; browsers may read it on other sites' pages (CORS).
+# Headers of every response that browsers show to other sites' pages (CORS).
 RESPONSE_HEADERS = [
     "X-Database-Status",
     "X-Cache-Status",

@@ -1,6 +1,6 @@
-"""Settings of the test suite: production's, on databases and caches of the suite's own.
+"""Settings of the test suite: those of production, with databases and caches of its own.
 
-A developer's own variables never reach a test: they are dropped before the settings are read.
+A developer's own variables never affect a test: they are removed before the settings are read.
 """
 
 import os
@@ -33,5 +33,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# A steward that a test's request starts lives on in the background; its chores would meddle with later tests.
+# A steward that a test's request starts lives on in the background, so its chores would disturb later tests.
 RESILIENCE["CHORES"] = {}
