@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.django_sources import django_sources
 from tests.servers import PostgresServer
+from tests.sources import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ["backends", "basic", "transactions", "transaction_hooks", "queries"]
@@ -76,11 +76,11 @@ EXPECTED: dict[str, str] = {
 
 
 def main(suites: list[str]) -> int:
-    sources = django_sources() / "tests"
+    tests = sources("django") / "tests"
     unexpected = 0
     with PostgresServer() as server:
         for stock, ours in ENGINES.items():
-            before, after = (_ends(sources, engine, server.url, suites) for engine in (stock, ours))
+            before, after = (_ends(tests, engine, server.url, suites) for engine in (stock, ours))
             differing = {test for test in before | after if before.get(test) != after.get(test)}
             failed = sum(end.startswith("failed:") for end in after.values())
             say(f"{ours}: {len(after)} tests, {failed} failed, {len(differing)} end differently")
@@ -95,7 +95,7 @@ def main(suites: list[str]) -> int:
     return 1 if unexpected else 0
 
 
-def _ends(sources: Path, engine: str, url: str, suites: list[str]) -> dict[str, str]:
+def _ends(tests: Path, engine: str, url: str, suites: list[str]) -> dict[str, str]:
     """Return how each test ended, by id."""
     place = urlsplit(url)
     server = {
@@ -119,7 +119,7 @@ def _ends(sources: Path, engine: str, url: str, suites: list[str]) -> dict[str, 
         options = ["--settings=tests.django_suites.settings", "--parallel=1", "--noinput", "--verbosity=0"]
         ran = subprocess.run(
             [sys.executable, "runtests.py", *options, *suites],
-            cwd=sources,
+            cwd=tests,
             env=environment,
             capture_output=True,
             text=True,

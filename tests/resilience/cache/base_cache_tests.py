@@ -13,7 +13,7 @@ from django.conf import settings
 from django.test import TestCase, override_settings
 from django.test.runner import DiscoverRunner
 
-from tests.django_sources import django_sources
+from tests.sources import sources
 
 LEFT_OUT = {
     # They store what could only come back by executing what was stored.
@@ -38,7 +38,7 @@ def caches_under_test(url: str | None) -> dict[str, Any]:
 
 def main(url: str | None) -> int:
     """Run them; return the number of failures."""
-    sys.path.insert(0, str(django_sources() / "tests"))
+    sys.path.insert(0, str(sources("django") / "tests"))
     base = caches_under_test(url)
     settings.configure(
         INSTALLED_APPS=["cache", "resilience"],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.django_sources import django_sources
 from tests.servers import RedisServer
+from tests.sources import sources
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 class TestBaseCacheTests:
     @pytest.mark.timeout(300)  # The sources are fetched on first use.
     def test_pass_in_memory_and_on_redis(self, redis_server: RedisServer) -> None:
-        django_sources()
+        sources("django")
         # Side by side: they spend their time asleep, waiting for entries to expire.
         runs = [
             subprocess.Popen(
