@@ -27,7 +27,7 @@ class Breaker(Protocol):
 def guarded(
     breaker: Breaker, function: Callable[..., Any], fallback: Callable[..., Any] | None
 ) -> Callable[..., Any]:
-    """Return a function of the same kind that calls `fn` through the breaker."""
+    """Return a function of the same kind that calls `function` through the breaker."""
     if inspect.isasyncgenfunction(function):
         return async_generator(breaker, function, fallback)
     if inspect.iscoroutinefunction(function):
