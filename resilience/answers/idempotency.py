@@ -21,22 +21,12 @@ KEPT_FOR = timedelta(hours=24)
 LENGTH = 255
 
 
-class BadKeyError(APIException):
-    """The header holds no key."""
+class KeyRefusedError(APIException):
+    """The request cannot be answered under its key; the detail says why."""
 
-    status_code = 400
-
-
-class KeyReusedError(APIException):
-    """The key was used for another body."""
-
-    status_code = 422
-
-
-class KeyBusyError(APIException):
-    """A request with this key is under way."""
-
-    status_code = 409
+    def __init__(self, detail: str, status: int) -> None:
+        super().__init__(detail)
+        self.status_code = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +38,9 @@ class Claim:
 
 
 def claim_of(request: Request, key: str) -> Claim:
-    """Return the claim of a request; raise `BadKeyError` if the key is malformed."""
+    """Return the claim of a request; raise `KeyRefusedError` (400) if the key is malformed."""
     if not (0 < len(key) <= LENGTH and key.isascii() and key.isprintable()):
-        raise BadKeyError(f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters.")
+        raise KeyRefusedError(f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters.", 400)
     asked = [str(request.user.pk), request.method, request.path, key]
     body = json.dumps(request.data, sort_keys=True, default=str)
     return Claim(_digest(json.dumps(asked)), _digest(body))
@@ -59,9 +49,9 @@ def claim_of(request: Request, key: str) -> Claim:
 def first_answer(claim: Claim, using: str) -> HttpResponse | None:
     """Return the first answer under the key, or None; until the transaction ends nobody else can use the key.
 
-    Raises `KeyBusyError` (409) while another transaction holds the key: PostgreSQL is asked without waiting.
-    SQLite lets one writer in at a time, so the second waits for the first, and finds its answer. Raises
-    `KeyReusedError` (422) for a key of another body.
+    Raises `KeyRefusedError`: 422 for a key of another body, 409 while another transaction holds the key.
+    PostgreSQL is asked for that without waiting. SQLite lets one writer in at a time, so the second waits
+    for the first, and finds its answer.
     """
     connection: Any = connections[using]
     if connection.vendor == "postgresql":
@@ -69,8 +59,8 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             if not cursor.fetchone()[0]:
-                raise KeyBusyError(
-                    "A request with this Idempotency-Key is being answered. Try again shortly."
+                raise KeyRefusedError(
+                    "A request with this Idempotency-Key is being answered. Try again shortly.", 409
                 )
     kept = IdempotencyKey.objects.using(using).filter(pk=claim.name).first()
     if kept is None:
@@ -79,7 +69,7 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
         kept.delete(using=using)
         return None
     if kept.fingerprint != claim.fingerprint:
-        raise KeyReusedError("This Idempotency-Key was used for another body. Take a new one.")
+        raise KeyRefusedError("This Idempotency-Key was used for another body. Take a new one.", 422)
     return HttpResponse(
         kept.body, status=kept.status, headers={**kept.headers, "Idempotent-Replayed": "true"}
     )
