@@ -9,13 +9,14 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resilience.auth import explained, guarded_call
+from resilience.problems import ProblemError
 from resilience.request.scope import pool
 from zenow.accounts import access, refresh
 from zenow.accounts.authentication import BearerAuthentication, challenge
@@ -31,13 +32,6 @@ _TOO_MANY = OpenApiResponse(
     description="Too many attempts at this account; `Retry-After` says when to try again."
 )
 _DOWN = OpenApiResponse(description="Sign-in is down; `Retry-After` says when to try again.")
-
-
-class RefreshConflict(APIException):
-    """409: the token was exchanged a moment ago by another request."""
-
-    status_code = 409
-    default_code = "refresh_race"
 
 
 @pool(None)  # signing in takes a place in the pool `auth` itself; the rest asks no server, or little
@@ -104,7 +98,7 @@ class RefreshView(PrivateView):
             with explained():
                 user, successor = guarded_call(refresh.rotate, given["refresh_token"], now=timezone.now())
         except refresh.RefreshRaceError as error:
-            raise RefreshConflict(str(error)) from error
+            raise ProblemError(str(error), status=409) from error
         except refresh.RefreshError as error:
             raise AuthenticationFailed(str(error)) from error
         return _tokens(user, successor)
