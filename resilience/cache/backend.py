@@ -31,6 +31,15 @@ _MISSING = object()
 _AWAY = object()
 
 
+def _in_a_thread(name: str) -> Any:
+    """Return a method for coroutines that calls the one of this name, which blocks, in a thread."""
+
+    async def run(self: BaseCache, *args: Any, **kwargs: Any) -> Any:
+        return await sync_to_async(getattr(self, name))(*args, **kwargs)
+
+    return run
+
+
 class ResilientCache(BaseCache):
     """Guard any of Django's cache backends.
 
@@ -150,28 +159,13 @@ class ResilientCache(BaseCache):
 
     # --- From coroutines: Django's own would make several calls, or take "away" for missing ---
 
-    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        return await sync_to_async(self.get_many)(keys, version)
-
-    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
-        return await sync_to_async(self.has_key)(key, version)
-
-    async def aset_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> list[Any]:
-        return await sync_to_async(self.set_many)(data, timeout, version)
-
-    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        await sync_to_async(self.delete_many)(keys, version)
-
-    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return await sync_to_async(self.incr)(key, delta, version)
-
-    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return await sync_to_async(self.incr_version)(key, delta, version)
-
-    async def aclose(self, **kwargs: Any) -> None:
-        await sync_to_async(self.close)(**kwargs)
+    aget_many = _in_a_thread("get_many")
+    ahas_key = _in_a_thread("has_key")
+    aset_many = _in_a_thread("set_many")
+    adelete_many = _in_a_thread("delete_many")
+    aincr = _in_a_thread("incr")
+    aincr_version = _in_a_thread("incr_version")
+    aclose = _in_a_thread("close")
 
 
 def _inner(location: str, params: dict[str, Any]) -> tuple[Callable[[], BaseCache], str]:
