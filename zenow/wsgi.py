@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from resilience.primitives import RejectedError
-from resilience.tiers.static_copy.keeping import prepare
+from resilience.tiers.static_copy import keeping
 from zenow.charsets import known_to_wsgi
 from zenow.server.handover import Wsgi
 from zenow.server.memory import give_back_large_blocks
@@ -68,4 +68,4 @@ application = without_process_environment(
 # The first request should not wait for the views.
 import_module(settings.ROOT_URLCONF)
 # Make sure of a static copy, so that a server that starts during an outage can answer.
-prepare()
+keeping.start.prepare()

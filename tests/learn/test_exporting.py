@@ -18,7 +18,7 @@ from learn.exporting import export
 from learn.models import Category, Course, Field
 from tests.conftest import _default_is
 from tests.learn.importer import run
-from zenow.settings.database import database_settings
+from zenow.settings.addresses import database_settings
 
 pytestmark = pytest.mark.django_db
 

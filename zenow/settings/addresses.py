@@ -11,6 +11,8 @@ from resilience.cache.address import wrong_in
 
 Read = TypeVar("Read")
 
+_DATABASES = ("postgres", "postgresql", "sqlite")
+
 
 def read_address(name: str, url: str, schemes: Collection[str], read: Callable[[str], Read]) -> Read:
     """Return `read(url)`, for the address in the variable `name`.
@@ -28,6 +30,20 @@ def read_address(name: str, url: str, schemes: Collection[str], read: Callable[[
         f"{name}: it is no address that can be read. It begins with {begins}, and what "
         "is special in a password is escaped: %2F for /, %3F for ?, %23 for #."
     )
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Return Django's settings for the database at this address, with a guarded engine."""
+    database: dict[str, Any] = read_address("DATABASE_URL", url, _DATABASES, environ.Env.db_url_config)
+    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    database["ENGINE"] = database["ENGINE"].replace("django.db.backends", "resilience.db")
+    if database["ENGINE"] == "resilience.db.sqlite3":
+        database["OPTIONS"] = {
+            "timeout": 1.5,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        }
+    return database
 
 
 def redis_address(url: str) -> str:

@@ -14,8 +14,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from zenow.settings.addresses import database_settings as database_settings
 from zenow.settings.addresses import mail_settings, redis_address
-from zenow.settings.database import database_settings as database_settings
 from zenow.settings.local_key import local_secret_key
 from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
 

@@ -191,12 +191,7 @@ def _checked(known: StaticFile | None) -> StaticFile | None:
 _keeper = Keeper()
 run = _keeper.run
 
-start = Start()
-
-
-def prepare() -> None:
-    """Begin to make sure, in a thread, that there is a file; called when a server loads the project."""
-    start.prepare()
+start = Start()  # A server calls its `prepare` where it loads the project.
 
 
 def _forget_after_fork() -> None:
