@@ -125,6 +125,10 @@ class SearchIndex(RunPython):
         self.model_name = model_name
         super().__init__(self._build, self._drop)
 
+    def deconstruct(self) -> tuple[str, list[str], dict[str, str]]:
+        """Return how a migration writes it; Django's own would write the methods."""
+        return type(self).__name__, [self.model_name], {}
+
     def describe(self) -> str:
         """Say in `migrate`'s output what is built."""
         return f"Build the search index of {self.model_name}"

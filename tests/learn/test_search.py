@@ -5,9 +5,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.migrations.state import ProjectState
+from django.db.migrations.writer import OperationWriter
 
 from learn.models import Course, Field
-from learn.search import CreateTrigramExtension
+from learn.search import CreateTrigramExtension, SearchIndex
 from tests.conftest import _default_is
 from tests.servers import PostgresServer
 from zenow.settings.base import database_settings
@@ -102,3 +103,9 @@ def test_migrate_says_who_has_to_create_the_extension(postgres: PostgresServer, 
     message = str(caught.value)
     assert "let user 'visitor' create the extension pg_trgm: permission denied" in message
     assert "run CREATE EXTENSION pg_trgm in database 'visited'" in message
+
+
+def test_a_squashed_migration_writes_the_index_as_it_was_written() -> None:
+    written, imports = OperationWriter(SearchIndex("course"), indentation=0).serialize()
+    assert "".join(written.split()) == "learn.search.SearchIndex(model_name='course',),"
+    assert imports == {"import learn.search"}
