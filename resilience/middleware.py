@@ -32,7 +32,8 @@ from resilience.tiers import conditions, fresh
 
 logger = logging.getLogger("resilience.middleware")
 
-# By name of a breaker, the response headers that carry its state. Clients and dashboards read them.
+# By name of a breaker, the response headers that carry its state. Clients and dashboards read them. Only
+# the four usual breakers have any; health, metrics, board, admin and `manage.py breakers` show each breaker.
 STATE_HEADERS = {
     "database": ("X-Database-Status", "X-Circuit-Breaker-DB"),
     "cache": ("X-Cache-Status", "X-Circuit-Breaker-Cache"),

@@ -20,8 +20,8 @@ from resilience.primitives.store.folder import own
 
 # The keys that a breaker's entry may have beside the fields of `BreakerConfig`.
 BESIDE: Mapping[str, str] = {
-    "endpoint": "what it guards, as host:port/name; by default as in Django's settings. Another endpoint has "
-    "another breaker",
+    "endpoint": "address of what it guards, as host:port/name; by default that in Django's settings, if it "
+    "is there. Processes share the breaker's state only if it is the same in each",
     "classify": "dotted path of a function that says how an exception counts; without it each is a failure",
     "ping": "dotted path of a function that asks the dependency once; the steward calls it all the time",
     "probe": "the same for an expensive question: the steward calls it only when the open time is over",

@@ -2,13 +2,15 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resilience import defaults
+from resilience import conf, defaults, http
 from tests.docs import settings_page
-from tests.docs.blocks import ROOT, text
+from tests.docs.blocks import ROOT, blocks, text
 
 PAGE = settings_page.PAGE.read_text()
 # Read by the same words, and no variable of ours: what a request carries, and what systemd says.
@@ -31,6 +33,24 @@ class TestTables:
         rows = re.findall(r"^\| `\w+` \|.*\| *([^|]*) \|$", settings_page.tables(), re.MULTILINE)
         assert len(rows) > len(defaults.SETTINGS)
         assert all(rows)
+
+
+class TestExample:
+    def test_adds_a_breaker_for_http_and_keeps_the_usual_ones(self, settings: Any, tmp_path: Path) -> None:
+        (example,) = blocks("docs/settings.md", "python")
+        file = tmp_path / "example.py"
+        file.write_text(example)
+        settings.RESILIENCE = runpy.run_path(str(file))["RESILIENCE"]
+
+        assert list(conf.breakers()) == [*defaults.BREAKERS, "stock"]
+        assert conf.classify("stock") is http.classify
+        assert conf.deadlines() == {name: one.default for name, one in defaults.DEADLINES.items()} | {
+            "read": 1.8
+        }
+
+    def test_of_a_pool_knows_how_many_threads_are_left(self) -> None:
+        taken = sum(pool["running"] + pool["waiting"] for pool in defaults.BULKHEADS.values())
+        assert f"the usual pools fill {taken} of 16 threads" in text("CONTRIBUTING.md")
 
 
 class TestVariables:

@@ -26,7 +26,7 @@ RESILIENCE: dict[str, Any] = {
     "ALERTS": {"webhook_url": os.environ.get("ALERT_WEBHOOK_URL", "")},
 }
 
-# Headers of every response that browsers show to other sites' pages (CORS).
+# The CORS list: headers that browsers show to pages of other sites. They are sent without it, too.
 RESPONSE_HEADERS = [
     "X-Database-Status",
     "X-Cache-Status",
