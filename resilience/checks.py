@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from resilience import conf
 from resilience.cache.proving import wrong_with
 from resilience.conf.databases import ENGINES, STATIC_ALIAS
-from resilience.db.checks import DATABASE_CHECKS, check_pool_options
+from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
 from resilience.primitives import BulkheadConfig

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.utils.log import AdminEmailHandler
 
 from resilience import checks, conf, defaults
-from resilience.db import checks as database_checks
+from resilience.db.postgresql import checks as database_checks
 from resilience.primitives import BulkheadConfig
 from resilience.tiers.static_copy import Export, Resource
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from resilience.db import checks
+from resilience.db.postgresql import checks
 from tests.resilience.db.conftest import alias
 from tests.resilience.db.poolers import needs_pgbouncer
 from tests.servers import PostgresServer

@@ -1,4 +1,4 @@
-"""System checks of the databases' settings and, with `check --database default`, of the server itself."""
+"""System checks for PostgreSQL: of settings and, with `check --database default`, of the server itself."""
 
 from __future__ import annotations
 
