@@ -110,8 +110,8 @@ class ResilienceMiddleware:
 def _say_that_nothing_is_guarded() -> None:
     """Log, once in a process, that nothing is guarded: it is `runserver`, or a variable was forgotten."""
     logger.warning(
-        "This process answers requests without breakers, deadlines and fallbacks: it is no server to "
-        "resilience. Set RESILIENCE_ROLE=server in wsgi.py or asgi.py, before Django is loaded."
+        "This process answers requests without breakers, deadlines and fallbacks: it is no server process "
+        "of resilience. Set RESILIENCE_ROLE=server in wsgi.py or asgi.py, before Django is loaded."
     )
 
 

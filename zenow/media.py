@@ -57,7 +57,7 @@ class JSONParser(BaseParser):
         """
         coding = parser_context["request"].headers.get("Content-Encoding") if parser_context else None
         if coding and coding.strip().lower() != "identity":
-            raise UnsupportedCodingError(f"The body is taken as it is, and not as {coding[:40]!r}.")
+            raise UnsupportedCodingError(f"A body with the Content-Encoding {coding[:40]!r} is not accepted.")
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:

@@ -22,7 +22,7 @@ from resilience.db.outages import is_outage
 from resilience.request.scope import is_read
 from resilience.tiers import conditions, labels
 
-_OF_A_STAND_IN = "The tag is of an answer that stood in for the database. Read it again when that is back."
+_OF_A_STAND_IN = "The tag is that of a degraded answer. Read it again when the database is back."
 
 
 class PreconditionFailedError(APIException):
@@ -87,7 +87,7 @@ class ResilientWrites(HandlingView):
         meta = self.request.META
         condition = conditions.failed(meta, lambda tag: labels.revision_of(tag) == revision)
         if condition == "If-None-Match":
-            raise PreconditionFailedError("It is there already, as `If-None-Match` names it.")
+            raise PreconditionFailedError("`If-None-Match` does not hold: it names the stored entry.")
         if condition is not None:
             seen = parse_etags(meta["HTTP_IF_MATCH"])
             raise PreconditionFailedError(
@@ -107,7 +107,7 @@ class ResilientWrites(HandlingView):
         self._compared = True
         condition = conditions.failed(self.request.META, lambda tag: False, exists=hasattr(self, "get"))
         if condition is not None:
-            raise PreconditionFailedError(f"What you post to is not as `{condition}` has it.")
+            raise PreconditionFailedError(f"This address does not meet the condition `{condition}`.")
 
     def _check_blindly(self, *, created: bool) -> None:
         """Refuse a write with a condition that the view has not compared, unless it holds for every tag."""
@@ -116,7 +116,7 @@ class ResilientWrites(HandlingView):
         if (expects is not None and (created or expects.strip() != "*")) or (
             "HTTP_IF_NONE_MATCH" in meta and not created
         ):
-            raise PreconditionFailedError("This address cannot tell whether it is what you have seen.")
+            raise PreconditionFailedError("This address compares no tags.")
 
     def _made(self, request: Request, response: Response) -> HttpResponse:
         """Render within the transaction, so that nothing is stored if the answer cannot be rendered."""

@@ -37,7 +37,7 @@ _MOST = {
 
 
 def planned(options: dict[str, Any]) -> Plan:
-    """Return the plan of the options; raise CommandError if it cannot be carried out."""
+    """Return the plan of the options; raise RefusedError if it cannot be carried out."""
     if not conf.faults_allowed():
         raise RefusedError('drills are off: RESILIENCE["DRILLS"] is not true here (DEBUG turns it on)')
     for name, most in _MOST.items():
@@ -67,7 +67,7 @@ def planned(options: dict[str, Any]) -> Plan:
         raise RefusedError(f"--url must be like http://127.0.0.1:8080, not {url!r}")
     paths = options["path"] or conf.get("DRILL_PATHS")
     if not paths:
-        raise RefusedError('name what is read, by --path or in RESILIENCE["DRILL_PATHS"]')
+        raise RefusedError('name the paths to read, by --path or in RESILIENCE["DRILL_PATHS"]')
     for path in paths:
         _check_readable(url, path)
     return Plan(
@@ -88,20 +88,18 @@ def _check_together(options: dict[str, Any]) -> None:
     """Refuse options that need each other, or contradict each other."""
     is_real = options["fault"] in faults.REAL
     if is_real and (options["pid_file"] is None or options["dependency"] not in server.PROGRAMS):
-        raise RefusedError(f"--fault {options['fault']} wants --pid-file, and {' or '.join(server.PROGRAMS)}")
+        raise RefusedError(f"--fault {options['fault']} needs --pid-file, and {' or '.join(server.PROGRAMS)}")
     if options["pid_file"] is not None and not is_real:
         raise RefusedError("--pid-file is for --fault kill and freeze alone")
     if options["restart"] and options["fault"] != "kill":
         raise RefusedError("--restart is for --fault kill alone")
     if options["user"] and is_real:
         # If a refresh is stored and its answer is lost, the next refresh looks like a theft.
-        raise RefusedError("--user is for faults that are injected alone")
+        raise RefusedError("--user cannot be used with --fault kill or freeze")
     if options["dependency"] == "auth" and not options["user"]:
-        raise RefusedError(
-            "somebody has to sign in, or no call meets the fault: --user NAME, and DRILL_PASSWORD"
-        )
+        raise RefusedError("without sign-ins no call meets the fault: give --user NAME and DRILL_PASSWORD")
     if options["user"] and not {"sign_in", "refresh"} <= conf.get("DRILL_SIGN_IN").keys():
-        raise RefusedError('RESILIENCE["DRILL_SIGN_IN"] does not say where one signs in')
+        raise RefusedError('RESILIENCE["DRILL_SIGN_IN"] does not name the addresses of sign-in')
     try:
         shlex.split(options["restart"])
     except ValueError as error:
@@ -119,7 +117,7 @@ def _check_readable(url: str, path: str) -> None:
     elif status != 200:
         why = f"it answers {status}"
     elif "x-system-degraded" not in headers:
-        why = "what answers there is no server of this kind, and not what would be broken"
+        why = "the server there does not use resilience, so it is not the one to break"
     if why:
         raise RefusedError(f"{url}{path} cannot be read before the drill: {why}")
 

@@ -18,14 +18,14 @@ from resilience.primitives import BreakerSnapshot, State
 _COUNTERS = {
     "transitions": (("breaker", "from", "to"), "Changes of state of a circuit breaker."),
     "responses": (("source",), "Answers by the tier that gave them."),
-    "tier_passed": (("tier", "reason"), "Reads that a tier could not answer, by why."),
+    "tier_passed": (("tier", "reason"), "Reads that a tier could not answer, by reason."),
     "events": (("kind",), "Events written into the host's journal."),
-    "dropped": (("what",), "What could not be kept, such as events while the disk is full."),
+    "dropped": (("what",), "Records that could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),
-    "chores": (("chore", "outcome"), "Runs of what the steward does."),
+    "chores": (("chore", "outcome"), "Runs of the steward's chores."),
     "own_trouble": (
         ("breaker", "lacked"),
-        "Calls that ended by what a process of this host lacked; none counts.",
+        "Calls that failed because a process of this host lacked something; none counts.",
     ),
     "drilled": (("breaker",), "Calls that a drill has hit."),
     "connections_dropped": (("database", "reason"), "Kept connections that could not be used again."),

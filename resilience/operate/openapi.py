@@ -17,8 +17,8 @@ from resilience.operate import views
 from resilience.operate.orders import NAMES, REASON
 from resilience.operate.reset import FORMS, NAME
 
-_NAMES = "Their names; all of them without."
-_RESET = "The body of a reset. With a misspelt member that was passed over, all would be reset."
+_NAMES = "The names of the breakers; without names, all."
+_RESET = "The body of a reset. An unknown member is refused, since without names all are reset."
 
 
 def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _schemas() -> dict[str, Any]:
     }
     name = {"type": "string", "minLength": 1, "maxLength": NAME}
     names = {"type": "array", "items": name, "description": _NAMES, "maxItems": NAMES}
-    reason = {"type": "string", "description": "Why, for those who look later.", "maxLength": REASON}
+    reason = {"type": "string", "description": "Why, for other operators.", "maxLength": REASON}
     return {
         "Health": {"type": "object", "properties": health_says, "required": sorted(health_says)},
         "ResetRequest": {

@@ -100,7 +100,7 @@ def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
     if action not in WORDS:
         raise OrderError(f"no action {action!r}; there are {', '.join(WORDS)}")
     if order.lasts and not why:
-        raise OrderError(f"{action} needs a reason: others will find the order and wonder")
+        raise OrderError(f"{action} needs a reason, for the operators who find the order")
     if order.until is not None and not order.lasts:
         raise OrderError(f"{action} has no end")
     if order.until is not None and order.until <= time.time():

@@ -77,7 +77,7 @@ def may_steer(request: HttpRequest, *, board: bool = False) -> Steerer:
     for case in _CASES:
         if (found := case(request, board)) is not None:
             return found
-    raise NobodyError("Send an access token of staff who may steer breakers, or the OPS_TOKEN.", request)
+    raise NobodyError("Send the OPS_TOKEN, or an access token of staff who may steer breakers.", request)
 
 
 @sensitive_variables()

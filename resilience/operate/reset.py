@@ -64,7 +64,7 @@ def _read(request: HttpRequest) -> Any:
         raise ProblemError(f'Unsupported media type "{kind}" in request.', status=415)
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise UnsupportedCodingError(f"The body is taken as it is, and not as {coding[:40]!r}.")
+        raise UnsupportedCodingError(f"A body with the Content-Encoding {coding[:40]!r} is not accepted.")
     try:
         said = json.loads(request.body.decode())
         json.dumps(said, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no lone surrogate

@@ -26,11 +26,11 @@ from resilience.operate.permissions import has_ops_token, may_steer
 from resilience.problems import ParameterError, ProblemError, answer_to, come_back, problem
 from resilience.request.scope import pool
 
-# `metrics_view` may answer before the middleware that says it elsewhere.
+# A middleware sets it too, but `metrics_view` may answer before that.
 _NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 _ALLOWED = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
-# What is asked, and by whom, as the journal calls them; by nobody in particular where everybody may.
+# A view of the request and of the name, in the journal, of who asks; "" if everybody may ask.
 View = Callable[[HttpRequest, str], HttpResponse]
 
 
@@ -87,7 +87,7 @@ def breakers_view(request: HttpRequest, who: str) -> HttpResponse:
 def reset_view(request: HttpRequest, who: str) -> HttpResponse:
     """Close breakers, all unless named, forget their windows and end any order, on the whole host."""
     if request.GET:
-        raise ParameterError(next(iter(request.GET)), "Say it in the body.")
+        raise ParameterError(next(iter(request.GET)), "Put it into the body.")
     order = reset.order_from(request)
     try:
         found = steer(order, who=who)

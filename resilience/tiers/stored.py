@@ -158,7 +158,7 @@ def _read(key: str) -> Stored | None:
         return None
     if (found := _stored(value)) is None:
         registry.store().counters.add("calls", "cache", "decode", "failure")
-        logger.warning("what the cache holds as %r is no stored answer; it is taken for missing", key)
+        logger.warning("the cache's value under %r is no stored answer; it is ignored", key)
     return found
 
 

@@ -29,7 +29,7 @@ _EVENTS = 20
 
 class Command(BaseCommand):
     help = (
-        "List the circuit breakers of this host, steer some or all of them, or tell their history. "
+        "List the circuit breakers of this host, steer some or all of them, or show their history. "
         "Exit status: 0 done, 2 a wrong name or order, 3 no server's store here."
     )
     requires_system_checks = []
@@ -37,16 +37,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = ["list", *orders.WORDS, "history"]
         parser.add_argument("action", nargs="?", default="list", choices=actions)
-        parser.add_argument("names", nargs="*", metavar="NAME", help="which breakers (all unless named)")
+        parser.add_argument("names", nargs="*", metavar="NAME", help="names of breakers (default: all)")
         parser.add_argument(
-            "--reason", default="", help="why, for those who look later; isolate and disable need one"
+            "--reason", default="", help="why, for other operators; isolate and disable need a reason"
         )
         parser.add_argument(
             "--for",
             dest="seconds",
             type=_duration,
             metavar="10m",
-            help="how long isolate or disable lasts (for good unless said), or the span of the history (1d)",
+            help="how long isolate or disable lasts (default: for good), or the span of the history (1d)",
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -69,9 +69,7 @@ class Command(BaseCommand):
             self.stdout.write(_table(snapshots))
         served = registry.served()
         for name in [snapshot.name for snapshot in snapshots if snapshot.name not in served]:
-            self.stderr.write(
-                f"No server counts for this {name} now: those that run have other settings, if any runs."
-            )
+            self.stderr.write(f"No server counts for this {name} now. If one runs, it has other settings.")
 
 
 def _done(action: str, names: list[str], reason: str, seconds: float | None) -> list[BreakerSnapshot]:

@@ -106,9 +106,7 @@ def look() -> dict[str, Any]:
 def _strangers(served: list[str]) -> list[str]:
     missing = [name for name in conf.declared_breakers() if name not in served]
     if not served:
-        return [
-            "no server was seen: the store is there, and nobody counts in it; none runs, or none was asked"
-        ]
+        return ["no server was seen: none counts in the store; none runs, or none had a request yet"]
     return [
         f"no server guards the {name} of these settings: it runs with others than this command"
         for name in missing

@@ -58,7 +58,7 @@ def board_state(request: HttpRequest) -> HttpResponse:
     """Return the board's state as JSON; the page asks for it every two seconds."""
     holder = _holder(request)
     if holder is None:
-        return JsonResponse({"detail": "The pass is over."}, status=403)
+        return JsonResponse({"detail": "The pass has ended."}, status=403)
     response = JsonResponse(state())
     _confirm(response, holder)
     return response

@@ -161,7 +161,7 @@ def sound(file: StaticFile) -> bool:
 def set_aside(file: StaticFile, why: object) -> None:
     """Rename a damaged file, so that no reader opens it; people can still examine it."""
     logger.error(
-        "the static copy %s is damaged (%s): it is set aside and has to be built again", file.path, why
+        "the static copy %s is damaged (%s): it is set aside, and a new one has to be built", file.path, why
     )
     try:
         if file.path.stat().st_ino == file.inode:

@@ -101,7 +101,7 @@ class Start:
                 try:
                     threading.Thread(target=self._run, name="resilience-static", daemon=True).start()
                 except RuntimeError as error:  # The next look tries again.
-                    logger.warning("no static copy is seen to at the start: %s", error)
+                    logger.warning("no thread can look for a static copy at the start: %s", error)
                     return
                 self._began = registry.clock().monotonic()
 

@@ -105,7 +105,7 @@ class TestRefused:
 
     def test_for_a_server_of_another_kind(self, readable: str) -> None:
         """It answers, and yet it is not what would be broken."""
-        assert "no server of this kind" in refusal("database", f"--url={readable}", "--path=/other")[1]
+        assert "does not use resilience" in refusal("database", f"--url={readable}", "--path=/other")[1]
 
     def test_for_more_than_a_report_can_show(self, server: None) -> None:
         assert "50000 are the most" in refusal("database", "--seconds=3600", "--path=/a")[1]
@@ -113,10 +113,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("given", "why"),
         [
-            (["database", "--fault=kill"], "wants --pid-file"),
+            (["database", "--fault=kill"], "needs --pid-file"),
             (["all", "--fault=freeze", "--pid-file=a"], "database or cache"),
             (["database", "--pid-file=a"], "kill and freeze alone"),
-            (["database", "--fault=kill", "--pid-file=a", "--user=b"], "injected alone"),
+            (["database", "--fault=kill", "--pid-file=a", "--user=b"], "--user cannot be used"),
             (["database", "--fault=freeze", "--pid-file=a", "--restart=b"], "kill alone"),
             (["database", "--fault=kill", "--pid-file=a", "--restart='b"], "--restart is no command"),
         ],

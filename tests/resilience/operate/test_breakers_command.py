@@ -178,7 +178,7 @@ class TestOrders:
         """The server of this test was asked for its database alone."""
         run("reset")
         assert capsys.readouterr().err.splitlines() == [
-            "No server counts for this cache now: those that run have other settings, if any runs."
+            "No server counts for this cache now. If one runs, it has other settings."
         ]
 
 

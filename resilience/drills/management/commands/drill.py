@@ -44,24 +44,28 @@ class Command(BaseCommand):
             "--fault",
             choices=faults.KINDS + faults.REAL,
             default="error",
-            help="kill and freeze are the real thing, done to the local server that --pid-file names",
+            help="kill and freeze break the real local server that --pid-file names",
         )
-        parser.add_argument("--pid-file", type=Path, help="of a PostgreSQL or Redis server on this host")
+        parser.add_argument(
+            "--pid-file", type=Path, help="pid file of a PostgreSQL or Redis server on this host"
+        )
         parser.add_argument("--restart", default="", help="command that starts a killed server again (none)")
         parser.add_argument("--seconds", type=float, default=30.0, help="how long the fault lasts (30)")
-        parser.add_argument("--share", type=float, default=1.0, help="of the calls, above 0, at most 1 (1)")
         parser.add_argument(
-            "--delay", type=float, default=1.0, help="seconds: of a latency; of each half of a flap (1)"
+            "--share", type=float, default=1.0, help="share of the calls that meet the fault, up to 1 (1)"
+        )
+        parser.add_argument(
+            "--delay", type=float, default=1.0, help="seconds of a latency, or of each half of a flap (1)"
         )
         parser.add_argument(
             "--user",
             default="",
-            help="somebody to sign in meanwhile, by the password in DRILL_PASSWORD, else asked for; "
+            help="user to sign in meanwhile; the password is in DRILL_PASSWORD, or is asked for; "
             "needed for auth",
         )
         parser.add_argument("--rate", type=float, default=20.0, help="reads per second (20)")
-        parser.add_argument("--path", action="append", help="what is read; again for more (DRILL_PATHS)")
-        parser.add_argument("--url", help="of the server (http://127.0.0.1:PORT)")
+        parser.add_argument("--path", action="append", help="path to read; may be repeated (DRILL_PATHS)")
+        parser.add_argument("--url", help="address of the server (http://127.0.0.1:PORT)")
         parser.add_argument("--around", type=float, default=10.0, help="seconds of reads on each side (10)")
         parser.add_argument("--report", type=Path, help="folder of the report (var/drills)")
 
