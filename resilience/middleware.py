@@ -98,7 +98,9 @@ class ResilienceMiddleware:
         try:
             scope.enter_pool(name)
         except Exception as error:
-            return self.process_exception(request, error)
+            if (refusal := self.process_exception(request, error)) is None:
+                raise
+            return refusal
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -18,14 +18,18 @@ from resilience import registry
 from resilience.primitives import ManualClock, Outcome
 from resilience.testing import server_role
 from resilience.tiers import catalogue_version, fresh, passed_over, stored
-from resilience.tiers.static_copy import building
+from resilience.tiers.static_copy import building, keeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def server(settings: Settings, tmp_path: Path) -> Iterator[None]:
+def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.RESILIENCE = {**settings.RESILIENCE, "STATIC_DIR": str(tmp_path)}
+    # Nobody builds a static copy beside the test: neither the steward nor the start of this process.
+    monkeypatch.setattr("resilience.steward.start", lambda: None)
+    monkeypatch.setattr(keeping.start, "prepare", lambda: None)
+    monkeypatch.setattr(keeping, "build_if_missing", lambda: False)
     with server_role(clock=ManualClock()):
         yield
     cache.clear()

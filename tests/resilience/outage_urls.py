@@ -37,6 +37,11 @@ def poolless(request: HttpRequest) -> HttpResponse:
     return HttpResponse("answered")
 
 
+@pool("raed")
+def misspelt(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("answered without a place")
+
+
 async def lost_async(request: HttpRequest) -> HttpResponse:
     raise OperationalError from AdminShutdown()
 
@@ -49,5 +54,6 @@ urlpatterns = [
     path("api/left", left),
     path("api/sent", sent),
     path("api/poolless", poolless),
+    path("api/misspelt", misspelt),
     path("api/lost-async", lost_async),
 ]

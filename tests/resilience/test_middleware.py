@@ -170,6 +170,12 @@ class TestPools:
                 stack.enter_context(pool.enter())
             assert client.get("/api/poolless").status_code == 200
 
+    def test_that_nobody_has_declared_are_an_error_that_names_those_there_are(
+        self, server: Registry, client: Client
+    ) -> None:
+        with pytest.raises(LookupError, match=r"raed.*read"):
+            client.get("/api/misspelt")
+
     @pytest.mark.parametrize("path", ["/api/left", "/api/lost", "/api/bug"])
     def test_get_their_place_back_however_the_request_ends(
         self, server: Registry, quiet_client: Client, path: str
