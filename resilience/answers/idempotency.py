@@ -6,27 +6,28 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpResponse
 from django.utils import timezone
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
 
 from resilience.db.batches import delete_in_batches
 from resilience.models import IdempotencyKey
+
+if TYPE_CHECKING:  # the chore `prune` runs without the framework too
+    from rest_framework.request import Request
 
 KEPT_FOR = timedelta(hours=24)
 LENGTH = 255
 
 
-class KeyRefusedError(APIException):
-    """The request cannot be answered under its key; the detail says why."""
+class KeyRefusedError(Exception):
+    """The request cannot be answered under its key; the text says why."""
 
     def __init__(self, detail: str, status: int) -> None:
         super().__init__(detail)
-        self.status_code = status
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

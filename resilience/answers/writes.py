@@ -95,11 +95,14 @@ class ResilientWrites(HandlingView):
             )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer an outage in a write with a 503 that says whether the write was stored."""
+        """Answer an outage in a write with a 503 that says whether it was stored, a refused key with why."""
         request = getattr(self, "request", None)
         if request is not None and not is_read(request) and is_outage(exc):
             set_rollback()
             return unavailable(exc, writes=True)  # type: ignore[return-value]  # DRF takes any response
+        if isinstance(exc, idempotency.KeyRefusedError):
+            refusal, exc = exc, APIException(str(exc))
+            exc.status_code = refusal.status
         return super().handle_exception(exc)
 
     def _check_collection(self) -> None:

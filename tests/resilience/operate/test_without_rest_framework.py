@@ -35,7 +35,7 @@ settings.configure(
     INSTALLED_APPS=["resilience", "django.contrib.auth", "django.contrib.contenttypes"],
     MIDDLEWARE=["resilience.middleware.ResilienceMiddleware", "resilience.problems.ProblemMiddleware"],
     OPS_TOKEN=sys.argv[2],
-    RESILIENCE={"NAMESPACE": "plain", "DIR": sys.argv[1] + "/store", "CHORES": {}},
+    RESILIENCE={"NAMESPACE": "plain", "DIR": sys.argv[1] + "/store"},
     ROOT_URLCONF="urls",
     SECRET_KEY="x" * 50,
 )
@@ -49,6 +49,10 @@ urls.urlpatterns = [
 ]
 sys.modules["urls"] = urls
 
+from resilience import conf
+
+for chore in conf.chores():
+    chore.load()
 for room in ("resilience.operate", "resilience.observe", "resilience.problems", "resilience.middleware"):
     package = importlib.import_module(room)
     for module in pkgutil.walk_packages(getattr(package, "__path__", []), room + "."):
