@@ -54,14 +54,17 @@ class Limits:
         words, times, now = self._store.words, self._store.times, self._clock.monotonic()
         at = self._place_locked(hashed)
         if words[at + _HASH] != hashed:
-            words[at + _HASH] = hashed
+            # Empty until all is in place: whoever dies in between leaves nobody the hits of another.
+            words[at + _HASH] = 0
             times[at + _BEGAN] = now
             words[at + _BEFORE] = words[at + _NOW] = 0
+            words[at + _HASH] = hashed
         passed = int((now - times[at + _BEGAN]) / per)
         if passed:
             words[at + _BEFORE] = words[at + _NOW] if passed == 1 else 0
-            words[at + _NOW] = 0
+            # Before the count: whoever dies in between forgets no hit.
             times[at + _BEGAN] += passed * per
+            words[at + _NOW] = 0
         before, hits = words[at + _BEFORE], words[at + _NOW]
         into = now - times[at + _BEGAN]
         if hits + before * (1 - into / per) + 1 > limit:

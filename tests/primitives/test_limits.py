@@ -1,5 +1,6 @@
 """How often something may happen, over all processes of a host."""
 
+import contextlib
 import fcntl
 import itertools
 import os
@@ -143,3 +144,55 @@ def test_names_of_keys_do_not_collide() -> None:
     store = LocalStore(SMALL)
     limits = Limits(store)
     assert len({limits._hashed("".join(key)) for key in itertools.product("abcdef", repeat=5)}) == 6**5
+
+
+class Dying:
+    """Memory whose process is killed at its n-th write."""
+
+    class KilledError(Exception):
+        """Nothing comes after it."""
+
+    def __init__(self, memory: "memoryview[int] | memoryview[float]", lives: list[int]) -> None:
+        self._memory = memory
+        self._lives = lives
+
+    def __getitem__(self, at: int) -> float:
+        return self._memory[at]
+
+    def __setitem__(self, at: int, value: float) -> None:
+        if not self._lives:
+            raise self.KilledError
+        self._lives.pop()
+        self._memory[at] = value  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("writes", range(6))
+class TestADeathOnTheWay:
+    def dies(
+        self, store: Store, clock: ManualClock, key: str, writes: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lives = [0] * writes
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "words", Dying(store.words, lives))
+            patch.setattr(store, "times", Dying(store.times, lives))
+            with contextlib.suppress(Dying.KilledError):
+                Limits(store, clock=clock).hit(key, 5, 60.0)
+
+    def test_leaves_nobody_the_hits_of_another(
+        self, clock: ManualClock, writes: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = LocalStore(Layout(breakers=1, slots=1, limits=8))
+        limits = Limits(store, clock=clock)
+        for number in range(8):
+            allowed(limits, 5, key=str(number))
+        self.dies(store, clock, "new", writes, monkeypatch)
+        # It may have counted itself.
+        assert allowed(limits, 4, key="new") == [True] * 4
+
+    def test_forgets_no_hit(self, clock: ManualClock, writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = LocalStore(Layout(breakers=1, slots=1, limits=8))
+        limits = Limits(store, clock=clock)
+        allowed(limits, 5)
+        clock.advance(61.0)
+        self.dies(store, clock, "anna", writes, monkeypatch)
+        assert not limits.hit("anna", 5, 60.0).allowed
