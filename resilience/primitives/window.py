@@ -135,9 +135,11 @@ class Window:
             self._times[row + RING + failed % RING_SIZE] = now
             words[row + FAILED] = failed + 1
             words[row + TROUBLE] += 1
-            total, trouble, unbroken = self._host_totals()
+            total = self._host_successes()
             words[row + RUN] = run = words[row + RUN] + 1 if words[row + RUN_AT] == total else 1
             words[row + RUN_AT] = total
+            # The others' are read only now: of two that fail at one instant the later one sees both.
+            trouble, unbroken = self._host_trouble(total)
             return self._worth_locked(trouble, unbroken + run)
 
     def add_slow(self) -> int:
@@ -149,20 +151,26 @@ class Window:
                 words[at] += 1
             words[row + TROUBLE] += 1
             # It lengthens no run of failures, so only the share of bad calls can open the breaker.
-            return self._worth_locked(self._host_totals()[1], 0)
+            return self._worth_locked(self._host_trouble(-1)[0], 0)
 
-    def _host_totals(self) -> tuple[int, int, int]:
-        """Sum all successes, the bad calls of this window, and the runs of failures of *other* processes."""
+    def _host_rows(self) -> range:
+        return range(self._rows, self._rows + self._words[USED_SLOTS] * ROW_WORDS, ROW_WORDS)
+
+    def _host_successes(self) -> int:
+        """Sum all successes."""
+        words = self._words
+        return sum([words[row + COUNT] for row in self._host_rows()])
+
+    def _host_trouble(self, total: int) -> tuple[int, int]:
+        """Sum the bad calls of this window, and the runs of *other* processes since `total` successes."""
         words, tag, width, own = self._words, self.tag, self._width_mark, self._row
-        total = trouble = 0
-        runs: list[tuple[int, int]] = []
-        for row in range(self._rows, self._rows + words[USED_SLOTS] * ROW_WORDS, ROW_WORDS):
-            total += words[row + COUNT]
+        trouble = unbroken = 0
+        for row in self._host_rows():
             if words[row + TAG] == tag and words[row + WIDTH] == width:
                 trouble += words[row + TROUBLE]
-                if row != own:
-                    runs.append((words[row + RUN_AT], words[row + RUN]))
-        return total, trouble, sum([run for run_at, run in runs if run_at == total]) if runs else 0
+                if row != own and words[row + RUN_AT] == total:
+                    unbroken += words[row + RUN]
+        return trouble, unbroken
 
     def _worth_locked(self, trouble: int, unbroken: int) -> int:
         threshold = self._config.failure_threshold

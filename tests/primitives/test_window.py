@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from resilience.primitives import CircuitBreaker, HostStore, Outcome, State
-from resilience.primitives.store.row import BUCKETS, ROW_WORDS, RUN
+from resilience.primitives.store.row import BUCKETS, ROW_WORDS, RUN, TROUBLE
 
 from .conftest import SMALL, Bench
 
@@ -122,6 +122,35 @@ class TestProcesses:
             bench.fails(breaker)
         assert {breaker.shown() for breaker in breakers} == {State.OPEN}
         assert sum(len(bench.heard) for bench in benches) == 1
+
+    def test_that_fail_at_the_same_time_count_together(self, another: Another) -> None:
+        """The second one fails as the first one has looked at it, and has not yet told its own run."""
+        one, two = another(), another()
+        first, second = one.breaker(), two.breaker()
+        one.fails(first)
+        second.admit()
+        window, other = first._host.window, second._host.window
+        assert window is not None
+        assert other is not None
+
+        class Watched:
+            def __init__(self, words: "memoryview[int]") -> None:
+                self._words = words
+                self._met = False
+
+            def __getitem__(self, at: int) -> int:
+                found = self._words[at]
+                if at == other._row + TROUBLE and not self._met:
+                    self._met = True
+                    two.fails(second)
+                return found
+
+            def __setitem__(self, at: int, value: int) -> None:
+                self._words[at] = value
+
+        window._words = Watched(window._words)  # type: ignore[assignment]
+        one.fails(first)
+        assert {first.shown(), second.shown()} == {State.OPEN}
 
     def test_break_each_others_runs(self, another: Another) -> None:
         one, two = another(), another()
