@@ -158,6 +158,15 @@ class TestTableLocks:
 
 
 class TestLastErrors:
+    @pytest.mark.parametrize("part", [0, 1, 2, 30, 31])
+    def test_two_that_were_written_at_a_time_are_not_taken_for_one(self, one: HostStore, part: int) -> None:
+        at = one.layout.last_errors.of(0)
+        one.last_errors.put(0, 1.0, "first", 1, 1.0)
+        first = one.words[at + part]
+        one.last_errors.put(0, 2.0, "other", 2, 2.0)
+        one.words[at + part] = first
+        assert one.last_errors.get(0) is None
+
     def test_are_kept_for_each_breaker(self, one: HostStore, two: HostStore) -> None:
         assert one.last_errors.get(0) is None
         one.last_errors.put(0, 1_700.0, "OperationalError 57P01")
