@@ -42,10 +42,11 @@ class Counters:
         name = _joined(labels)
         slot, index = self._store.slot(), self._names.index(name)
         if slot is not None and index is not None:
-            self._users.use(index, slot)
             # See Note [How a name is given back].
-            if self._names.holds(index, name):
+            used = self._users.use(index, slot)
+            if self._names.holds(index, name, used=used):
                 return self._store.layout.counts.of(slot) + index
+            self._users.leave(index, slot)
         self._store.say_once(f"{labels[0]} are not all counted: the store has no room, or is busy")
         return None
 

@@ -11,9 +11,10 @@ is known needs no lock. Who gives one back holds the store's lock, and
 4. writes the new name.
 
 Who wants to use a place says so there *first*, and then looks whether it still has the name (`holds`): either
-the look finds the mark or another name, or step 2 finds the user. A process that dies in between leaves a
-mark, which whoever looks for a name under the lock takes away. One that was stopped in between, and comes
-back after its lock was replaced, may yet take a name from its user; who uses a place looks once a second.
+the look finds the mark or another name, or step 2 finds the user. Who has found the name there before need
+not mind a mark: step 2 finds it. A process that dies in between leaves a mark, which the next look at all
+names takes away. One that was stopped in between, and comes back after its lock was replaced, may yet take a
+name from its user, or write over it; who uses a place of a breaker looks once a second.
 """
 
 import time
@@ -66,12 +67,24 @@ class Names:
             self._known[name] = place
         return place
 
-    def holds(self, place: int, name: str) -> bool:
-        """Say whether the place is still that of `name`."""
-        return bool(self._store.words[self._region.of(place + 1)] == _head(name.encode()))
+    def holds(self, place: int, name: str, *, used: bool = False) -> bool:
+        """Say whether the place is still that of `name`.
+
+        A mark is passed over for who has `used` it since it was asked before: step 2 finds that.
+        """
+        head = self._store.words[self._region.of(place + 1)]
+        return bool((head & ~_MARKED if used else head) == _head(name.encode()))
 
     def all(self) -> list[str]:
         """Return the names by their places; one that cannot be read, or is being given back, is empty."""
+        if any(self._is_marked(place) for place in range(self._used())):
+            lock = self._store.lock
+            # Who marked it holds the lock, or is dead.
+            if lock.take(0) is not None:
+                try:
+                    self._take_marks_away()
+                finally:
+                    lock.release()
         return [self._read(place) for place in range(self._used())]
 
     def _used(self) -> int:
@@ -118,9 +131,14 @@ class Names:
         at = self._region.of(place + 1)
         self._store.bytes[(at + 1) * WORD : (at + 1) * WORD + len(encoded)] = encoded
         words[at] = _head(encoded)
-        if place == used:
-            words[self._region.at] = used + 1
-        return place if lock.valid() else None
+        if place == self._used():
+            words[self._region.at] = place + 1
+        if lock.valid():
+            return place
+        # Others may have given the name a place meanwhile: it must not have two.
+        if words[at] == _head(encoded):
+            words[at] = 0
+        return None
 
     def _give_back(self, taken: float) -> int | None:
         """See Note [How a name is given back]; the lock is held."""
@@ -141,11 +159,13 @@ class Names:
 
     def _take_marks_away(self) -> None:
         """Give names back to their places that a process left marked when it died; the lock is held."""
-        words = self._store.words
         for place in range(self._used()):
-            at = self._region.of(place + 1)
-            if words[at] > 0 and words[at] & _MARKED:
-                words[at] &= ~_MARKED
+            if self._is_marked(place):
+                self._store.words[self._region.of(place + 1)] &= ~_MARKED
+
+    def _is_marked(self, place: int) -> bool:
+        head = self._store.words[self._region.of(place + 1)]
+        return head > 0 and head & _MARKED != 0
 
     def _read(self, place: int) -> str:
         at = self._region.of(place + 1)

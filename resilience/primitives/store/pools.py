@@ -28,8 +28,9 @@ class Pools:
         self._store = store
         self._users = PoolUsers(store)
         self._names = Names(store, store.layout.pool_names, self._users)
-        # By pool: its place, where this process writes, and how many refusals its slot had before.
-        self._places: dict[str, tuple[int, int, int]] = {}
+        # By pool: its place, where this process writes, and how many refusals its slot had before; None as
+        # long as the place is not surely this pool's.
+        self._places: dict[str, tuple[int, int, int | None]] = {}
 
     def forget(self) -> None:
         """Look everything up anew: the store is another one, or the process a forked child."""
@@ -46,13 +47,17 @@ class Pools:
             return False
         (place, at, before), words = found, self._store.words
         words[at], words[at + 1], words[at + 2] = in_use, waiting, limit
-        words[at + 3] = before + rejected
         # See Note [How a name is given back].
-        if self._names.holds(place, name):
-            return True
-        words[at] = words[at + 1] = words[at + 2] = 0
-        del self._places[name]
-        return False
+        if not self._names.holds(place, name, used=before is not None):
+            words[at] = words[at + 1] = words[at + 2] = 0
+            del self._places[name]
+            return False
+        if before is None:
+            # Only now: what the last pool of this place has left there is cleared by now.
+            before = words[at + 3]
+            self._places[name] = place, at, before
+        words[at + 3] = before + rejected
+        return True
 
     def slot_taken(self, slot: int) -> None:
         """Begin in a slot that another process may have had."""
@@ -76,11 +81,11 @@ class Pools:
             for name, total in sums.items()
         }
 
-    def _place(self, name: str) -> tuple[int, int, int] | None:
+    def _place(self, name: str) -> tuple[int, int, int | None] | None:
         slot, index = self._store.slot(), self._names.index(name)
         if slot is None or index is None:
             self._store.say_once("bulkheads are not all shown: the store has no room, or is busy")
             return None
         at = self._store.layout.gauges.of(slot) + index * GAUGE_WORDS
-        self._places[name] = index, at, self._store.words[at + 3]
+        self._places[name] = index, at, None
         return self._places[name]

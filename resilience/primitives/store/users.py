@@ -76,9 +76,17 @@ class BreakerUsers(Users):
 class CounterUsers(Users):
     """A counter is used by whoever has counted there; of the others the lowest one is missed least."""
 
-    def use(self, place: int, slot: int) -> None:
-        """Say that the process of this slot counts there."""
-        self._store.bytes[self._byte(place, slot)] = 1
+    def use(self, place: int, slot: int) -> bool:
+        """Say that the process of this slot counts there; return whether it did before."""
+        at = self._byte(place, slot)
+        used = self._store.bytes[at] != 0
+        if not used:
+            self._store.bytes[at] = 1
+        return used
+
+    def leave(self, place: int, slot: int) -> None:
+        """Say that it does not count there after all."""
+        self._store.bytes[self._byte(place, slot)] = 0
 
     def leave_all(self, slot: int) -> None:
         """Forget what the last process of this slot has counted."""
