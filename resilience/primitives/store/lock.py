@@ -3,9 +3,10 @@
 Note [A lock that is not for ever]
 A holder that was killed frees the lock at once: the kernel does that. One that was stopped, or sits in a
 debugger, keeps it, so a lock that was held for a second is replaced by a new file, and the old one holds
-up nobody. Whoever comes back with the old one finds out by the path's inode, before and after it writes;
-what it wrote in between is of a lower version than what the others wrote, and is put right (see
-`versioned`).
+up nobody. Whoever comes back with the old one finds out by the path's inode, before and after it writes.
+What it wrote in between is of a lower version than what the others wrote, and lies where they do not
+write, so it is put right (see `versioned`). For that a lock counts how often it was replaced: its
+`generation`.
 """
 
 import contextlib
@@ -38,6 +39,10 @@ class Lock(Protocol):
     def valid(self) -> bool:
         """Say whether the lock that was taken is still the one that others ask for."""
 
+    @property
+    def generation(self) -> int:
+        """How often the lock that was taken had been replaced."""
+
     def forget(self) -> None:
         """Begin anew in a forked child, where nobody holds it."""
 
@@ -54,6 +59,7 @@ class ThreadLock:
         # Guarded by _lock: which thread holds it, and since when.
         self._owner = 0
         self._since = 0.0
+        self.generation = 0
 
     def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
         if self._lock.acquire(timeout=longest_wait):
@@ -63,6 +69,7 @@ class ThreadLock:
         # Who did not wait may have come between a taking and its time.
         if longest_wait and time.monotonic() - self._since >= LONGEST_HOLD:
             self._lock = threading.Lock()
+            self.generation += 1
         return None
 
     def release(self) -> None:
@@ -110,9 +117,10 @@ class HostLock:
         self._times = times
         self._held = held
         self._threads = ThreadLock()
-        # Guarded by _threads: the file that is open, its inode, and when the lock was taken.
+        # Guarded by _threads: the file that is open, its inode and size, and when the lock was taken.
         self._file = -1
         self._inode = -1
+        self._size = 0
         self._since = 0.0
 
     def take(self, longest_wait: float = LONGEST_WAIT) -> float | None:
@@ -150,8 +158,9 @@ class HostLock:
                 else:
                     time.sleep(_PAUSE)
                 continue
+            # Before the look: who replaces the lock after it takes theirs later, and writes higher versions.
+            now = time.monotonic()
             if self.valid():
-                now = time.monotonic()
                 self._times[self._held] = self._since = now
                 return now
             self._close_locked()
@@ -167,13 +176,19 @@ class HostLock:
     def _open_locked(self) -> None:
         if self._file < 0:
             self._file = os.open(self._path, _FLAGS, 0o600)
-            self._inode = os.fstat(self._file).st_ino
+            found = os.fstat(self._file)
+            self._inode, self._size = found.st_ino, found.st_size
 
     def _replace_locked(self) -> None:
         # See Note [A lock that is not for ever].
         if self.valid():
             aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
-            os.close(os.open(aside, _FLAGS, 0o600))
+            file = os.open(aside, _FLAGS, 0o600)
+            try:
+                # The size counts how often it was replaced; a hole takes no room.
+                os.ftruncate(file, self._size + 1)
+            finally:
+                os.close(file)
             # The time stays: were it taken back first, and this process killed, the second would begin anew.
             aside.rename(self._path)
         self._close_locked()
@@ -183,6 +198,11 @@ class HostLock:
             with contextlib.suppress(OSError):
                 os.close(self._file)
         self._file = self._inode = -1
+
+    @property
+    def generation(self) -> int:
+        """How often the lock that was taken had been replaced, among processes and in this one."""
+        return self._size + self._threads.generation
 
     def valid(self) -> bool:
         """Say whether the lock that was taken is still the one that others ask for."""

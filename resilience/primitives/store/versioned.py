@@ -8,8 +8,10 @@ nothing. A reader takes the copy that is named and checks its version and its su
 Note [A version that goes back]
 A process that was stopped between its last look at the lock and its write cannot be fenced off by any
 look. So a version is the time at which its writer took the lock (microseconds, at least one more than
-the last): what comes late is always lower than what was written while its writer slept. Everybody ignores
-a version lower than one it has seen, and writes back what it has seen.
+the last): what comes late is always lower than what was written while its writer slept. And it lies in
+another copy: two copies are for those who took the lock in its even generations, two for the odd ones.
+Everybody ignores a version lower than one it has seen, and puts back what it has seen; and who holds the
+lock looks at all four copies for the newest, before it writes.
 """
 
 import json
@@ -65,7 +67,7 @@ class Versioned(Generic[T]):
         version, value = self._seen
         if self._store.words[self._at] == version:
             return value
-        return self._catch_up(held=False)
+        return self._catch_up()
 
     def update(self, change: Callable[[T], T | None], *, longest_wait: float = LONGEST_WAIT) -> T | None:
         """Write what `change` makes of the newest value; return it once it counts, else None.
@@ -78,7 +80,8 @@ class Versioned(Generic[T]):
         if taken is None:
             return None
         try:
-            value = change(self._catch_up(held=True))
+            self._adopt_newest()
+            value = change(self._seen[1])
             if value is None:
                 return None
             version = self._next_version(taken)
@@ -86,17 +89,22 @@ class Versioned(Generic[T]):
             if not lock.valid():
                 return None
             self._write(version, payload)
-            if lock.valid() and self._store.words[self._at] == version:
-                self._seen = (version, value)
-                return value
-            self._adopt_newest()
-            return None
+            if not lock.valid():
+                # It does not count, so it is taken back; others may have built on it meanwhile.
+                self._store.words[self._copy(version)] = -1
+                self._adopt_newest()
+                return None
+            self._seen = (version, value)
+            if self._store.words[self._at] != version:
+                # Another one was late.
+                self._adopt_newest()
+            return value
         finally:
             lock.release()
 
     def put_locked(self, value: T, taken: float) -> None:
         """Write a value in place of whatever is there, for who holds the lock since it was `taken`."""
-        self._catch_up(held=True)
+        self._adopt_newest()
         version = self._next_version(taken)
         self._write(version, self._payload(value))
         self._seen = (version, value)
@@ -104,28 +112,32 @@ class Versioned(Generic[T]):
     def _next_version(self, taken: float) -> int:
         """See Note [A version that goes back]; never one that lies in the copy that is in force."""
         seen = self._seen[0]
+        first = self._store.lock.generation % 2 * 2
+        copy = first + (seen % COPIES == first)
         version = max(seen + 1, int(taken * 1e6))
-        return version + (seen + 1 - version) % COPIES
+        return version + (copy - version) % COPIES
 
-    def _catch_up(self, *, held: bool) -> T:
+    def _catch_up(self) -> T:
         seen, value = self._seen
         version = self._store.words[self._at]
-        if version > seen:
+        while version > seen:
             found = self._parse(version)
             if found is not None:
                 self._seen = found
                 return found[1]
+            # Its copy may have been written over while it was read: then another version is in force by now.
+            before, version = version, self._store.words[self._at]
+            if version == before:
+                break
         if version != seen:
             # Older than what was seen, or not to be read at all.
-            if held:
-                self._adopt_newest()
-            else:
-                self._put_right()
+            self._put_right()
             return self._seen[1]
         return value
 
     def _put_right(self) -> None:
         """See Note [A version that goes back]; with no lock to be had the next reader tries again."""
+        self._look_at_all()
         lock = self._store.lock
         if lock.take(0) is None:
             return
@@ -136,13 +148,23 @@ class Versioned(Generic[T]):
 
     def _adopt_newest(self) -> None:
         """Put the newest value that can be read, or was seen, in force."""
+        # Before the copies: what is named while they are looked at is newer than they are.
+        named = self._store.words[self._at]
+        self._look_at_all()
+        version, value = self._seen
+        if named == version:
+            return
+        if version and self._parse(version) is not None:
+            self._store.words[self._at] = version
+        elif self._store.lock.valid():
+            # Not by who has lost the lock: others may be writing there.
+            self._write(version, self._payload(value))
+
+    def _look_at_all(self) -> None:
         for copy in range(COPIES):
             stamp = self._store.words[self._copy(copy)]
             if stamp > self._seen[0]:
                 self._seen = self._parse(stamp) or self._seen
-        version, value = self._seen
-        if self._store.words[self._at] != version:
-            self._write(version, self._payload(value))
 
     def _copy(self, version: int) -> int:
         return self._at + 1 + version % COPIES * self._stride

@@ -50,6 +50,36 @@ class TestReplaced:
                 other.take(0)
         assert other.take(0) is not None
 
+    def test_whoever_replaces_it_has_taken_it_later(
+        self, tmp_path: Path, times: "memoryview[float]", other: HostLock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also just after the old holder has looked whether it has the lock: versions go by these times."""
+        lock = HostLock(tmp_path / "lock", times, 0)
+        later: list[float | None] = []
+        usual = lock.valid
+
+        def looked() -> bool:
+            found = usual()
+            times[0] = time.monotonic() - LONGEST_HOLD
+            later[:] = [other.take(0)]
+            return found
+
+        monkeypatch.setattr(lock, "valid", looked)
+        taken = lock.take(0)
+        assert taken is not None
+        assert later[0] is not None
+        assert taken < later[0]
+
+    def test_its_generation_counts_how_often(
+        self, tmp_path: Path, times: "memoryview[float]", holder: HostLock
+    ) -> None:
+        assert holder.generation == 0
+        for number in range(1, 4):
+            lock = HostLock(tmp_path / "lock", times, 0)
+            assert lock.take(0) is not None
+            assert lock.generation == number
+            times[0] -= LONGEST_HOLD
+
     def test_the_old_holder_does_not_hide_since_when_the_new_one_has_it(
         self, holder: HostLock, other: HostLock, times: "memoryview[float]"
     ) -> None:

@@ -206,6 +206,7 @@ class TestThreadLock:
         assert taken[0] is None
         assert taken[1] is not None
         assert not lock.valid()
+        assert lock.generation == 1
         lock.release()
         assert lock.take(0) is None
 

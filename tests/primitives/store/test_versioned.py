@@ -72,7 +72,7 @@ class TestVersioned:
             before = one.version
             one.update(lambda last, n=n: [n])  # type: ignore[misc]
             assert one.version > before
-            assert one.version % COPIES == (before + 1) % COPIES
+            assert one.version % COPIES != before % COPIES
 
     def test_is_not_written_while_another_holds_the_lock(self, another: Another) -> None:
         one, store = value(another()), another()
@@ -80,6 +80,10 @@ class TestVersioned:
         assert one.update(lambda last: [1], longest_wait=0) is None
         store.lock.release()
         assert one.update(lambda last: [1]) == [1]
+
+
+class Killed(BaseException):
+    """Ends a writer where it is."""
 
 
 class Interrupted(HostLock):
@@ -141,6 +145,83 @@ class TestStoppedWriters:
         assert witness.read() == ["others"]
         assert mine.read() == others.read() == value(another()).read() == ["others"]
 
+    @pytest.mark.parametrize("written_before", range(4))
+    @pytest.mark.parametrize("written_meanwhile", range(1, 6))
+    def test_between_look_and_write_destroys_nothing_that_others_wrote(
+        self, another: Another, monkeypatch: pytest.MonkeyPatch, written_before: int, written_meanwhile: int
+    ) -> None:
+        """Though nobody looks again who has seen it."""
+        store, others = another(), value(another())
+        mine = value(store)
+        for n in range(written_before):
+            mine.update(lambda last, n=n: [*last, n])  # type: ignore[misc]
+        real = mine._write
+
+        def stopped(version: int, payload: bytes) -> None:
+            monkeypatch.setattr(mine, "_write", real)
+            store.times[store.lock._held] -= 2.0  # type: ignore[attr-defined]
+            for _ in range(written_meanwhile):
+                assert others.update(lambda last: [*last, "others"])
+            real(version, payload)
+
+        monkeypatch.setattr(mine, "_write", stopped)
+        assert mine.update(lambda last: [*last, "mine"]) is None
+        told = [*range(written_before), *["others"] * written_meanwhile]
+        assert value(another()).read() == told
+        assert mine.update(lambda last: [*last, "mine"]) == [*told, "mine"]
+
+    def test_killed_as_they_have_written_late_are_put_right_by_the_next_writer(
+        self, another: Another, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, others = another(), value(another())
+        mine = value(store)
+        real = mine._write
+
+        def stopped(version: int, payload: bytes) -> None:
+            store.times[store.lock._held] -= 2.0  # type: ignore[attr-defined]
+            assert others.update(lambda last: ["others"])
+            real(version, payload)
+            raise Killed
+
+        monkeypatch.setattr(mine, "_write", stopped)
+        with pytest.raises(Killed):
+            mine.update(lambda last: ["mine"])
+        assert value(another()).read() == ["mine"]
+        assert value(another()).update(lambda last: [*last, "next"]) == ["others", "next"]
+
+    def test_after_the_write_take_it_back_if_nobody_has_built_on_it(self, another: Another) -> None:
+        store, other = another(), another()
+        lock = Interrupted(store.path.with_suffix(".lock"), store.times, store.lock._held)  # type: ignore[attr-defined]
+        store.lock = lock
+        lock.interrupt(0, None)
+        mine = value(store)
+        assert mine.update(lambda last: ["before"])
+        lock.interrupt(3, lambda: other.lock.take())
+        assert mine.update(lambda last: [*last, "mine"]) is None
+        assert mine.read() == value(another()).read() == ["before"]
+
+    def test_write_no_copy_once_they_have_lost_the_lock(
+        self, another: Another, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What they would put back may be where another one writes just then."""
+        store, others = another(), value(another())
+        mine = value(store)
+        assert mine.update(lambda last: ["before"])
+        real = mine._look_at_all
+
+        def stopped() -> None:
+            real()
+            store.times[store.lock._held] -= 2.0  # type: ignore[attr-defined]
+            for n in range(3):
+                assert others.update(lambda last, n=n: [n])  # type: ignore[misc]
+            # None of the versions that it has seen can be read any more.
+            mine._seen = (mine._seen[0] - COPIES, ["long ago"])
+
+        store.words[store.layout.lease.at] = 0
+        monkeypatch.setattr(mine, "_look_at_all", stopped)
+        mine.update(lambda last: None)
+        assert value(another()).read() == [2]
+
 
 class TestVersionThatGoesBack:
     def test_is_ignored_and_put_right_by_whoever_saw_a_higher_one(self, another: Another) -> None:
@@ -165,6 +246,23 @@ class TestVersionThatGoesBack:
         busy.lock.release()
         assert one.read() == [1]
         assert store.words[store.layout.lease.at] == one.version
+
+    def test_does_not_undo_a_change_that_was_told(
+        self, another: Another, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It came between the write and the last look of the writer, who has the lock."""
+        store = another()
+        one = value(store)
+        one.update(lambda last: [1])
+        first, real = one.version, one._write
+
+        def overtaken(version: int, payload: bytes) -> None:
+            real(version, payload)
+            store.words[store.layout.lease.at] = first
+
+        monkeypatch.setattr(one, "_write", overtaken)
+        assert one.update(lambda last: [2]) == [2]
+        assert value(another()).read() == [2]
 
     def test_is_put_right_before_a_change_is_made(self, another: Another) -> None:
         store = another()
@@ -207,6 +305,17 @@ class TestVersionThatGoesBack:
         assert one.read() == ["second"]
         assert newcomer.read() == ["second"]
 
+    def test_that_cannot_be_read_while_the_lock_is_busy_gives_way_for_its_reader(
+        self, another: Another
+    ) -> None:
+        store, busy = another(), another()
+        one = value(store)
+        one.update(lambda last: [1])
+        store.words[store.layout.lease.at] = 2**60
+        assert busy.lock.take() is not None
+        assert value(another()).read() == [1]
+        assert store.words[store.layout.lease.at] == 2**60
+
     def test_of_which_nothing_can_be_read_begins_anew(
         self, another: Another, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -229,6 +338,26 @@ class TestVersionThatGoesBack:
         store.bytes[(at + 2) * 8 : (at + 2) * 8 + len(payload)] = payload
         assert value(another()).read() == ["first"]
         assert one.update(lambda last: [*last, "third"]) == ["first", "third"]
+
+
+def test_a_copy_that_is_written_over_while_it_is_read_is_looked_for_again(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by who has seen nothing before, and while the lock is busy."""
+    writer, newcomer = another(), value(another())
+    mine = value(writer)
+    mine.update(lambda last: [0])
+    real = newcomer._parse
+
+    def late(version: int) -> tuple[int, list[object]] | None:
+        monkeypatch.setattr(newcomer, "_parse", real)
+        for n in range(1, COPIES + 2):
+            mine.update(lambda last, n=n: [n])  # type: ignore[misc]
+        assert writer.lock.take() is not None
+        return real(version)
+
+    monkeypatch.setattr(newcomer, "_parse", late)
+    assert newcomer.read() == [COPIES + 1]
 
 
 def test_a_local_store_knows_the_same() -> None:
