@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,18 +153,18 @@ class Dying:
     class KilledError(Exception):
         """Nothing comes after it."""
 
-    def __init__(self, memory: "memoryview[int] | memoryview[float]", lives: list[int]) -> None:
+    def __init__(self, memory: "memoryview[Any]", lives: list[int]) -> None:
         self._memory = memory
         self._lives = lives
 
-    def __getitem__(self, at: int) -> float:
+    def __getitem__(self, at: int) -> Any:
         return self._memory[at]
 
     def __setitem__(self, at: int, value: float) -> None:
         if not self._lives:
             raise self.KilledError
         self._lives.pop()
-        self._memory[at] = value  # type: ignore[assignment]
+        self._memory[at] = value
 
 
 @pytest.mark.parametrize("writes", range(6))

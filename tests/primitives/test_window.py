@@ -132,6 +132,7 @@ class TestProcesses:
         window, other = first._host.window, second._host.window
         assert window is not None
         assert other is not None
+        looked_at = other._row + TROUBLE
 
         class Watched:
             def __init__(self, words: "memoryview[int]") -> None:
@@ -140,7 +141,7 @@ class TestProcesses:
 
             def __getitem__(self, at: int) -> int:
                 found = self._words[at]
-                if at == other._row + TROUBLE and not self._met:
+                if at == looked_at and not self._met:
                     self._met = True
                     two.fails(second)
                 return found

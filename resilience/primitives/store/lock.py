@@ -158,7 +158,7 @@ class HostLock:
                 else:
                     time.sleep(_PAUSE)
                 continue
-            # Before the look: who replaces the lock after it takes theirs later, and writes higher versions.
+            # Read before the look: a lock that replaces this one after the look is taken later.
             now = time.monotonic()
             if self.valid():
                 self._times[self._held] = self._since = now
