@@ -29,6 +29,8 @@ VARIABLES = {"drain": "ZENOW_DRAIN", "signs": "ZENOW_SIGNS"}
 
 # Seconds between two beats of a worker.
 BEAT = 0.25
+# Seconds that a worker has for the requests that run, once it is told to end. Then it is killed.
+ENDS_WITHIN = 10
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -136,6 +138,10 @@ class Member:
             if self._signs is not None:
                 self._signs.beat(self._worker)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ENDS_WITHIN)
+        # A request hangs, or granian goes on with nothing left to answer. The server would kill this process
+        # now, but it is dead.
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _retire(self) -> None:
         stop_accepting(self._handover.listeners)

@@ -18,7 +18,7 @@ from granian.constants import Interfaces
 from granian.server.mp import MPServer, WorkerProcess
 
 from resilience.observe import logs
-from zenow.server.handover import Handover, Member, Wsgi
+from zenow.server.handover import ENDS_WITHIN, Handover, Member, Wsgi
 from zenow.server.listening import BACKLOG
 
 
@@ -92,5 +92,5 @@ def serve(handover: Handover) -> None:
         blocking_threads_idle_timeout=600,
         respawn_failed_workers=True,
         # Without this limit, a request that hangs would keep its worker from ending.
-        workers_kill_timeout=10,
+        workers_kill_timeout=ENDS_WITHIN,
     ).serve()

@@ -4,9 +4,11 @@ import errno
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -199,6 +201,24 @@ class TestEnding:
             (server,), (worker,) = site.servers(), site.workers()
             os.kill(server, signal.SIGKILL)
             eventually(lambda: not site.running and not runs(worker), site)
+
+    def test_leaves_no_worker_behind_that_cannot_end_when_all_above_it_are_killed(self) -> None:
+        """Its server would kill it, but that is dead; so the worker kills itself."""
+        settings = "tests.zenow.server.hanging"
+        with (
+            SiteServer(workers=1, DJANGO_SETTINGS_MODULE=settings) as site,
+            socket.create_connection(("127.0.0.1", site.port)) as client,
+        ):
+            (server,), (worker,) = site.servers(), site.workers()
+            client.sendall(b"GET /hang/thread HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.5)  # so that it is read
+            for above in (site.pid, server):
+                os.kill(above, signal.SIGKILL)
+            try:
+                eventually(lambda: not runs(worker), site)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
 
 
 class TestWantOfThreadsOrProcesses:
