@@ -71,34 +71,41 @@ class QueuedStream(io.TextIOBase):
 
     def _start_anew(self) -> None:
         """Forget the thread and the queue: in a forked child both are the parent's."""
-        self._guard = threading.Lock()  # guards the queue; never held during a write
+        # Guards the counts. Nothing is called while it is held: between calls Python runs signal handlers and
+        # finalizers of what it collects, and those may write here too, in the same thread.
+        self._guard = threading.Lock()
         self._pieces: SimpleQueue[bytes] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._started = False
         self._waiting = 0  # bytes
         self._missing = 0
 
     def write(self, text: str) -> int:
         """Queue a text; it is written or dropped as a whole."""
         piece = text.encode(errors="backslashreplace")
+        size = len(piece)
         with self._guard:
-            taken = self._waiting + len(piece) <= self._room
+            taken = self._waiting + size <= self._room
             if taken:
-                self._waiting += len(piece)
+                self._waiting += size
             else:
                 self._missing += 1
-            if self._thread is None:
-                self._start_locked()
+            starts, self._started = not self._started, True
+        if starts:
+            self._start()
         if taken:
             self._pieces.put(piece)
         else:
             _count()
         return len(text)
 
-    def _start_locked(self) -> None:
-        thread = threading.Thread(target=self._work, name="resilience-output", daemon=True)
-        with suppress(RuntimeError):  # no thread can be had: the next line tries again
-            thread.start()
-            self._thread = thread
+    def _start(self) -> None:
+        started = False
+        try:
+            with suppress(RuntimeError):  # no thread can be had: the next line tries again
+                threading.Thread(target=self._work, name="resilience-output", daemon=True).start()
+                started = True
+        finally:
+            self._started = started
 
     def flush(self) -> None:
         """Do nothing: `logging` calls this after each line. `drain` waits."""
@@ -106,7 +113,7 @@ class QueuedStream(io.TextIOBase):
     def drain(self, seconds: float) -> None:
         """Wait until all is written, for `seconds` at most."""
         until = time.monotonic() + seconds
-        while self._thread is not None and self._waiting and time.monotonic() < until:
+        while self._started and self._waiting and time.monotonic() < until:
             time.sleep(0.002)
 
     def fileno(self) -> int:
@@ -121,9 +128,9 @@ class QueuedStream(io.TextIOBase):
     def _work(self) -> None:
         while True:
             piece = self._pieces.get()
-            written = self._write(piece)
+            size, written = len(piece), self._write(piece)
             with self._guard:
-                self._waiting -= len(piece)
+                self._waiting -= size
                 self._missing += not written
                 missing = self._missing if written and not self._waiting else 0
                 self._missing -= missing

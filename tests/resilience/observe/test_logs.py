@@ -69,6 +69,7 @@ def ran(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
 
 
@@ -152,6 +153,26 @@ class TestWhatCannotBeWritten:
             logger.info("%d %s", number, "x" * 100)
         logger.info("the end")
         assert len(read(reader, b"the end")) == 2_001
+
+
+class TestAWriteInTheMiddleOfAWrite:
+    """By a signal's handler, or by the finalizer of what is collected just then, in the same thread."""
+
+    def test_waits_for_nobody(self) -> None:
+        code = """
+import sys, threading
+from resilience.observe import logs
+logs.unblock()
+
+def also(frame, event, _):
+    if event == "call" and frame.f_code is threading.Thread.__init__.__code__:
+        print("in the middle")
+
+sys.setprofile(also)
+print("a line")
+sys.setprofile(None)
+"""
+        assert sorted(ran(code).stdout.split("\n")) == ["", "a line", "in the middle"]
 
 
 class TestTheEnd:
