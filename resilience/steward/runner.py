@@ -24,6 +24,8 @@ logger = logging.getLogger("resilience.steward")
 BEAT = 0.5
 # Seconds for which a process that could not do the work leaves it to others.
 REST = 10.0
+# Seconds between the first runs of two duties: at once, each would open a connection of its own.
+APART = 0.1
 
 
 class Duty(Protocol):
@@ -81,9 +83,9 @@ class Steward:
         logger.info("process %s is the steward, epoch %s", os.getpid(), epoch)
         events.record("steward", process=os.getpid(), epoch=epoch)
         try:
-            for duty in self._make_duties(self._term.epoch):
-                name = f"resilience-{duty.name}"
-                threading.Thread(target=self._do, args=(duty, self._term), name=name, daemon=True).start()
+            for number, duty in enumerate(self._make_duties(self._term.epoch)):
+                name, work = f"resilience-{duty.name}", (duty, self._term, number * APART)
+                threading.Thread(target=self._do, args=work, name=name, daemon=True).start()
         except Exception as error:
             if own_trouble(error) is None:
                 raise
@@ -112,8 +114,7 @@ class Steward:
             except Exception:  # a standby that ends would leave the host without probes
                 logger.exception("the steward's beat failed")
 
-    def _do(self, duty: Duty, term: _Term) -> None:
-        pause = 0.0
+    def _do(self, duty: Duty, term: _Term, pause: float) -> None:
         while not self._stop.wait(pause) and self.holds(term):
             try:
                 pause = duty.step()
