@@ -151,14 +151,15 @@ class Versioned(Generic[T]):
         # Before the copies: what is named while they are looked at is newer than they are.
         named = self._store.words[self._at]
         self._look_at_all()
-        version, value = self._seen
-        if named == version:
-            return
-        if version and self._parse(version) is not None:
-            self._store.words[self._at] = version
-        elif self._store.lock.valid():
-            # Not by who has lost the lock: others may be writing there.
-            self._write(version, self._payload(value))
+        while named != self._seen[0]:
+            named, value = self._seen
+            if named and self._parse(named) is not None:
+                self._store.words[self._at] = named
+            elif self._store.lock.valid():
+                # Not by who has lost the lock: others may be writing there.
+                self._write(named, self._payload(value))
+            # Once more: while the lock was lost others may have named a newer one.
+            self._look_at_all()
 
     def _look_at_all(self) -> None:
         for copy in range(COPIES):

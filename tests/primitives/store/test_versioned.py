@@ -200,6 +200,25 @@ class TestStoppedWriters:
         assert mine.update(lambda last: [*last, "mine"]) is None
         assert mine.read() == value(another()).read() == ["before"]
 
+    def test_late_with_putting_right_leave_the_newest_in_force(
+        self, another: Another, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, others = another(), value(another())
+        mine = value(store)
+        assert mine.update(lambda last: ["before"])
+        real = mine._look_at_all
+
+        def stopped() -> None:
+            monkeypatch.setattr(mine, "_look_at_all", real)
+            real()
+            store.times[store.lock._held] -= 2.0  # type: ignore[attr-defined]
+            assert others.update(lambda last: ["others"])
+
+        store.words[store.layout.lease.at] = 0
+        monkeypatch.setattr(mine, "_look_at_all", stopped)
+        mine.update(lambda last: None)
+        assert value(another()).read() == ["others"]
+
     def test_write_no_copy_once_they_have_lost_the_lock(
         self, another: Another, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -210,6 +229,7 @@ class TestStoppedWriters:
         real = mine._look_at_all
 
         def stopped() -> None:
+            monkeypatch.setattr(mine, "_look_at_all", real)
             real()
             store.times[store.lock._held] -= 2.0  # type: ignore[attr-defined]
             for n in range(3):
