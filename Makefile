@@ -8,7 +8,7 @@ STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 
 # A target's line says after ## what it does, which `make help` lists under its heading (##@).
 .DEFAULT_GOAL := help
-.PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos \
+.PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos interleaving \
 	outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
 	ledger soak outage-table drills differential django-suites bench
 
@@ -175,6 +175,10 @@ drills: install ## Drill each dependency by each fault, real servers killed and 
 differential: export DIFFERENTIAL_QUESTIONS := 6000
 differential: install ## Ask SQLite, PostgreSQL and the static copy 6000 questions: the same answers
 	$(BIN)/pytest -q --timeout=900 tests/learn/test_same_everywhere.py
+
+# The store in each order of steps: all with few preemptions or a death, then 100,000 seeds of three processes.
+interleaving: install ## Run the host's store in each order of its processes' steps (ARGS='--only record')
+	nice $(BIN)/python -m tests.interleaving $(ARGS)
 
 chaos: install ## Kill, stop and interrupt 1000 workers around one host store
 	$(BIN)/python -m tests.chaos --deaths 1000

@@ -1,0 +1,274 @@
+"""The small values that a host's processes tell each other: lease, marks, faults, folders and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from resilience.primitives.store import Fault, Mark, TableLock
+from resilience.primitives.store.sections import LEASE_LASTS
+from tests.interleaving.scenario import Scenario
+from tests.interleaving.world import Process, World
+
+
+class LeaseHeld(Scenario):
+    """Processes take the lease, renew it, give it up and take it again."""
+
+    name = "lease"
+
+    def body(self, process: Process) -> Callable[[], None]:
+        process.store.slot()
+        lease = process.store.lease
+
+        def takes() -> int | None:
+            now = process.now()
+            epoch = lease.take(now)
+            if epoch is not None:
+                process.says("holds", epoch, now, process.now() - now < LEASE_LASTS)
+            return epoch
+
+        def holds_and_gives_up() -> None:
+            takes()
+            process.wait(1.5)
+            epoch = takes()
+            if epoch is not None:
+                process.says("gives up")
+                lease.release(epoch)
+
+        def takes_twice() -> None:
+            takes()
+            process.wait(1.0)
+            takes()
+
+        return takes_twice if process.index else holds_and_gives_up
+
+    def verdict(self, world: World) -> None:
+        holder, until, last = -1, 0.0, 0
+        of: dict[int, int] = {}
+        for who, what, *more in world.log:
+            if what in ("dies", "gives up") and who == holder:
+                holder = -1
+            elif what == "holds":
+                epoch, now, in_time = more
+                world.claim("an epoch is one holder's", of.setdefault(epoch, who) == who, epoch, world.log)
+                last = max(last, epoch)
+                # Who was stopped meanwhile, and comes back when its lease is over, is no holder.
+                if in_time:
+                    alone = holder in (-1, who) or now >= until
+                    world.claim("one holds the lease at a time", alone, who, holder)
+                    world.claim("epochs rise", epoch == last, epoch, last)
+                    holder, until = who, now + LEASE_LASTS
+        newcomer = world.newcomer()
+        world.kernel.now += LEASE_LASTS + 1
+        epoch = newcomer.lease.take(world.kernel.now)
+        world.claim("the lease is had again", epoch is not None and epoch > last, last)
+
+
+class MarksRise(Scenario):
+    """Each process raises the marks, to other numbers."""
+
+    name = "marks"
+
+    def body(self, process: Process) -> Callable[[], None]:
+        marks, number = process.store.marks, process.index + 1
+
+        def rises(**to: int) -> bool:
+            done = marks.rise(**to)
+            if done:
+                process.says("told", to.get("version", 0), to.get("removals", 0))
+            return done
+
+        def body() -> None:
+            process.until(lambda: rises(version=number))
+            looks()
+            process.until(lambda: rises(version=4 - number, removals=number))
+            looks()
+
+        def looks() -> None:
+            process.says("looks")
+            process.says("saw", *marks.read())
+
+        return body
+
+    def verdict(self, world: World) -> None:
+        known = Mark()
+        before: dict[int, Mark] = {}
+        seen: dict[int, Mark] = {}
+        for who, what, *more in world.log:
+            if what == "looks":
+                before[who] = known
+            elif what in ("told", "saw"):
+                mark = Mark(*more)
+                if what == "saw":
+                    known_then = Mark() if world.replaced else before[who]
+                    seen_then = Mark() if world.replaced else seen.get(who, Mark())
+                    world.claim("marks never fall", _reaches(mark, seen_then), mark, seen)
+                    world.claim("what was told is seen from then on", _reaches(mark, known_then), mark)
+                    seen[who] = mark
+                known = Mark(*map(max, known, mark))
+        for process in world.living():
+            world.enter(process)
+            process.store.marks.read()
+        last = world.newcomer().marks
+        last.rise(version=9)
+        if not world.replaced:
+            # Else one may have told what it read of another one that wrote too late.
+            world.claim("no update that was told is lost", _reaches(last.read(), known), known)
+
+
+def _reaches(mark: Mark, other: Mark) -> bool:
+    return mark.version >= other.version and mark.removals >= other.removals
+
+
+class Shared(Scenario):
+    """A value in which each process has something of its own."""
+
+    def puts(self, process: Process, name: str) -> bool:
+        raise NotImplementedError
+
+    def names(self, process: Process) -> Any:
+        raise NotImplementedError
+
+    def body(self, process: Process) -> Callable[[], None]:
+        def put(name: str) -> bool:
+            done = self.puts(process, name)
+            if done:
+                process.says("told", name)
+            return done
+
+        def body() -> None:
+            for number in range(2):
+                name = f"{process.letter}{number}"
+                process.until(lambda name=name: put(name))  # type: ignore[misc]
+            process.says("saw", *sorted(self.names(process)))
+
+        return body
+
+    def verdict(self, world: World) -> None:
+        told: set[Any] = set()
+        for who, what, *more in world.log:
+            if what == "told":
+                told.add(more[0])
+            elif what == "saw":
+                own = {name for name in told if name[0] == "abc"[who]}
+                world.claim("one sees what one has told", own <= set(more), own, more)
+        for process in world.living():
+            self.names(world.enter(process))
+        last = Process(world, 2)
+        last.store = world.newcomer()
+        self.puts(last, "end")
+        for process in [*world.living(), last]:
+            names = set(self.names(world.enter(process)))
+            world.claim("no update that was told is lost", told <= names, told, names)
+
+
+class FaultsPut(Shared):
+    name = "faults"
+
+    def puts(self, process: Process, name: str) -> bool:
+        now = process.now()
+        return process.store.faults.put(name, Fault(kind="latency", until=now + 900), now)
+
+    def names(self, process: Process) -> Any:
+        return process.store.faults.active(process.now())
+
+
+class LatestNoted(Shared):
+    """`silences` and `lacks` are one thing at two places."""
+
+    name = "latest"
+
+    def puts(self, process: Process, name: str) -> bool:
+        return process.store.silences.note(name, process.now())
+
+    def names(self, process: Process) -> Any:
+        silences = process.store.silences
+        return [name for name in ("a0", "a1", "b0", "b1", "c0", "c1") if silences.latest(name)]
+
+
+class TableLocksMet(Shared):
+    name = "table-locks"
+
+    def puts(self, process: Process, name: str) -> bool:
+        now = process.now()
+        return process.store.table_locks.update(lambda last: {**last, name: TableLock((now,), now, now)})
+
+    def names(self, process: Process) -> Any:
+        return process.store.table_locks.read()
+
+
+class FoldersWritten(Scenario):
+    """What was found of the folders is replaced as a whole."""
+
+    name = "folders"
+
+    def body(self, process: Process) -> Callable[[], None]:
+        folders = process.store.folders
+
+        def writes(why: str) -> bool:
+            done = folders.write({"journal": why, "copies": why})
+            if done:
+                process.says("told", why)
+            return done
+
+        def looks() -> None:
+            found = folders.read()
+            process.says("saw", *sorted(set(found.values())))
+
+        def body() -> None:
+            for number in range(2):
+                process.until(partial(writes, f"{process.letter}{number}"))
+                looks()
+
+        return body
+
+    def verdict(self, world: World) -> None:
+        last: Any = None
+        for _, what, *more in world.log:
+            if what == "saw":
+                world.claim("nobody sees a mixture", len(more) == 1, more)
+            last = more[0] if what == "told" else last
+        for process in [*world.living(), *world.living()]:
+            world.enter(process)
+            process.store.folders.read()
+        final = set(world.newcomer().folders.read().values())
+        world.claim("nobody sees a mixture", len(final) <= 1, final)
+        if not world.deaths and not world.replaced:
+            world.claim("what was told last is in force", final == {last}, final, last)
+
+
+class LastErrorsPut(Scenario):
+    """Written and read without a lock: one of two may be lost, and none is a mixture."""
+
+    name = "last-errors"
+
+    def body(self, process: Process) -> Callable[[], None]:
+        errors = process.store.last_errors
+
+        def looks() -> None:
+            found = errors.get(0)
+            if found is not None:
+                process.says("saw", *found)
+
+        def body() -> None:
+            for number in range(2):
+                mark = 10 * (process.index + 1) + number
+                errors.put(0, float(mark), f"module.Error{process.letter} {number}", mark, float(mark))
+                looks()
+
+        return body
+
+    def verdict(self, world: World) -> None:
+        for _, what, *more in world.log:
+            if what == "saw":
+                _claim_whole(world, more)
+        if (found := world.newcomer().last_errors.get(0)) is not None:
+            _claim_whole(world, list(found))
+
+
+def _claim_whole(world: World, found: list[Any]) -> None:
+    wall, text, window, seen = found
+    letter, number = "abc"[window // 10 - 1], window % 10
+    whole = wall == window == seen and text == f"module.Error{letter} {number}"
+    world.claim("nobody sees a mixture", whole, found)
