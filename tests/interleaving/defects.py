@@ -20,7 +20,7 @@ from resilience.primitives.store.names import Names
 from resilience.primitives.store.pools import Pools
 from resilience.primitives.store.versioned import Versioned
 from resilience.primitives.window import Window
-from tests.interleaving.search import Bounds
+from tests.interleaving.schedule import Bounds
 
 TURNS, DEATHS, STOPS = Bounds(2), Bounds(1, deaths=1), Bounds(2, stops=1)
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.interleaving.world import Process, World
 
 START = 1_000.0
-# Seconds between two looks of a process that waits for the lock: the store's own 0.5 ms would be 100 looks.
+# How long a process that waits for the lock sleeps between looks, in seconds: with the store's own 0.5 ms a
+# wait would be a hundred looks.
 PAUSE = 0.03
 
 

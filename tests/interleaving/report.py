@@ -15,7 +15,7 @@ def command(name: str, processes: int, schedule: Schedule) -> str:
 
 
 def story(world: World, schedule: Schedule) -> str:
-    """Run the schedule once more and tell each step: number, process, what it does, where in the code."""
+    """Run the schedule once more; tell each step by number, process, what it does, and where in the code."""
     world.trace = []
     try:
         failure = replay(world, schedule)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from resilience.primitives.store import Layout
+from tests.interleaving.schedule import Bounds
 
 if TYPE_CHECKING:
     from tests.interleaving.world import Process, World
@@ -17,10 +18,10 @@ class Scenario(ABC):
 
     name: ClassVar[str]
     layout: ClassVar[Layout] = Layout(breakers=1, slots=4)
-    deaths: ClassVar[bool] = True
-    """Whether the claims are also made of runs in which a process dies."""
+    short: ClassVar[Bounds] = Bounds(2)
+    """What the short form of the search runs of it; all bounds of the long form lie in `__main__`."""
 
-    def prepare(self, world: World) -> None:  # noqa: B027 - most need nothing
+    def prepare(self, world: World) -> None:  # noqa: B027 - most begin with an empty store
         """Leave in the store what is there before each run."""
 
     @abstractmethod

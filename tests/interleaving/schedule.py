@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -40,6 +41,24 @@ class Schedule(NamedTuple):
 
     def __str__(self) -> str:
         return " ".join([LETTERS[self.first], *map(str, self.turns)])
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How often, at most, one process makes way for another before it must.
+
+    `stops` of these times it is stopped while it holds a lock; and beside them up to `deaths` processes die.
+    """
+
+    turns: int
+    deaths: int = 0
+    stops: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"≤ {self.turns} preemptions"]
+        parts += [f"≤ {self.stops} of them a stop"] * bool(self.stops)
+        parts += [f"≤ {self.deaths} deaths"] * bool(self.deaths)
+        return ", ".join(parts)
 
 
 def parse(text: str) -> Schedule:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.interleaving.schedule import Kind, Schedule, Turn
+from tests.interleaving.schedule import Bounds, Kind, Schedule, Turn
 from tests.interleaving.world import World, replay
 
 
@@ -19,40 +19,30 @@ class Found:
     """Schedules that were run."""
     joined: int = 0
     """How many of them came to a state from which all that follows had been run."""
+    ends: set[int] = field(default_factory=set)
+    """Stand for the notes and the memory with which the others ended."""
     broken: list[tuple[Schedule, str]] = field(default_factory=list)
 
     def __iadd__(self, other: Found) -> Found:
         self.schedules += other.schedules
         self.joined += other.joined
+        self.ends |= other.ends
         self.broken += other.broken
         return self
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The most turns before a process must make way, deaths, and stops of a process that holds the lock."""
-
-    turns: int
-    deaths: int = 0
-    stops: int = 0
-
-    def __str__(self) -> str:
-        parts = [f"{self.turns} preemptions"]
-        parts += [f"{self.stops} of them stops"] * bool(self.stops)
-        parts += [f"{self.deaths} deaths"] * bool(self.deaths)
-        return "≤ " + ", ≤ ".join(parts)
 
 
 class Exhaustive:
     """Run every schedule within the bounds, the plainest first, so that what breaks is as plain as can be.
 
-    A run that comes to a state that an earlier one was in (of memory, locks, clock, notes, and of all that
-    each process has seen) is ended: what can follow was run, or is about to be.
+    A run joins an earlier one when it comes to a state that this was in: of memory, locks, clock, notes, and
+    of all that each process has seen. It is ended then: what can follow was run, or is about to be. With
+    `joins` False it is run to its end.
     """
 
-    def __init__(self, world: World, bounds: Bounds) -> None:
+    def __init__(self, world: World, bounds: Bounds, *, joins: bool = True) -> None:
         self._world = world
         self._bounds = bounds
+        self._joins = joins
         self._known: set[int] = set()
         self._next: list[Schedule] = []
         self._schedule = Schedule()
@@ -93,7 +83,7 @@ class Exhaustive:
                 return plan.get(at)
             nonlocal given_up
             state = world.state()
-            if state in known:
+            if state in known and self._joins:
                 given_up = True
                 world.give_up()
             known.add(state)
@@ -104,6 +94,8 @@ class Exhaustive:
         failure = world.run(schedule.first, decide)
         found.schedules += 1
         found.joined += given_up
+        if not given_up:
+            found.ends.add(world.end)
         if failure is not None:
             found.broken.append((schedule, failure))
 
@@ -126,8 +118,6 @@ class Chance:
         # Some hand over at almost each step, some a few times in all.
         each = rng.choice((0.3, 0.1, 0.03, 0.01))
         stops, dies = rng.choice((0.0, 0.1, 0.5)), rng.choice((0.0, 0.0, 0.02, 0.1))
-        if not world.scenario.deaths:
-            dies = 0.0
         chance, choice = rng.random, rng.choice
         first = rng.randrange(world.size)
         done: list[Turn] = []

@@ -76,12 +76,12 @@ class Process:
         """Note something for the verdict; all that the verdict looks at is noted, or in the store."""
         self.world.note(self, words)
 
-    def until(self, attempt: Callable[[], object], tries: int = 3) -> bool:
-        """Try something again each second, as callers do when the store was busy."""
-        for number in range(tries):
+    def until(self, attempt: Callable[..., object], *arguments: Any) -> bool:
+        """Try something up to three times, each second, as callers do when the store was busy."""
+        for number in range(3):
             if number:
                 self.wait(1.0)
-            if attempt():
+            if attempt(*arguments):
                 return True
         return False
 
@@ -183,6 +183,7 @@ class World:
             body = self.scenario.body(process)
             process.greenlet = greenlet(self._life(process, body))
         complete = self._schedule(self.processes[first])
+        self.end = hash((self.told, self.memory_state))
         if complete and self.failure is None and self.replaced < 2:
             self.process = self._outside
             try:

@@ -9,6 +9,7 @@ from resilience.primitives.errors import BreakerOpenError
 from resilience.primitives.store import Layout
 from tests.interleaving.scenario import Scenario
 from tests.interleaving.scenarios.lists import _KernelClock
+from tests.interleaving.schedule import Bounds
 from tests.interleaving.world import Process, WatchedStore, World
 
 OPEN_FOR = 15.0
@@ -39,6 +40,7 @@ class OrdersTold(Scenario):
     """One process gives orders, and others call, fail and open the breaker."""
 
     name = "orders"
+    short = Bounds(1)
 
     def prepare(self, world: World) -> None:
         breaker_of(world, world.newcomer()).call(lambda: None)
@@ -96,6 +98,7 @@ class PermitsTaken(Scenario):
     """The open time is over: one probe goes at a time."""
 
     name = "permits"
+    short = Bounds(1)
 
     def prepare(self, world: World) -> None:
         breaker = breaker_of(world, world.newcomer())
@@ -131,7 +134,7 @@ class FailuresCounted(Scenario):
     """Each process fails, and together they fail often enough."""
 
     name = "failures"
-    deaths = False
+    short = Bounds(1)
 
     def prepare(self, world: World) -> None:
         breaker_of(world, world.newcomer(), failures=3).call(lambda: None)
@@ -159,6 +162,7 @@ class PlacesFull(Scenario):
     """All places are of breakers that nobody uses; one is ordered, or used again, as another one takes it."""
 
     name = "breakers-full"
+    short = Bounds(1)
     layout = Layout(breakers=2, slots=5)
 
     def prepare(self, world: World) -> None:

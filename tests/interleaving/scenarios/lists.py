@@ -9,6 +9,7 @@ from typing import Any
 from resilience.primitives.limits import Limits
 from resilience.primitives.store import Layout
 from tests.interleaving.scenario import Scenario
+from tests.interleaving.schedule import Bounds
 from tests.interleaving.world import Process, World
 
 
@@ -16,6 +17,7 @@ class CountersRaised(Scenario):
     """Each process counts under a name of its own, and under one of everybody."""
 
     name = "counters"
+    short = Bounds(1)
     layout = Layout(breakers=1, slots=4, counters=4)
 
     def body(self, process: Process) -> Callable[[], None]:
@@ -29,7 +31,7 @@ class CountersRaised(Scenario):
 
         def body() -> None:
             for name in ("all", process.letter, "all"):
-                process.until(lambda name=name: adds(name))  # type: ignore[misc]
+                process.until(adds, name)
             process.says("looks")
             totals = process.store.counters.totals()
             process.says("saw", totals.get(("all",), 0))
@@ -59,12 +61,12 @@ class CountersRaised(Scenario):
 
 
 def heals(world: World, names: dict[int, str]) -> None:
-    """Claim what is promised once a holder of the lock was stopped: one that counts again has its name."""
+    """Claim what is promised once a holder of the lock was stopped: a name that is used again is counted."""
     told = []
     for process in [*world.living(), *world.living()]:
         name = names[process.index]
         world.enter(process)
-        if process.until(lambda store=process.store, name=name: store.counters.add(name)):  # type: ignore[misc]
+        if process.until(process.store.counters.add, name):
             told.append(name)
     store = world.newcomer()
     found = store.counters._names.all()
@@ -75,7 +77,7 @@ def heals(world: World, names: dict[int, str]) -> None:
         world.claim("a name has one place", len(found) == len(set(found)), found)
     totals = {labels[0]: total for labels, total in store.counters.totals().items()}
     for name in set(told[len(told) // 2 :]):
-        world.claim("who counts again, counts under its name", totals.get(name, 0) > 0, told, totals)
+        world.claim("a name that is used again is counted", totals.get(name, 0) > 0, told, totals)
 
 
 _OLD = frozenset(f"old-names-{number}" for number in range(3))
@@ -85,6 +87,7 @@ class CountersFull(Scenario):
     """All names are taken by processes that have ended; one comes back, others want new names."""
 
     name = "counters-full"
+    short = Bounds(1)
     names = ("new-names-a", "old-names-2", "new-names-c")
     layout = Layout(breakers=1, slots=5, counters=3)
 
@@ -129,7 +132,7 @@ class CountersFull(Scenario):
             if who in living:
                 at_least = totals.get(name, 0) >= count
                 world.claim("a living process keeps its name, and no count is lost", at_least, told, totals)
-            # An old name has counts of its own before it is given back; a dead process may have counted once.
+            # An old name may have kept its count, and a dead process may have counted once more.
             extra = (3 if name == "old-names-2" else 0) + world.deaths
             at_most = totals.get(name, 0) <= count + extra
             world.claim("nobody counts under another's name", at_most, told, totals)
@@ -141,6 +144,7 @@ class PoolsFull(Scenario):
     """The same of the gauges of bulkheads."""
 
     name = "pools-full"
+    short = Bounds(1)
     layout = Layout(breakers=1, slots=5, pools=2)
 
     def prepare(self, world: World) -> None:
@@ -160,8 +164,8 @@ class PoolsFull(Scenario):
             return done
 
         def body() -> None:
-            process.until(lambda: puts(1))
-            process.until(lambda: puts(2))
+            process.until(puts, 1)
+            process.until(puts, 2)
 
         return body
 

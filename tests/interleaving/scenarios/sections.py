@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from resilience.primitives.store import Fault, Mark, TableLock
 from resilience.primitives.store.sections import LEASE_LASTS
 from tests.interleaving.scenario import Scenario
+from tests.interleaving.schedule import Bounds
 from tests.interleaving.world import Process, World
 
 
@@ -16,6 +16,7 @@ class LeaseHeld(Scenario):
     """Processes take the lease, renew it, give it up and take it again."""
 
     name = "lease"
+    short = Bounds(1)
 
     def body(self, process: Process) -> Callable[[], None]:
         process.store.slot()
@@ -140,7 +141,7 @@ class Shared(Scenario):
         def body() -> None:
             for number in range(2):
                 name = f"{process.letter}{number}"
-                process.until(lambda name=name: put(name))  # type: ignore[misc]
+                process.until(put, name)
             process.says("saw", *sorted(self.names(process)))
 
         return body
@@ -178,6 +179,7 @@ class LatestNoted(Shared):
     """`silences` and `lacks` are one thing at two places."""
 
     name = "latest"
+    short = Bounds(1)
 
     def puts(self, process: Process, name: str) -> bool:
         return process.store.silences.note(name, process.now())
@@ -218,7 +220,7 @@ class FoldersWritten(Scenario):
 
         def body() -> None:
             for number in range(2):
-                process.until(partial(writes, f"{process.letter}{number}"))
+                process.until(writes, f"{process.letter}{number}")
                 looks()
 
         return body
