@@ -82,6 +82,12 @@ class Bench:
         return breaker
 
 
+@pytest.fixture(autouse=True)
+def no_excuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are slow here by a clock that is moved by hand: a busy machine excuses none of them."""
+    monkeypatch.setattr(TICKS, "_thread", None)
+
+
 @pytest.fixture
 def host_store(tmp_path: Path) -> Iterator[HostStore]:
     store = HostStore(tmp_path / "resilience", "test", role="server", create=True, layout=SMALL)
@@ -90,7 +96,5 @@ def host_store(tmp_path: Path) -> Iterator[HostStore]:
 
 
 @pytest.fixture(params=["process", "host"])
-def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    # Calls are slow here by a clock that is moved by hand: that this machine is busy excuses none of them.
-    monkeypatch.setattr(TICKS, "_thread", None)
+def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(None if request.param == "process" else request.getfixturevalue("host_store"))

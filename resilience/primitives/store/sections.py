@@ -262,6 +262,6 @@ class LastErrors:
 def _checksum(text: bytes, wall: float, window: int, seen: float) -> int:
     """Sum all parts, or those of two errors could be taken for one.
 
-    Workers of 0.2.0 sum the text alone: beside them an error of the other kind counts as none.
+    Workers of the release before sum the text alone: beside them an error of the other kind counts as none.
     """
     return crc32(text, crc32(_ERROR.pack(wall, window, seen)))
