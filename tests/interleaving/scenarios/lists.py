@@ -70,11 +70,11 @@ def heals(world: World, names: dict[int, str]) -> None:
             told.append(name)
     store = world.newcomer()
     found = store.counters._names.all()
-    if "" in found:
-        # It wrote over a name just as others wrote it: nobody can read that place any more.
+    if "" in found or world.deaths:
+        # It wrote over a name just as others wrote it, so nobody can read that place any more; or it died as
+        # it came back, and what it wrote late stays.
         return
-    if not world.deaths:
-        world.claim("a name has one place", len(found) == len(set(found)), found)
+    world.claim("a name has one place", len(found) == len(set(found)), found)
     totals = {labels[0]: total for labels, total in store.counters.totals().items()}
     for name in set(told[len(told) // 2 :]):
         world.claim("a name that is used again is counted", totals.get(name, 0) > 0, told, totals)
