@@ -23,6 +23,16 @@ from zenow.server.listening import Listeners
 from zenow.server.supervisor import Supervisor
 
 
+def using(folder: Path) -> list[str]:
+    """Return the processes whose environment names a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if bytes(folder) in (process / "environ").read_bytes():
+                found.append(process.name)
+    return found
+
+
 def eventually(what: Callable[[], bool], site: SiteServer) -> None:
     """Wait until it holds; far longer than it ever takes."""
     limit = time.monotonic() + 40
@@ -219,6 +229,8 @@ class TestEnding:
             finally:
                 with suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
+                # What the worker has started ends a moment after it, and could make the site's folder again.
+                eventually(lambda: not using(site.directory), site)
 
 
 class TestWantOfThreadsOrProcesses:
