@@ -20,7 +20,7 @@ class Counters:
         self._lock = threading.Lock()
 
     def forget(self) -> None:
-        """Look everything up anew: the store is another one."""
+        """Look everything up again: the store is another one."""
         self._names.forget()
 
     def after_fork(self) -> None:

@@ -44,7 +44,7 @@ class Lock(Protocol):
         """How often the lock that was taken had been replaced."""
 
     def forget(self) -> None:
-        """Begin anew in a forked child, where nobody holds it."""
+        """Start again in a forked child, where nobody holds it."""
 
 
 class ThreadLock:
@@ -189,7 +189,7 @@ class HostLock:
                 os.ftruncate(file, self._size + 1)
             finally:
                 os.close(file)
-            # The time stays: were it taken back first, and this process killed, the second would begin anew.
+            # The time stays: without it, the second would start again if this process were killed here.
             aside.rename(self._path)
         self._close_locked()
 

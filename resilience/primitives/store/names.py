@@ -46,7 +46,7 @@ class Names:
         self._without: dict[str, float] = {}
 
     def forget(self) -> None:
-        """Look everything up anew: the store is another one."""
+        """Look everything up again: the store is another one."""
         self._known = {}
         self._without = {}
 

@@ -33,7 +33,7 @@ class Pools:
         self._places: dict[str, tuple[int, int, int | None]] = {}
 
     def forget(self) -> None:
-        """Look everything up anew: the store is another one, or the process a forked child."""
+        """Look everything up again: the store is another one, or the process a forked child."""
         self._names.forget()
         self._places = {}
 

@@ -114,7 +114,7 @@ class Store(ABC):
                 tenant.detach()
 
     def _after_fork(self) -> None:
-        """Make locks anew in a forked child, and give up what is its parent's."""
+        """Make new locks in a forked child, and give up what is its parent's."""
         self.counters.after_fork()
         self.pools.forget()
         self._detach_tenants()

@@ -42,7 +42,7 @@ class Users(ABC):
 
 
 class BreakerUsers(Users):
-    """A breaker is used by whoever counts for it, and kept for an order in force: it outlives a restart."""
+    """A breaker is used by a process that counts for it, and kept for an order, which outlives a restart."""
 
     def any(self, place: int) -> bool:
         words, rows = self._store.words, self._store.layout.rows.of(place)
@@ -61,7 +61,7 @@ class BreakerUsers(Users):
 
     def clear(self, place: int, taken: float) -> None:
         layout, words = self._store.layout, self._store.words
-        # A version of its own: whoever still looks here would write an older one back.
+        # A version of its own: a process that still looks here would write an older one back.
         self._record(place).put_locked(Record(), taken)
         rows = layout.rows.of(place)
         for at in range(rows, rows + self._store.used_slots * ROW_WORDS):
@@ -74,7 +74,7 @@ class BreakerUsers(Users):
 
 
 class CounterUsers(Users):
-    """A counter is used by whoever has counted there; of the others the lowest one is missed least."""
+    """A counter is used by a process that has counted there; of the others the lowest is missed least."""
 
     def use(self, place: int, slot: int) -> bool:
         """Say that the process of this slot counts there; return whether it did before."""
@@ -110,7 +110,7 @@ class CounterUsers(Users):
 
 
 class PoolUsers(Users):
-    """A pool is used by whoever shows a limit; of the others the one that refused fewest is missed least."""
+    """A pool is used by a process that shows a limit; of the others the fewest refusals are missed least."""
 
     def leave_all(self, slot: int) -> None:
         """Forget the gauges of the last process of this slot, save its refusals, which are of the host."""
