@@ -61,7 +61,7 @@ class Case:
     """One row: what is asked of which site, `count` times in a round.
 
     `shows` names a header and how its value begins in an answer that is what the row is named after; nearly
-    all must be: a stored answer that has grown old is made anew. `beside` are the processes of the database
+    all must be: a stored answer that has grown old is made again. `beside` are the processes of the database
     and the cache that serve it too; nginx in front counts as part of the site.
     """
 

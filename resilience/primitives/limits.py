@@ -54,7 +54,7 @@ class Limits:
         words, times, now = self._store.words, self._store.times, self._clock.monotonic()
         at = self._place_locked(hashed)
         if words[at + _HASH] != hashed:
-            # Empty until all is in place: whoever dies in between leaves nobody the hits of another.
+            # Empty until all is in place: a process that dies in between leaves nobody the hits of another.
             words[at + _HASH] = 0
             times[at + _BEGAN] = now
             words[at + _BEFORE] = words[at + _NOW] = 0
@@ -62,7 +62,7 @@ class Limits:
         passed = int((now - times[at + _BEGAN]) / per)
         if passed:
             words[at + _BEFORE] = words[at + _NOW] if passed == 1 else 0
-            # Before the count: whoever dies in between forgets no hit.
+            # Before the count: a process that dies in between forgets no hit.
             times[at + _BEGAN] += passed * per
             words[at + _NOW] = 0
         before, hits = words[at + _BEFORE], words[at + _NOW]

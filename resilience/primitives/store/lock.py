@@ -3,7 +3,8 @@
 Note [A lock that is not for ever]
 A holder that was killed frees the lock at once: the kernel does that. One that was stopped, or sits in a
 debugger, keeps it, so a lock that was held for a second is replaced by a new file, and the old one holds
-up nobody. Whoever comes back with the old one finds out by the path's inode, before and after it writes.
+up nobody. A process that comes back with the old one finds out by the path's inode, before and after it
+writes.
 What it wrote in between is of a lower version than what the others wrote, and lies where they do not
 write, so it is put right (see `versioned`). For that a lock counts how often it was replaced: its
 `generation`.

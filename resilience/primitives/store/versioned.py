@@ -2,7 +2,7 @@
 
 Note [How a value is read whole]
 One word names the version in force; the value itself lies in one of four copies, which the version
-chooses. A writer fills the next copy and names the version last, so whoever dies in between has changed
+chooses. A writer fills the next copy and names the version last, so one that dies in between has changed
 nothing. A reader takes the copy that is named and checks its version and its sum.
 
 Note [A version that goes back]
