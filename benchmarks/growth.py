@@ -40,7 +40,7 @@ REQUESTS = {
 class Taken(NamedTuple):
     """What the rounds of one request took, in milliseconds: of processor, the database's too, and of time."""
 
-    counted: list[float]  # of processor, when the rows are counted anew
+    counted: list[float]  # of processor, when the rows are counted again
     kept: list[float]  # of processor, when their count is kept
     waited: list[float]  # until it was answered, when the count is kept
 
@@ -104,12 +104,12 @@ def compare(sizes: Sequence[int], rounds: int) -> None:
     print(f"{rounds} rounds at each size: median (lowest to highest).")
     print("\nMilliseconds of processor for a request, the database's included; the count of rows is kept.\n")
     print(_by_size(live, "kept"))
-    print("\nThe same when the rows are counted anew: the first request after a write.\n")
+    print("\nThe same when the rows are counted again: the first request after a write.\n")
     print(_by_size(live, "counted"))
     print("\nMilliseconds until it is answered, with whatever else the machine did; the count is kept.\n")
     print(_by_size(live, "waited"))
     print(f"\n`manage.py fallback export` built a static copy of {sizes[-1]:,} courses in {built:.1f} s.\n")
-    heads = ("static copy", "count kept, ms", "counted anew, ms", "until answered, ms")
+    heads = ("static copy", "count kept, ms", "counted again, ms", "until answered, ms")
     rows = ((name, *map(spread, (each.kept, each.counted, each.waited))) for name, each in static.items())
     print(table(heads, rows))
 

@@ -42,6 +42,8 @@ GIVEN_UP = {
     r"\bseats?\b": "slot",
     r"\bprocess(es)? that votes?\b": "server process",
     r"\bgeneration of the catalogue\b": "catalogue version",
+    r"\banew\b": "again",
+    r"\bwhoever (has|dies|comes|asks|is)\b": "a process that, anyone who",
 }
 ASKED = "/api/courses?search=jazz"
 
