@@ -54,7 +54,8 @@ def open_mapped(path: Path, layout: Layout, *, create: bool) -> tuple[mmap.mmap,
                     return memory, os.fstat(file).st_ino
                 if not create:
                     raise StoreUnavailableError(
-                        f"{path} is damaged or left over from another boot; the next server here makes a new one"
+                        f"{path} is damaged or left over from another boot; "
+                        "the next server here makes a new one"
                     )
                 _build(path, layout, instead_of=os.fstat(file).st_ino)
             finally:
