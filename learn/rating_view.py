@@ -21,21 +21,31 @@ from learn.validators import SLUG_LENGTH
 from resilience.causes import describe
 from resilience.primitives import ResilienceError
 from resilience.primitives.clock import iso
+from resilience.request.response_headers import DATA_SOURCE, DEGRADED_REASON, HEADERS, Reason
 from resilience.request.scope import note_degraded, pool
 
 log = logging.getLogger("learn.ratings")
 
+_WHY: dict[Reason, str] = {
+    "busy": "The site is busy at the moment, and did not ask for the rating.",
+    "unavailable": "Ratings are not available at the moment.",
+}
+
 
 # The schema names a component after each serializer; its `Degradation` is that of the catalogue's reads.
 class PartnerDegradationSerializer(serializers.Serializer[Any]):
-    """The source of an answer that is not live, the time it is of, and a sentence for people."""
+    """Where an answer that is not live comes from, why, of what time it is, and a sentence for people."""
 
     as_of = serializers.DateTimeField(allow_null=True)
     notice = serializers.CharField()
 
     def get_fields(self) -> dict[str, Any]:
         # A class attribute `source` would hide DRF's own.
-        return {"source": serializers.ChoiceField(choices=["cached", "none"]), **super().get_fields()}
+        return {
+            "source": serializers.ChoiceField(choices=["cached", "none"]),
+            "reason": serializers.ChoiceField(choices=HEADERS[DEGRADED_REASON].values),
+            **super().get_fields(),
+        }
 
 
 class RatingSerializer(serializers.Serializer[Any]):
@@ -68,12 +78,12 @@ class RatingView(APIView):
         if not _may_exist(slug):
             raise NotFound("There is no course with this slug.")
         try:
-            rating, confirmed = rating_of(slug)
-        except RatingUnknownError:
-            return _degraded(None)
-        if not confirmed:
-            return _degraded(rating)
-        return Response({"rating": rating.value}, headers={"X-Data-Source": "live"})
+            rating, unconfirmed = rating_of(slug)
+        except RatingUnknownError as error:
+            return _degraded(None, error.reason)
+        if unconfirmed is not None:
+            return _degraded(rating, unconfirmed)
+        return Response({"rating": rating.value}, headers={DATA_SOURCE: "live"})
 
 
 def _may_exist(slug: str) -> bool:
@@ -87,15 +97,14 @@ def _may_exist(slug: str) -> bool:
         return True
 
 
-def _degraded(known: Rating | None) -> Response:
+def _degraded(known: Rating | None, reason: Reason) -> Response:
     note_degraded()
-    body: dict[str, Any]
+    degradation: dict[str, Any] = {"source": "none", "reason": reason, "as_of": None, "notice": _WHY[reason]}
+    headers = {DEGRADED_REASON: reason, "Cache-Control": "no-store"}
     if known is None:
-        notice = "Ratings are not available at the moment."
-        body = {"rating": None, "degradation": {"source": "none", "as_of": None, "notice": notice}}
-        return Response(body, headers={"Cache-Control": "no-store"})
-    as_of = iso(known.as_of)
-    notice = "Ratings are not available at the moment; this is the last known one."
-    body = {"rating": known.value, "degradation": {"source": "cached", "as_of": as_of, "notice": notice}}
-    age = str(max(0, int(time.time() - known.as_of)))
-    return Response(body, headers={"X-Data-Source": "cached", "Age": age, "Cache-Control": "no-store"})
+        return Response({"rating": None, "degradation": degradation}, headers=headers)
+    degradation["source"] = "cached"
+    degradation["as_of"] = iso(known.as_of)
+    degradation["notice"] += " This is the last known one."
+    headers |= {DATA_SOURCE: "cached", "Age": str(max(0, int(time.time() - known.as_of)))}
+    return Response({"rating": known.value, "degradation": degradation}, headers=headers)

@@ -13,8 +13,10 @@ from django.conf import settings
 from django.core.cache import cache
 
 from resilience.causes import describe
+from resilience.db.outages import reason_of
 from resilience.http import session
 from resilience.primitives import RejectedError, ResilienceError
+from resilience.request.response_headers import Reason
 
 log = logging.getLogger("learn.ratings")
 
@@ -38,7 +40,11 @@ class Rating:
 
 
 class RatingUnknownError(Exception):
-    """The partner cannot be asked, and no earlier rating is known."""
+    """The partner cannot be asked, and no earlier rating is known; `reason` says why, in one word."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def fetch(slug: str) -> Rating:
@@ -56,8 +62,8 @@ def fetch(slug: str) -> Rating:
     return Rating(value=value, as_of=time.time())
 
 
-def rating_of(slug: str) -> tuple[Rating, bool]:
-    """Return the rating of a course, and whether the partner has just confirmed it.
+def rating_of(slug: str) -> tuple[Rating, Reason | None]:
+    """Return the rating of a course, and why the partner has not confirmed it; None if it just has.
 
     Raises RatingUnknownError if the partner cannot be asked and no earlier rating is known.
     """
@@ -69,11 +75,12 @@ def rating_of(slug: str) -> tuple[Rating, bool]:
         # A refusal needs no warning: there was one when the breaker opened.
         level = logging.DEBUG if isinstance(error, RejectedError) else logging.WARNING
         log.log(level, "no rating from the partner: %s", describe(error))
+        reason = reason_of(error)
         if known is None:
-            raise RatingUnknownError from error
-        return known, False
+            raise RatingUnknownError(reason) from error
+        return known, reason
     _remember(slug, rating)
-    return rating, True
+    return rating, None
 
 
 def _rating(answer: Any, slug: str) -> float:

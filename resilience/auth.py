@@ -22,6 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from resilience import conf, faults, registry
 from resilience.db import failures
+from resilience.db.outages import is_busy
 from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
 
 P = ParamSpec("P")
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 # Seconds to wait after a failure that has not opened the breaker.
 _SOON = 5.0
+# By whether the site is only busy.
+_WHY_NOT = ("sign-in is not available at the moment", "the site is too busy to sign you in at the moment")
 _DOWN = (OperationalError, InterfaceError, InternalError, DeadlineExceededError, OSError)
 
 
@@ -39,13 +42,14 @@ class NotAcceptedError(Exception):
 class SignInUnavailableError(RejectedError):
     """Nobody can be signed in at the moment, even with the right credentials."""
 
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, *, busy: bool = False) -> None:
         super().__init__(
             "auth",
             retry_after=retry_after,
-            reason="sign-in is not available at the moment; the fault is ours, not in what you entered; "
+            reason=f"{_WHY_NOT[busy]}; the fault is ours, not in what you entered; "
             f"please try again in {max(1, round(retry_after))} s",
         )
+        self.busy = busy
 
 
 def classify(error: BaseException) -> Outcome:
@@ -116,9 +120,10 @@ def explained() -> Iterator[None]:
     except RejectedError as error:
         if error.http_status != SignInUnavailableError.http_status:
             raise
-        raise SignInUnavailableError(error.retry_after) from error
+        raise SignInUnavailableError(error.retry_after, busy=error.busy) from error
     except _DOWN as error:
-        raise SignInUnavailableError(registry.breaker("auth").snapshot().retry_after or _SOON) from error
+        seconds = registry.breaker("auth").snapshot().retry_after or _SOON
+        raise SignInUnavailableError(seconds, busy=is_busy(error)) from error
 
 
 def probe() -> None:

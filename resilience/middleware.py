@@ -20,8 +20,8 @@ from resilience.db.outages import is_outage
 from resilience.observe import health
 from resilience.operate.views import metrics_view
 from resilience.request import answer_counts
-from resilience.request.request_id import HEADER as REQUEST_ID
 from resilience.request.request_id import name_of
+from resilience.request.response_headers import OF_BREAKERS, REQUEST_ID, SYSTEM_DEGRADED
 from resilience.request.scope import (
     RequestScope,
     current_scope,
@@ -31,15 +31,6 @@ from resilience.request.scope import (
 from resilience.tiers import conditions, fresh
 
 logger = logging.getLogger("resilience.middleware")
-
-# By name of a breaker, the response headers that carry its state. Clients and dashboards read them. Only
-# the four usual breakers have any; health, metrics, board, admin and `manage.py breakers` show each breaker.
-STATE_HEADERS = {
-    "database": ("X-Database-Status", "X-Circuit-Breaker-DB"),
-    "cache": ("X-Cache-Status", "X-Circuit-Breaker-Cache"),
-    "auth": ("X-Circuit-Breaker-Auth",),
-    "external_api": ("X-Circuit-Breaker-External-API",),
-}
 
 
 class ResilienceMiddleware:
@@ -199,7 +190,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestSc
 def _with_headers(response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:
     for name, state in registry.states().items():
         degraded = degraded or state != "CLOSED"
-        for header in STATE_HEADERS.get(name, ()):
+        for header in OF_BREAKERS.get(name, ()):
             response[header] = state
-    response["X-System-Degraded"] = "true" if degraded else "false"
+    response[SYSTEM_DEGRADED] = "true" if degraded else "false"
     return response

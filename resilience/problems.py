@@ -11,11 +11,13 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from resilience.primitives.errors import BreakerOpenError, BulkheadFullError, RejectedError
+from resilience.primitives.errors import BreakerOpenError, RejectedError
+from resilience.request.response_headers import DEGRADED_REASON, Reason
 
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
 UNAVAILABLE = "A service that this answer needs is not available at the moment. Please try again shortly."
+BUSY = "The site is busy: too much is asked of it at the moment. Please try again shortly."
 
 # In seconds: the most that `Retry-After` asks for before the spread, and the most that the spread adds.
 LONGEST_WAIT = 86_400
@@ -117,6 +119,17 @@ def come_back(response: HttpResponseBase, seconds: float) -> None:
     response["Retry-After"] = str(least + int(_draw() * (spread + 1)))
 
 
+def refusal(detail: str, seconds: float, reason: Reason, **members: str) -> HttpResponse:
+    """Return the 503 of a request that an outage or a crowd ended, to be sent again in `seconds`.
+
+    `reason` is a member of the problem and a header. `members` are further ones.
+    """
+    response = problem(503, detail=detail, reason=reason, **members)
+    response[DEGRADED_REASON] = reason
+    come_back(response, seconds)
+    return response
+
+
 def wrong_members(messages: Any) -> ProblemError:
     """Return the error of a body from DRF's messages, which are by member and nested as the body is."""
     return ProblemError("The body is not accepted; `errors` says where.", list(_members(messages, "#")))
@@ -131,11 +144,7 @@ def unknown_members(names: Sequence[str], *, known: Iterable[str]) -> dict[str, 
 def answer_to(error: Exception) -> HttpResponse | None:
     """Return an error as a problem; None for a bug, which becomes a 500."""
     if isinstance(error, RejectedError):
-        inner = isinstance(error, BreakerOpenError | BulkheadFullError)  # their reasons are for operators
-        detail = UNAVAILABLE if inner else f"{error.reason[:1].upper()}{error.reason[1:]}."
-        response = problem(error.http_status, detail=detail)
-        come_back(response, error.retry_after)
-        return response
+        return _rejected(error)
     if not isinstance(error, ProblemError):
         return None
     members: dict[str, Any] = {"errors": error.errors} if error.errors else {}
@@ -196,6 +205,20 @@ class ProblemMiddleware:
             if "Content-Length" in response:
                 response["Content-Length"] = str(len(response.content))
         return response
+
+
+def _rejected(error: RejectedError) -> HttpResponse:
+    detail = f"{error.reason[:1].upper()}{error.reason[1:]}."
+    if error.http_status != 503:
+        response = problem(error.http_status, detail=detail)
+        come_back(response, error.retry_after)
+        return response
+    # What pools, locks and breakers say is for operators.
+    if error.busy:
+        return refusal(BUSY, error.retry_after, "busy")
+    return refusal(
+        UNAVAILABLE if isinstance(error, BreakerOpenError) else detail, error.retry_after, "unavailable"
+    )
 
 
 def _phrase(status: int) -> str:

@@ -7,8 +7,12 @@ from django.conf import settings
 from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 
-from resilience.middleware import STATE_HEADERS
-from resilience.primitives import State
+from resilience.request.response_headers import (
+    DATA_SOURCE,
+    DEGRADED_REASON,
+    HEADERS,
+    ResponseHeader,
+)
 from resilience.tiers.passed_over import REASONS
 
 PROBLEM = {
@@ -20,6 +24,11 @@ PROBLEM = {
         "title": {"type": "string", "example": "Bad Request"},
         "status": {"type": "integer", "example": 400},
         "detail": {"type": "string"},
+        "reason": {
+            "type": "string",
+            "enum": HEADERS[DEGRADED_REASON].values,
+            "description": "Of a 503: why, as in `X-Degraded-Reason`.",
+        },
         "outcome": {
             "type": "string",
             "enum": ["not_stored", "unknown"],
@@ -49,45 +58,48 @@ PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components
 
 DEGRADATION = {
     "type": "object",
-    "description": "There when something stood in for the database: from where, of what time, in a sentence.",
-    "required": ["source", "as_of", "notice"],
+    "description": "There when something stood in for the database: from where, why, of what time, in a "
+    "sentence.",
+    "required": ["source", "reason", "as_of", "notice"],
     "properties": {
         "source": {"type": "string", "enum": ["cached", "static", "mock"]},
+        "reason": {"type": "string", "enum": HEADERS[DEGRADED_REASON].values},
         "as_of": {"type": "string", "format": "date-time"},
         "notice": {"type": "string"},
     },
 }
+
+
+def described(header: ResponseHeader) -> dict[str, Any]:
+    """Return a header of ours as the schema describes it."""
+    values = {"enum": list(header.values)} if header.values else {}
+    return {
+        "description": f"{header.says[0].upper()}{header.says[1:]}.",
+        "schema": {"type": "string"} | values,
+    }
+
+
 # Headers of every response.
 STATUS_HEADERS = {
-    header: {
-        "description": f"The state of the circuit breaker `{name}`.",
-        "required": True,
-        "schema": {"type": "string", "enum": [state.value for state in State]},
-    }
-    for name, headers in STATE_HEADERS.items()
-    for header in headers
-} | {
-    "X-System-Degraded": {
-        "description": "Whether a breaker is not closed, or this answer is degraded.",
-        "required": True,
-        "schema": {"type": "string", "enum": ["true", "false"]},
-    },
-    "X-Request-ID": {
-        "description": "The client's own, if it is 1 to 64 letters, digits, `-` and `_`; else a new one.",
-        "required": True,
-        "schema": {"type": "string"},
-    },
+    name: described(header) | {"required": True}
+    for name, header in HEADERS.items()
+    if header.on == "every answer"
 }
 # Headers of each read of the catalogue.
 READ_HEADERS = {
-    "X-Data-Source": ("Which tier answered: live, cached, static or mock.", "string"),
-    "Age": ("How old a stored answer is, in seconds.", "integer"),
-    "Cache-Status": (
-        "What the store of answers did (RFC 9211). `detail` names the tier of a stored answer and, of a "
-        f"degraded one, each tier before it with the reason why it did not answer: {', '.join(REASONS)}.",
-        "string",
-    ),
-    "ETag": ("What `If-None-Match` and, of an entry, `If-Match` take.", "string"),
+    DATA_SOURCE: described(HEADERS[DATA_SOURCE]),
+    DEGRADED_REASON: described(HEADERS[DEGRADED_REASON]),
+    "Age": {"description": "How old a stored answer is, in seconds.", "schema": {"type": "integer"}},
+    "Cache-Status": {
+        "description": "What the store of answers did (RFC 9211). `detail` names the tier of a stored answer "
+        "and, of a degraded one, each tier before it with the reason why it did not answer: "
+        f"{', '.join(REASONS)}.",
+        "schema": {"type": "string"},
+    },
+    "ETag": {
+        "description": "What `If-None-Match` and, of an entry, `If-Match` take.",
+        "schema": {"type": "string"},
+    },
 }
 WRITE_HEADERS = {
     "post": ("Idempotency-Key", "A repeat with the same key gets the first answer, for a day.", 255),
@@ -142,10 +154,7 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
         for method, operation in operations.items():
             if method == "get":
                 answer = operation["responses"]["200"]
-                answer["headers"] = {
-                    name: {"description": text, "schema": {"type": kind}}
-                    for name, (text, kind) in READ_HEADERS.items()
-                }
+                answer["headers"] = dict(READ_HEADERS)
                 answer["content"] = {
                     kind: {"schema": {"allOf": [content["schema"], degraded]}}
                     for kind, content in answer["content"].items()

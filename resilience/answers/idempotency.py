@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from resilience.db.batches import delete_in_batches
 from resilience.models import IdempotencyKey
+from resilience.request.response_headers import REPLAYED
 
 if TYPE_CHECKING:  # the chore `prune` runs without the framework too
     from rest_framework.request import Request
@@ -71,9 +72,7 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
         return None
     if kept.fingerprint != claim.fingerprint:
         raise KeyRefusedError("This Idempotency-Key was used for another body. Take a new one.", 422)
-    return HttpResponse(
-        kept.body, status=kept.status, headers={**kept.headers, "Idempotent-Replayed": "true"}
-    )
+    return HttpResponse(kept.body, status=kept.status, headers={**kept.headers, REPLAYED: "true"})
 
 
 def keep(claim: Claim, status: int, headers: dict[str, str], body: str, using: str) -> None:

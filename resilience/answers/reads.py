@@ -84,7 +84,7 @@ class ResilientReads(HandlingView):
                 passed_over.note(name, reason, error)
                 lookup.passed.append((name, reason))
         else:
-            response = unavailable_for(seconds)
+            response = unavailable_for(seconds, labels.why(lookup.passed))
             labels.miss(response, lookup.passed)
         return conditions.kept(request, response)
 
@@ -162,7 +162,7 @@ class ResilientReads(HandlingView):
             response = run()
         if response.status_code == 404:
             passed_over.note("static", "missing", "the copy does not hold what was asked for")
-            response = not_held(self._database().snapshot().retry_after)
+            response = not_held(self._database().snapshot().retry_after, labels.why(lookup.passed))
             labels.miss(response, [*lookup.passed, ("static", "missing")])
         elif response.status_code == 200:
             labels.degrade(response, info.tier, info.as_of, passed=lookup.passed)

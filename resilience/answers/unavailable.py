@@ -6,18 +6,23 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from resilience.db import failures
-from resilience.db.outages import retry_after
-from resilience.problems import API, UNAVAILABLE, come_back, problem
+from resilience.db.outages import reason_of, retry_after
+from resilience.problems import API, BUSY, UNAVAILABLE, refusal
+from resilience.request.response_headers import Reason
 from resilience.request.scope import has_committed, is_read
 
 NOT_SEEN = (
     "The connection was lost at the very end: nobody knows whether this was stored. Repeat it with the same "
     "Idempotency-Key, which settles it, or look before you repeat it."
 )
-NOT_HELD = (
-    "The database is not available at the moment, and the copy that answers instead does not hold this. "
-    "It may exist. Please try again shortly."
-)
+# Why nothing answers, and why not even the copy does.
+_WHY: dict[Reason, str] = {"busy": BUSY, "unavailable": UNAVAILABLE}
+_NOT_HELD: dict[Reason, str] = {
+    "busy": "The site is busy at the moment, and the copy that answers instead does not hold this. "
+    "It may exist. Please try again shortly.",
+    "unavailable": "The database is not available at the moment, and the copy that answers instead does not "
+    "hold this. It may exist. Please try again shortly.",
+}
 # The page loads nothing; it has a few styles of its own.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; "
@@ -26,22 +31,23 @@ _POLICY = (
 
 
 def unavailable(error: BaseException, *, writes: bool) -> HttpResponse:
-    """Return the 503 as a problem, with `Retry-After` and, of a write, its `outcome`."""
+    """Return the 503 as a problem, with its `reason`, `Retry-After` and, of a write, its `outcome`."""
+    reason, seconds = reason_of(error), retry_after(error)
     if not writes:
-        return unavailable_for(retry_after(error))
+        return unavailable_for(seconds, reason)
     if _is_unknown(error):
-        return _refusal(NOT_SEEN, retry_after(error), outcome="unknown")
-    return _refusal(f"{UNAVAILABLE} Nothing was stored.", retry_after(error), outcome="not_stored")
+        return _refusal(NOT_SEEN, seconds, reason, outcome="unknown")
+    return _refusal(f"{_WHY[reason]} Nothing was stored.", seconds, reason, outcome="not_stored")
 
 
-def unavailable_for(seconds: float) -> HttpResponse:
+def unavailable_for(seconds: float, reason: Reason) -> HttpResponse:
     """Return the 503 of a read that no tier can answer; it may be asked again in `seconds`."""
-    return _refusal(UNAVAILABLE, seconds)
+    return _refusal(_WHY[reason], seconds, reason)
 
 
-def not_held(seconds: float) -> HttpResponse:
+def not_held(seconds: float, reason: Reason) -> HttpResponse:
     """Return the 503 of a read of something that the static copy does not hold, but the database may."""
-    return _refusal(NOT_HELD, seconds)
+    return _refusal(_NOT_HELD[reason], seconds, reason)
 
 
 def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
@@ -50,7 +56,12 @@ def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
     response = unavailable(error, writes=writes)
     if not request.path_info.startswith(API):
         unknown = writes and _is_unknown(error)
-        said = {"seconds": response["Retry-After"], "writes": writes, "unknown": unknown}
+        said = {
+            "seconds": response["Retry-After"],
+            "writes": writes,
+            "unknown": unknown,
+            "busy": reason_of(error) == "busy",
+        }
         response.content = render_to_string("resilience/503.html", said)
         response["Content-Type"] = "text/html; charset=utf-8"
         response["Content-Security-Policy"] = _POLICY
@@ -62,8 +73,7 @@ def _is_unknown(error: BaseException) -> bool:
     return isinstance(error, failures.OutcomeUnknownError) or has_committed()
 
 
-def _refusal(detail: str, seconds: float, **said: str) -> HttpResponse:
-    response = problem(503, detail=detail, **said)
-    come_back(response, seconds)
+def _refusal(detail: str, seconds: float, reason: Reason, **said: str) -> HttpResponse:
+    response = refusal(detail, seconds, reason, **said)
     response["Cache-Control"] = "no-store"
     return response

@@ -8,8 +8,8 @@ import django.db
 
 from resilience import registry
 from resilience.db import failures
-from resilience.db.table_locks import TableLockedError
-from resilience.primitives import BulkheadFullError, DeadlineExceededError, Outcome, RejectedError
+from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
+from resilience.request.response_headers import Reason
 
 # Seconds to wait after a failure without an open breaker: the next request may succeed.
 SOON = 1.0
@@ -41,13 +41,18 @@ def is_outage(error: BaseException) -> bool:
 
 def is_busy(error: BaseException) -> bool:
     """Tell of an outage whether the server is well and others were first: a full pool, or their lock."""
-    if isinstance(error, BulkheadFullError | TableLockedError):
+    if isinstance(error, RejectedError) and error.busy:
         return True
     cause = failures.first_error(error)
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     state = getattr(cause, "sqlstate", None) or ""
     return state == _LOCK_NOT_AVAILABLE or state.startswith(ROLLED_BACK)
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Return why an outage has ended a request, in the word that clients see."""
+    return "busy" if is_busy(error) else "unavailable"
 
 
 def retry_after(error: BaseException) -> float:

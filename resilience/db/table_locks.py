@@ -45,6 +45,8 @@ Locks = dict[str, TableLock]
 class TableLockedError(RejectedError, django.db.OperationalError):
     """The read was not made: others have just waited in vain for a lock on its table."""
 
+    busy = True
+
 
 def ask(wrapper: GuardedWrapper, sql: str) -> list[str]:
     """Return the locked tables that this read is let through to try, as "breaker table"; usually none.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from resilience.request.response_headers import DATA_SOURCE, DEGRADED_REASON, HEADERS, SYSTEM_DEGRADED
+
 # Seconds after which a request counts as not answered.
 PATIENCE = 15.0
 # The most bytes of an answer that are read.
@@ -22,7 +24,8 @@ _AT_ONCE = 128
 # `{n}` in a path is a number from 1 to this, so that many answers are not stored yet.
 _NUMBERS = 60
 
-_SOURCES = ("live", "cached", "static", "mock")
+_SOURCES = HEADERS[DATA_SOURCE].values
+_REASONS = HEADERS[DEGRADED_REASON].values
 _STAND_INS = ("static", "mock")
 
 
@@ -36,6 +39,8 @@ class Answer:
     status: int
     """0 if no answer came."""
     source: str
+    reason: str = ""
+    """Why it is degraded, or 503; "" if it is neither."""
     mislabelled: str = ""
     """What is wrong with its label; "" if nothing is."""
 
@@ -97,7 +102,8 @@ class Load:
             seconds=self.elapsed() - due,
             path=path,
             status=status,
-            source=headers.get("x-data-source", "none") if status == 200 else str(status or "no answer"),
+            source=_said(headers, DATA_SOURCE) if status == 200 else str(status or "no answer"),
+            reason=headers.get(DEGRADED_REASON.lower(), ""),
             mislabelled=mislabelled(headers, body) if status == 200 else "",
         )
         with self._lock:
@@ -135,14 +141,22 @@ def mislabelled(headers: Mapping[str, str], body: bytes) -> str:
     except ValueError:
         return "its body is no JSON"
     said: Any = parsed.get("degradation") if isinstance(parsed, dict) else None
-    source = headers.get("x-data-source", "none")
+    source = _said(headers, DATA_SOURCE)
     if said is None:
         if source not in _SOURCES:
-            return f"its X-Data-Source is {source}"
+            return f"its {DATA_SOURCE} is {source}"
         return f"{source}, and its body does not say so" if source in _STAND_INS else ""
     named = said.get("source") if isinstance(said, dict) else None
     if source == "live" or named != source:
-        return f"X-Data-Source is {source}, its body says {named}"
-    if headers.get("x-system-degraded") != "true":
-        return f"{source}, and X-System-Degraded is not true"
+        return f"{DATA_SOURCE} is {source}, its body says {named}"
+    if _said(headers, SYSTEM_DEGRADED) != "true":
+        return f"{source}, and {SYSTEM_DEGRADED} is not true"
+    reason, why = _said(headers, DEGRADED_REASON), said.get("reason", "none")
+    if reason != why or (source in _SOURCES and reason not in _REASONS):
+        return f"{DEGRADED_REASON} is {reason}, its body says {why}"
     return "" if source == "none" or "age" in headers else f"{source}, and its age is not said"
+
+
+def _said(headers: Mapping[str, str], name: str) -> str:
+    """Return the value of a header, of which `headers` have the name in small letters."""
+    return headers.get(name.lower(), "none")

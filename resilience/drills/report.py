@@ -64,8 +64,11 @@ def as_html(result: Result, objectives: Sequence[Objective]) -> str:
     tables = [
         (
             "Answers",
-            ["phase", "reads", "p50", "p99", "slowest", "sources"],
-            [[name, *shown(summary(answers))] for name, answers in phases(result).items()],
+            ["phase", "reads", "p50", "p99", "slowest", "sources", "degraded or refused since"],
+            [
+                [name, *shown(said), _counts(said["reasons"])]
+                for name, said in ((name, summary(answers)) for name, answers in phases(result).items())
+            ],
         )
     ]
     if plan.user:
@@ -142,7 +145,7 @@ def sign_ins(result: Result) -> dict[str, list[str]]:
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Return the count, the sources, and the times in seconds."""
+    """Return the count, the sources, the reasons of degraded answers and 503s, and the times in seconds."""
     times = sorted(answer.seconds for answer in answers) or [0.0]
     return {
         "reads": len(answers),
@@ -150,6 +153,7 @@ def summary(answers: Sequence[Answer]) -> dict[str, Any]:
         "p99": times[int(len(times) * 0.99)],
         "slowest": times[-1],
         "sources": dict(sorted(Counter(answer.source for answer in answers).items())),
+        "reasons": dict(sorted(Counter(answer.reason for answer in answers if answer.reason).items())),
     }
 
 
@@ -158,8 +162,12 @@ def shown(said: dict[str, Any]) -> list[str]:
     return [
         str(said["reads"]),
         *(f"{1000 * said[name]:.0f} ms" for name in ("p50", "p99", "slowest")),
-        ", ".join(f"{source}: {count}" for source, count in said["sources"].items()),
+        _counts(said["sources"]),
     ]
+
+
+def _counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in found.items())
 
 
 def _versions() -> str:

@@ -16,10 +16,11 @@ class RejectedError(ResilienceError):
     """The call was not made.
 
     `name` is that of the guard that refused. `retry_after` is in how many seconds to try again. `reason` is
-    in a few words, which a client may see.
+    in a few words, which a client may see. With `busy` what was to be called is well, and others were first.
     """
 
     http_status = 503
+    busy = False
 
     def __init__(self, name: str, *, retry_after: float, reason: str) -> None:
         super().__init__(None, name, retry_after, reason)
@@ -65,6 +66,8 @@ class BreakerOpenError(RejectedError, CircuitBreakerError):
 
 class BulkheadFullError(RejectedError):
     """The bulkhead has no room: as many calls run and wait as may."""
+
+    busy = True
 
 
 class DeadlineExceededError(ResilienceError):

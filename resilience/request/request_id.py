@@ -10,7 +10,6 @@ from django.http import HttpRequest
 
 from resilience.request.scope import current_scope
 
-HEADER = "X-Request-ID"
 # The ids that a client may choose: none can pass for another line or field of a log.
 _CLIENTS_OWN = re.compile(r"[A-Za-z0-9-]{1,64}")
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 
-from resilience.tiers import catalogue_version, conditions, labels
+from resilience.request.response_headers import DATA_SOURCE
+from resilience.tiers import catalogue_version, conditions
 from resilience.tiers.lru import LRU
 from resilience.tiers.stored import FRESH_FOR, Stored, varies_little
 
@@ -51,7 +52,7 @@ def answer(request: HttpRequest) -> HttpResponse | None:
 def label(response: HttpResponse, stored: Stored) -> None:
     """Label a stored answer as such, with the time for which it may still be served as a live one."""
     age = max(0, int(stored.age()))
-    response[labels.SOURCE_HEADER] = "cached"
+    response[DATA_SOURCE] = "cached"
     response["Age"] = str(age)
     response["Cache-Status"] = f"resilience; hit; ttl={int(FRESH_FOR) - age}; detail=fresh"
 

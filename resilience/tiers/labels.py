@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse
 
 from resilience.primitives.clock import iso
-
-SOURCE_HEADER = "X-Data-Source"
+from resilience.request.response_headers import DATA_SOURCE, DEGRADED_REASON, Reason
 
 # A cache in front may answer for 30 s, and for 5 minutes while we cannot. A browser asks each time.
 SHARED = "max-age=0, s-maxage=30, stale-if-error=300"
@@ -26,16 +25,21 @@ Passed = Sequence[tuple[str, str]]
 
 _ENTRY_TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{24}"')
 
-_NOTICES = {
-    "cached": "The database is not available at the moment. This answer was kept from earlier.",
-    "static": "The database is not available at the moment. This is a copy of an earlier time.",
-    "mock": "Neither the database nor a copy of it is available. These rows are made up, for development.",
+# What is true of the reason, and what is true of the tier.
+_WHY: dict[Reason, str] = {
+    "busy": "The site is busy at the moment.",
+    "unavailable": "The database is not available at the moment.",
+}
+_WHAT = {
+    "cached": "This answer was kept from earlier.",
+    "static": "This is a copy of an earlier time.",
+    "mock": "There is no copy of an earlier time either: these rows are made up, for development.",
 }
 
 
 def label(response: HttpResponse, source: str) -> None:
     """Set the header that names the answer's tier."""
-    response[SOURCE_HEADER] = source
+    response[DATA_SOURCE] = source
 
 
 def miss(response: HttpResponse, passed: Passed) -> None:
@@ -43,6 +47,11 @@ def miss(response: HttpResponse, passed: Passed) -> None:
     reasons = dict(passed)
     forward = "stale" if reasons.get("cached") == "stale" else "miss"
     response["Cache-Status"] = f'resilience; fwd={forward}; detail="{_words(passed)}"'
+
+
+def why(passed: Passed) -> Reason:
+    """Return why a stand-in answers: as the live tier was passed over."""
+    return "busy" if ("live", "busy") in passed else "unavailable"
 
 
 def age_of(as_of: datetime) -> int:
@@ -53,12 +62,16 @@ def age_of(as_of: datetime) -> int:
 def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Passed) -> None:
     """Label an answer as a stand-in: a member `degradation`, its own tag, and headers for caches.
 
+    `reason`, in that member and in a header, says why the live tier was passed over.
     `If-Match` refuses the tag: it does not stand for a state of the catalogue. `Cache-Status` (RFC 9211) says
     that the answer was stored (`hit`) and for how many seconds it has been stale (`ttl` below 0). Its
     `detail` names the tier, and why each one before it was passed over.
     """
-    notice = {"source": source, "as_of": iso(as_of, "auto"), "notice": _NOTICES[source]}
-    response.content = _with_member(response.content, "degradation", notice)
+    reason = why(passed)
+    said = {"source": source, "reason": reason, "as_of": iso(as_of, "auto")}
+    said["notice"] = f"{_WHY[reason]} {_WHAT[source]}"
+    response.content = _with_member(response.content, "degradation", said)
+    response[DEGRADED_REASON] = reason
     response["ETag"] = f'"{source}-{_digest(response.content)}"'
     response["Cache-Control"] = DEGRADED[source]
     label(response, source)

@@ -6,7 +6,7 @@ import logging
 import os
 
 from resilience import causes, registry
-from resilience.db.outages import is_busy, is_outage
+from resilience.db import outages
 from resilience.primitives import ResilienceError, TierUnavailableError
 
 logger = logging.getLogger("resilience.tiers")
@@ -25,9 +25,9 @@ def reason_of(error: Exception) -> str | None:
     """Return the reason for which an error lets the next tier try; None if the error itself is the answer."""
     if isinstance(error, TierUnavailableError):
         return error.reason
-    if not isinstance(error, ResilienceError) and not is_outage(error):
+    if not isinstance(error, ResilienceError) and not outages.is_outage(error):
         return None
-    return "busy" if is_busy(error) else "unavailable"
+    return outages.reason_of(error)
 
 
 def note(tier: str, reason: str, why: Exception | str) -> None:

@@ -18,12 +18,10 @@ from django.utils.module_loading import import_string
 from prometheus_client.parser import text_string_to_metric_families
 
 from resilience import conf, signals
-from resilience.middleware import STATE_HEADERS
 from resilience.observe.metrics import exposition
 from resilience.operate.orders import PERMISSION, WORDS
-from resilience.request.request_id import HEADER as REQUEST_ID
+from resilience.request.response_headers import HEADERS, OF_HTTP, ResponseHeader
 from resilience.testing import server_role
-from resilience.tiers.labels import SOURCE_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "stable.md").read_text()
@@ -149,12 +147,17 @@ def addresses() -> set[str]:
 
 
 def headers() -> set[str]:
-    """Return the headers of ours that the code names, with those that it builds from a table."""
+    """Return the headers of ours that the code names anywhere."""
     named = {
         text for file in PRODUCT for text in texts(file) if re.fullmatch(r"X-[\w-]+|Idempotent-\w+", text)
     }
-    assert named >= {SOURCE_HEADER, REQUEST_ID} | {name for names in STATE_HEADERS.values() for name in names}
     return named - {"X-Content-Type-Options"}
+
+
+def shown(header: ResponseHeader) -> list[str]:
+    """Return the cells of a header in the page's table: what it says, and which answers have it."""
+    *most, last = [f"`{value}`" for value in header.values] or [""]
+    return [f"{header.says}: {', '.join(most)} or {last}" if most else header.says, header.on]
 
 
 def metrics() -> set[str]:
@@ -216,6 +219,11 @@ class TestLists:
     )
     def test_are_what_the_code_has(self, title: str, there: Callable[[], set[str]]) -> None:
         assert sorted(listed(title)) == sorted(there()), f"correct {title!r} in docs/stable.md"
+
+    def test_say_of_each_header_what_its_table_in_the_code_says(self) -> None:
+        rows = [f"| `{name}` | {' | '.join(shown(header))} |" for name, header in HEADERS.items()]
+        assert "\n".join(["| --- | --- | --- |", *rows, ""]) in PAGE, "correct 'Headers' in docs/stable.md"
+        assert f"of HTTP itself ({', '.join(f'`{name}`' for name in OF_HTTP)})" in PAGE
 
     def test_name_the_permission(self) -> None:
         assert f"`{PERMISSION}`" in PAGE

@@ -52,6 +52,9 @@ class TestVersion:
         targets = re.findall(r"^## From [\d.]+ to ([\d.]+)$", text("docs/upgrading.md"), re.MULTILINE)
         assert targets[0] == MINOR
 
+    def test_leaves_room_there_for_what_is_not_released(self) -> None:
+        assert re.findall(r"^## (.+)$", text("docs/upgrading.md"), re.MULTILINE)[0] == "Unreleased"
+
     def test_gets_fixes_of_security(self) -> None:
         rows = re.findall(r"^\| (\d+\.\d+) \| (\w+)", text("SECURITY.md"), re.MULTILINE)
         assert rows[0] == (MINOR, "yes")

@@ -70,6 +70,7 @@ class TestRating:
         assert answer.json()["rating"] == known
         degradation = answer.json()["degradation"]
         assert degradation["source"] == "cached"
+        assert degradation["reason"] == answer["X-Degraded-Reason"] == "unavailable"
         assert datetime.fromisoformat(degradation["as_of"]).utcoffset() is not None
         assert 0 <= int(answer["Age"]) < 5
         assert answer["X-Data-Source"] == "cached"
@@ -86,6 +87,7 @@ class TestRating:
         assert answer.status_code == 200
         assert answer.json()["rating"] is None
         assert answer.json()["degradation"]["source"] == "none"
+        assert answer.json()["degradation"]["reason"] == answer["X-Degraded-Reason"] == "unavailable"
         assert answer["X-System-Degraded"] == "true"
         assert answer.json()["degradation"]["notice"]
 

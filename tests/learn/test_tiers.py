@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,9 @@ from pytest_django import Settings
 from learn.models import Category, Course, Field
 from learn.views import CourseViewSet
 from resilience import registry
-from resilience.primitives import ManualClock, Outcome
+from resilience.primitives import ManualClock, Outcome, TierUnavailableError
 from resilience.testing import server_role
-from resilience.tiers import catalogue_version, fresh, passed_over, stored
+from resilience.tiers import catalogue_version, fresh, passed_over, static_copy, stored
 from resilience.tiers.static_copy import building, keeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +64,16 @@ def dead(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(connection, "chunked_cursor", refuse)
 
     return die
+
+
+@pytest.fixture
+def full(server: None) -> Iterator[ExitStack]:
+    """The pool `read` has no place; closing this gives it back."""
+    pool = registry.bulkhead("read")
+    pool.config = replace(pool.config, running=1, waiting=0)
+    with ExitStack() as stack:
+        stack.enter_context(pool.enter())
+        yield stack
 
 
 def degradation(response: Any) -> Any:
@@ -211,7 +223,12 @@ class TestCached:
         dead()
         response = client.get("/api/courses")
         body = response.json()
-        assert body.pop("degradation")["source"] == response["X-Data-Source"] == "cached"
+        said = body.pop("degradation")
+        assert said["source"] == response["X-Data-Source"] == "cached"
+        assert said["reason"] == response["X-Degraded-Reason"] == "unavailable"
+        assert said["notice"] == (
+            "The database is not available at the moment. This answer was kept from earlier."
+        )
         assert body == live
         assert response["X-System-Degraded"] == "true"
         assert response["Cache-Control"] == "no-cache"
@@ -286,10 +303,8 @@ class TestStatic:
         assert client.get("/api/courses?page_size=5")["X-Data-Source"] == "live"
         assert database.shown() == "CLOSED"
 
-    def test_a_full_pool_is_passed_by(self, client: Client) -> None:
-        pool = registry.bulkhead("read")
-        with pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.enter(), pool.queued():
-            response = client.get("/api/courses?search=full")
+    def test_a_full_pool_is_passed_by(self, client: Client, full: None) -> None:
+        response = client.get("/api/courses?search=full")
         assert response["X-Data-Source"] == "static"
         assert response["Cache-Status"].endswith('; detail="static live:busy cached:missing"')
 
@@ -300,6 +315,44 @@ class TestStatic:
         degraded = client.get("/api/courses/jazz")["ETag"]
         assert degraded != live
         assert client.get("/api/courses/jazz", headers={"if-none-match": degraded}).status_code == 304
+
+
+@pytest.mark.usefixtures("copy", "full")
+class TestBusy:
+    """A crowd on a healthy site: nothing is said to be down."""
+
+    def test_is_what_a_stand_in_says_in_header_body_and_notice(self, client: Client) -> None:
+        response = client.get("/api/courses?search=crowd")
+        said = degradation(response)
+        assert said["reason"] == response["X-Degraded-Reason"] == "busy"
+        assert said["notice"] == "The site is busy at the moment. This is a copy of an earlier time."
+        assert response["X-Circuit-Breaker-DB"] == "CLOSED"
+
+    def test_is_what_a_503_says_of_what_the_copy_lacks(self, client: Client) -> None:
+        response = client.get("/api/courses/none")
+        problem = response.json()
+        assert (response.status_code, problem["reason"]) == (503, "busy")
+        assert problem["detail"].startswith("The site is busy")
+        assert "not available" not in problem["detail"]
+        assert response["X-Degraded-Reason"] == "busy"
+        assert 1 <= int(response["Retry-After"]) <= 3
+
+    def test_is_what_a_503_says_where_there_is_no_copy(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def none(*_: object) -> None:
+            raise TierUnavailableError("no file opens", reason="unavailable")
+
+        monkeypatch.setattr(static_copy, "opened", none)
+        response = client.get("/api/courses")
+        assert (response.status_code, response.json()["reason"]) == (503, "busy")
+        assert response["Cache-Status"].endswith('detail="live:busy cached:missing static:unavailable"')
+
+    def test_is_over_with_the_crowd(self, client: Client, full: ExitStack) -> None:
+        full.close()
+        response = client.get("/api/courses?search=crowd")
+        assert response["X-Data-Source"] == "live"
+        assert "X-Degraded-Reason" not in response
 
 
 class TestReasons:

@@ -169,6 +169,13 @@ class TestExplained:
         assert told.value.retry_after == pytest.approx(7 if isinstance(error, RejectedError) else 5)
         assert "not in what you entered" in told.value.reason
 
+    def test_says_that_the_site_is_busy_where_it_is(self) -> None:
+        with pytest.raises(SignInUnavailableError) as told, explained():
+            raise BulkheadFullError("auth", retry_after=1, reason="full")
+        assert told.value.busy
+        assert "too busy" in told.value.reason
+        assert "not available" not in told.value.reason
+
     @pytest.mark.parametrize(
         "error", [IntegrityError(), ProgrammingError(), KeyError(), NotAcceptedError()], ids=repr
     )

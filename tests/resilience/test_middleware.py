@@ -14,7 +14,7 @@ from psycopg.errors import AdminShutdown
 
 from resilience import conf, middleware, registry
 from resilience.primitives import BreakerOpenError
-from resilience.problems import UNAVAILABLE, exception_handler
+from resilience.problems import BUSY, UNAVAILABLE, exception_handler
 from resilience.registry import Registry
 from resilience.testing import server_role
 
@@ -124,12 +124,14 @@ class TestOutage:
         assert response["Content-Type"] == "application/problem+json"
         assert 1 <= int(response["Retry-After"]) <= 3
         assert response.json()["status"] == 503
+        assert response.json()["reason"] == response["X-Degraded-Reason"] == "unavailable"
 
     def test_is_a_readable_page_elsewhere(self, server: Registry, client: Client) -> None:
         response = client.get("/lost")
         assert response.status_code == 503
         assert 1 <= int(response["Retry-After"]) <= 3
         assert "Back in a moment" in response.content.decode()
+        assert "is not answering" in response.content.decode()
 
     def test_in_another_middleware_is_a_503_too(
         self, server: Registry, quiet_client: Client, settings: Any
@@ -162,6 +164,23 @@ class TestPools:
             response = client.get("/api/left")
         assert response.status_code == 503
         assert 1 <= int(response["Retry-After"]) <= 3
+        assert response.json()["reason"] == response["X-Degraded-Reason"] == "busy"
+        assert response.json()["detail"] == BUSY
+
+    def test_a_write_that_found_none_says_that_nothing_was_stored(
+        self, server: Registry, client: Client
+    ) -> None:
+        pool = registry.bulkhead("other")
+        with ExitStack() as stack:
+            for _ in range(pool.config.running):
+                stack.enter_context(pool.enter())
+            problem = client.post("/api/sent").json()
+            page = client.post("/lost")
+        assert (problem["reason"], problem["outcome"]) == ("busy", "not_stored")
+        assert problem["detail"] == f"{BUSY} Nothing was stored."
+        assert page["X-Degraded-Reason"] == "busy"
+        assert "The site is busy" in page.content.decode()
+        assert "is not answering" not in page.content.decode()
 
     def test_are_not_asked_for_a_view_that_takes_none(self, server: Registry, client: Client) -> None:
         pool = registry.bulkhead("other")

@@ -108,6 +108,7 @@ class TestExceptionHandler:
             RejectedError("database", retry_after=2.2, reason="the breaker is open"), {}
         )
         assert body(refused)["detail"] == "The breaker is open."
+        assert body(refused)["reason"] == "unavailable"
         assert refused is not None
         assert refused.status_code == 503
         assert 3 <= int(refused["Retry-After"]) <= 5

@@ -14,10 +14,8 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 
+from resilience.request.response_headers import HEADERS
 from tests.servers.site import ROOT
-from zenow.settings.resilience import RESPONSE_HEADERS
-
-BREAKERS = ("-DB", "-Cache", "-Auth", "-External-API")
 
 
 @pytest.fixture
@@ -113,18 +111,22 @@ class TestSchema:
         assert tiers["source"]["enum"] == ["cached", "static", "mock"]
 
     def test_has_the_state_of_the_system_on_every_response(self, schema: dict[str, Any]) -> None:
-        states = {
-            name: header["schema"]["enum"]
-            for name, header in schema["components"]["headers"].items()
-            if "enum" in header["schema"]
-        }
-        assert states.pop("X-System-Degraded") == ["true", "false"]
-        assert set(states) == {name for name in RESPONSE_HEADERS if name.endswith(("-Status", *BREAKERS))}
-        assert {tuple(enum) for enum in states.values()} == {("CLOSED", "OPEN", "HALF_OPEN")}
+        described = schema["components"]["headers"]
+        assert set(described) == {name for name, header in HEADERS.items() if header.on == "every answer"}
+        assert described["X-System-Degraded"]["schema"]["enum"] == ["true", "false"]
+        assert described["X-Circuit-Breaker-DB"]["schema"]["enum"] == ["CLOSED", "OPEN", "HALF_OPEN"]
         for operations in schema["paths"].values():
             for operation in operations.values():
                 for response in operation["responses"].values():
-                    assert {*states, "X-System-Degraded", "X-Request-ID"} <= set(response["headers"])
+                    assert set(described) <= set(response["headers"])
+
+    def test_says_why_an_answer_is_degraded_or_refused(self, schema: dict[str, Any]) -> None:
+        components = schema["components"]["schemas"]
+        reasons = ["busy", "unavailable"]
+        assert components["Problem"]["properties"]["reason"]["enum"] == reasons
+        assert "reason" in components["Degradation"]["required"]
+        read = schema["paths"]["/api/courses"]["get"]["responses"]
+        assert read["200"]["headers"]["X-Degraded-Reason"]["schema"]["enum"] == reasons
 
 
 class TestDocs:

@@ -14,10 +14,11 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from resilience.request.response_headers import HEADERS, OF_HTTP
 from zenow.settings.addresses import database_settings as database_settings
 from zenow.settings.addresses import mail_settings, redis_address
 from zenow.settings.local_key import local_secret_key
-from zenow.settings.resilience import RESILIENCE, RESPONSE_HEADERS
+from zenow.settings.resilience import RESILIENCE
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = BASE_DIR / "var"
@@ -62,7 +63,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_EXPOSE_HEADERS = [*RESPONSE_HEADERS, "Age", "Cache-Status", "ETag", "Retry-After"]
+CORS_EXPOSE_HEADERS = [*HEADERS, *OF_HTTP]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")

@@ -25,16 +25,3 @@ RESILIENCE: dict[str, Any] = {
     # What Slack calls an incoming webhook.
     "ALERTS": {"webhook_url": os.environ.get("ALERT_WEBHOOK_URL", "")},
 }
-
-# The CORS list: headers that browsers show to pages of other sites. They are sent without it, too.
-RESPONSE_HEADERS = [
-    "X-Database-Status",
-    "X-Cache-Status",
-    "X-Circuit-Breaker-DB",
-    "X-Circuit-Breaker-Cache",
-    "X-Circuit-Breaker-Auth",
-    "X-Circuit-Breaker-External-API",
-    "X-System-Degraded",
-    "X-Data-Source",
-    "X-Request-ID",
-]

@@ -6,11 +6,12 @@ import pytest
 
 from resilience.drills.load import mislabelled
 
-DEGRADED = {"x-system-degraded": "true", "age": "3"}
+DEGRADED = {"x-system-degraded": "true", "x-degraded-reason": "unavailable", "age": "3"}
 
 
 def body(source: str | None) -> bytes:
-    return json.dumps({"count": 1} | ({} if source is None else {"degradation": {"source": source}})).encode()
+    said = {"degradation": {"source": source, "reason": "unavailable"}}
+    return json.dumps({"count": 1} | ({} if source is None else said)).encode()
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def body(source: str | None) -> bytes:
         ({"x-data-source": "cached"} | DEGRADED, "cached"),
         ({"x-data-source": "static"} | DEGRADED, "static"),
         ({"x-data-source": "mock"} | DEGRADED, "mock"),
-        ({"x-system-degraded": "true"}, "none"),
+        ({"x-system-degraded": "true", "x-degraded-reason": "unavailable"}, "none"),
     ],
 )
 def test_a_good_label(headers: dict[str, str], said: str | None) -> None:
@@ -36,7 +37,21 @@ def test_a_good_label(headers: dict[str, str], said: str | None) -> None:
         ({"x-data-source": "static"} | DEGRADED, "cached", "its body says cached"),
         ({"x-data-source": "live"} | DEGRADED, "live", "X-Data-Source is live"),
         ({"x-data-source": "static", "age": "3"}, "static", "X-System-Degraded is not true"),
-        ({"x-data-source": "static", "x-system-degraded": "true"}, "static", "its age is not said"),
+        (
+            {"x-data-source": "static", "x-system-degraded": "true"},
+            "static",
+            "X-Degraded-Reason is none, its body says unavailable",
+        ),
+        (
+            {"x-data-source": "static"} | DEGRADED | {"x-degraded-reason": "busy"},
+            "static",
+            "X-Degraded-Reason is busy, its body says unavailable",
+        ),
+        (
+            {"x-data-source": "static", "x-system-degraded": "true", "x-degraded-reason": "unavailable"},
+            "static",
+            "its age is not said",
+        ),
     ],
 )
 def test_a_wrong_label(headers: dict[str, str], said: str | None, wrong: str) -> None:
