@@ -184,7 +184,7 @@ chaos: install ## Kill, stop and interrupt 1000 workers around one host store
 	$(BIN)/python -m tests.chaos --deaths 1000
 
 # Side by side with the peers, on an idle machine. `make bench ONLY=http,engine ROUNDS=3` measures some, in fewer rounds.
-bench: $(VENV)/.peers ## Measure all beside the peers: 30 min (ONLY=http,engine for some)
+bench: $(VENV)/.peers ## Measure all beside the peers: 60 min (ONLY=http,engine for some)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 $(VENV)/.peers: $(VENV)/.installed benchmarks/requirements.txt

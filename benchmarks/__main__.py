@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failed.append(benchmark.name)
             _tell(f"[{number}/{len(chosen)}] {benchmark.name} failed; its page is left as it was")
             continue
+        if not page(benchmark).exists():
+            _tell(f"[{number}/{len(chosen)}] {benchmark.name} has no page yet: it was not measured")
+            continue
         for path in draw(benchmark):
             _tell(f"    {path.name}")
     return bool(failed)

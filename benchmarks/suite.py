@@ -191,6 +191,25 @@ BENCHMARKS = (
         ),
     ),
     Benchmark(
+        name="crowd",
+        title="What a crowd gets",
+        module="benchmarks.crowd",
+        versions=(
+            *("Django", "djangorestframework", "granian", "psycopg", "django-redis", "postgres"),
+            "redis-server",
+        ),
+        drawn=(
+            Dots(
+                title="A crowd of readers, beside plain Django and DRF",
+                axis="times plain Django's: all rounds, lowest to highest (logarithmic)",
+                labels=("clients",),
+                columns=("live answers, times plain's", "p99, times plain's"),
+                panels="queries slower by",
+                log=True,
+            ),
+        ),
+    ),
+    Benchmark(
         name="growth",
         title="How reads grow with the catalogue",
         module="benchmarks.growth",

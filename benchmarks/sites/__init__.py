@@ -1,1 +1,1 @@
-"""The sites that `benchmarks.http` compares: settings of the peers, and a callable that only sends bytes."""
+"""What `benchmarks.http` and `benchmarks.crowd` compare: peers' settings, and a callable that sends bytes."""

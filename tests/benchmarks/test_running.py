@@ -1,5 +1,6 @@
 """A run leaves a page that says where it comes from, and its plots; a failure leaves what was there."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ class TestRun:
         assert running.main(["--only", "two"]) == 1
         assert (results / "two.md").read_text() == "before"
         assert not (results / "two.svg").exists()
+
+    def test_that_only_draws_passes_over_what_was_not_measured(
+        self, results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        never = dataclasses.replace(BENCHMARK, name="never")
+        running.main(["--only", "two"])
+        (results / "two.svg").unlink()
+        monkeypatch.setattr(running, "BENCHMARKS", (never, BENCHMARK))
+        assert running.main(["--draw"]) == 0
+        assert "never has no page yet" in capsys.readouterr().err
+        assert (results / "two.svg").exists()
 
     def test_of_an_unknown_name_says_what_there_is(
         self, results: Path, capsys: pytest.CaptureFixture[str]
