@@ -16,6 +16,7 @@ from resilience.primitives import (
     Outcome,
     RejectedError,
     current_deadline,
+    cut_short,
     deadline_scope,
 )
 from resilience.request.scope import give_up_cache, has_given_up_cache
@@ -90,9 +91,8 @@ class Calls:
         log.warning("cache entry %r is taken for missing: %s", key, error)
 
     def _judge(self, made: Call, error: BaseException) -> Outcome:
-        # See Note [A wait that we cut short].
-        if failures.timed_out(error) and made.took < self._limit:
-            return Outcome.SLOW if made.took >= self._limit / 2 else Outcome.IGNORED
+        if failures.timed_out(error):
+            return cut_short(made.breaker.config, made.took, self._limit)
         if failures.refuses_writes(error) and made.operation in CHANGING:
             return Outcome.ANSWERED  # it answers reads; its other breaker hears of it
         return failures.classify(error, made.operation)

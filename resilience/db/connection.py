@@ -126,8 +126,8 @@ class DeadlineConnection(SetLocalConnection):
             return waiting.wait_conn(
                 super()._connect_gen(conninfo), interval=_INTERVAL, timeout=deadline.remaining()
             )
-        except errors.ConnectionTimeout as error:
-            raise ConnectCutError(str(error)) from None
+        except errors._WaitTimeout:  # psycopg would make it an error that does not say whose limit it was
+            raise ConnectCutError("connection timeout expired") from None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """Wait as psycopg does, but no longer than the budget.

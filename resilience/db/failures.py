@@ -123,15 +123,14 @@ def is_of_database(error: BaseException) -> bool:
     return isinstance(error, django.db.Error | psycopg.Error | sqlite3.Error)
 
 
-def classify(error: BaseException, *, had_full_time: bool = True) -> Outcome:
+def classify(error: BaseException, *, cut: Outcome = Outcome.FAILURE) -> Outcome:
     """Return what an error, Django's or the driver's, counts as. An unknown error is ignored.
 
-    ``had_full_time`` matters if the client stopped waiting: within its full time a live server would have
-    ended the statement itself, so this is a failure. After less time we only know that the call was slow.
+    ``cut`` is the outcome if the client stopped waiting, which depends on how long it had waited.
     """
     error = driver_error(error)
     if isinstance(error, CutError | psycopg.errors.ConnectionTimeout):
-        return Outcome.FAILURE if had_full_time else Outcome.SLOW
+        return cut
     if isinstance(error, SpentError):
         return Outcome.IGNORED
     if isinstance(error, psycopg.Error):

@@ -21,9 +21,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psycopg
+
 from resilience import registry
 from resilience.conf.databases import BREAKER
-from resilience.db.connection import DeadlineConnection
+from resilience.db.connection import CutError, DeadlineConnection
+from resilience.primitives import own_trouble
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +104,24 @@ class Idle:
         """Close all idle connections; return how many there were."""
         return len(self._close(lambda each: True))
 
-    def doubt(self, began: float, why: str, failed: DeadlineConnection | None = None) -> None:
+    def doubt(
+        self,
+        began: float,
+        error: BaseException,
+        failed: DeadlineConnection | None = None,
+        *,
+        limit: float = 0.0,
+    ) -> bool:
         """Note that a call on a connection, begun at `began` (monotonic), met silence or a loss.
 
-        Drops all idle connections made before then. See Note [What a kept connection says].
+        Drops all idle connections made before then. See Note [What a kept connection says]. Returns False,
+        and does nothing, if the call waited for less than `limit` seconds, because its request had no more
+        time, or if only this process lacked something, for example the processor.
         """
+        took = time.monotonic() - began
+        cut = isinstance(error, CutError | psycopg.errors.ConnectionTimeout)
+        if (cut and took < limit) or own_trouble(error, took):
+            return False
         self._silent = max(self._silent, began)
         registry.store().silences.note(self._breaker, began)
         dropped = self._close(lambda each: each.made_at < began)
@@ -118,8 +134,9 @@ class Idle:
                 "dropped: %s",
                 self._alias,
                 len(dropped),
-                why,
+                error,
             )
+        return True
 
     def abandon(self, closed: list[DeadlineConnection]) -> None:
         """Remember closed connections as orphans: a server that did not notice keeps session and locks."""

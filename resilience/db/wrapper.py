@@ -26,6 +26,7 @@ from resilience.primitives import (
     CircuitBreaker,
     Outcome,
     current_deadline,
+    cut_short,
     deadline_scope,
 )
 from resilience.request.scope import note_commit
@@ -36,7 +37,6 @@ from resilience.request.scope import note_commit
 # measured.
 
 
-_TROUBLE = (Outcome.FAILURE, Outcome.SLOW)
 _OWN_LIMIT = ("connect", "health_check", "commit")
 
 Last = TypeVar("Last", bound=Callable[[], None])
@@ -148,13 +148,10 @@ class GuardedWrapper(KeptTransactions):
     def judge(self, call: Call, cause: BaseException) -> Outcome:
         """Return what a driver's error counts as; it is ignored if only a kept connection failed."""
         limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
-        had_full_time = call.took >= limit
-        outcome = failures.classify(cause, had_full_time=had_full_time)
-        if outcome in _TROUBLE and self.doubts(cause, began=call.began, had_full_time=had_full_time):
-            return Outcome.IGNORED
-        return outcome
+        outcome = failures.classify(cause, cut=cut_short(self.breaker.config, call.took, limit))
+        return Outcome.IGNORED if self.doubts(cause, call, outcome) else outcome
 
-    def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
+    def doubts(self, error: BaseException, call: Call, outcome: Outcome) -> bool:
         """Tell whether a call failed only by its kept connection, which is no failure of the server."""
         return False
 

@@ -20,7 +20,7 @@ from .limits import Decision, Limits
 from .own import OwnTroubleError, own_trouble
 from .refusing import probing
 from .retry import Retry
-from .rules import Admission, Outcome, State
+from .rules import Admission, Outcome, State, cut_short
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .store import HostStore, LocalStore, Mark, Role, Store, open_store
 from .ticking import TICKS

@@ -147,6 +147,18 @@ def must_open(config: BreakerConfig, totals: Totals) -> bool:
     )
 
 
+def cut_short(config: BreakerConfig, took: float, limit: float) -> Outcome:
+    """Return what a wait counts as that this process ended after `took` seconds, without an answer.
+
+    Within `limit` seconds a dependency that works would have answered: so long a wait is a failure. A shorter
+    one is slow like any other call of that length. If it is not even slow, the caller had spent its time
+    elsewhere, for example while it waited for its place, which says nothing about the dependency.
+    """
+    if took >= limit:
+        return Outcome.FAILURE
+    return Outcome.IGNORED if config.slow_after is None or took <= config.slow_after else Outcome.SLOW
+
+
 def open_time(config: BreakerConfig, openings: int, chance: float) -> float:
     """Return how many seconds the n-th opening in a row lasts; `chance` is a random number in [0, 1).
 

@@ -27,6 +27,28 @@ def everybody(_: int) -> bool:
     return True
 
 
+class TestCutShort:
+    @pytest.mark.parametrize(
+        ("took", "slow_after", "outcome"),
+        [
+            (1.7, 1.0, Outcome.FAILURE),
+            (2.5, 1.0, Outcome.FAILURE),
+            (1.69, 1.0, Outcome.SLOW),
+            (1.01, 1.0, Outcome.SLOW),
+            (1.0, 1.0, Outcome.IGNORED),  # as a success of that length is not slow
+            (0.3, 1.0, Outcome.IGNORED),
+            (1.69, None, Outcome.IGNORED),  # where no call is slow
+            (1.7, None, Outcome.FAILURE),
+            (1.69, 2.0, Outcome.IGNORED),
+        ],
+    )
+    def test_counts_by_the_time_that_the_dependency_had(
+        self, took: float, slow_after: float | None, outcome: Outcome
+    ) -> None:
+        config = replace(CONFIG, slow_after=slow_after)
+        assert rules.cut_short(config, took, 1.7) is outcome
+
+
 class TestTripped:
     def test_from_closed(self) -> None:
         assert rules.tripped(CLOSED, CONFIG, NOW, 3, 0.0) == Record(

@@ -67,7 +67,7 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
     except (psycopg.Error, django.db.Error) as error:
         if other is not None:
             other.close()
-        wrapper.idle.doubt(began, f"silent, and no other one answers: {error}")
+        wrapper.idle.doubt(began, error, limit=conf.deadline("connect"))
         return False
     finally:
         wrapper.idle.inquiry.release()

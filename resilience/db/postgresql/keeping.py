@@ -16,7 +16,7 @@ from resilience.db.connection import CutError, DeadlineConnection, ForgottenErro
 from resilience.db.idle import Idle
 from resilience.db.postgresql import inquiring
 from resilience.db.wrapper import GuardedWrapper
-from resilience.primitives import Admission
+from resilience.primitives import Admission, Call, Outcome
 
 # Seconds after an answer in which a look at the socket is enough of a health check.
 RECENT = 1.0
@@ -127,11 +127,8 @@ class KeepingWrapper(GuardedWrapper):
         try:
             connection.ping(limit)
             inquiring.end_orphans(self.idle, connection)
-        except CutError as error:
-            if time.monotonic() - began >= limit:
-                self.idle.doubt(began, str(error), connection)
         except psycopg.Error as error:
-            self.idle.doubt(began, str(error), connection)
+            self.idle.doubt(began, error, connection, limit=limit)
         else:
             return True
         connection.close()
@@ -183,7 +180,7 @@ class KeepingWrapper(GuardedWrapper):
 
     # --- Doubt ---
 
-    def doubts(self, error: BaseException, *, began: float, had_full_time: bool) -> bool:
+    def doubts(self, error: BaseException, call: Call, outcome: Outcome) -> bool:
         """Tell whether a call failed by its kept connection, which is no failure of the server.
 
         All other connections of its age are then dropped. A call that had less than its full time counts so
@@ -199,13 +196,12 @@ class KeepingWrapper(GuardedWrapper):
         elif not connection.kept:
             return False
         elif isinstance(error, CutError):
-            doubted = had_full_time or not connection.proven
+            doubted = outcome is Outcome.FAILURE or not connection.proven
         else:
             state = getattr(error, "sqlstate", None)
             doubted = failures.is_lost(error) and (state is None or state[:2] == "08" or state in _ENDED)
-        if doubted:
-            self.idle.doubt(began, str(error), connection)
-        return doubted
+        limit = conf.deadline("health_check")
+        return doubted and self.idle.doubt(call.began, error, connection, limit=limit)
 
 
 _wrappers: WeakSet[KeepingWrapper] = WeakSet()

@@ -178,6 +178,18 @@ class TestBreaker:
 
         assert self.state is State.CLOSED
 
+    def test_stays_closed_when_they_waited_for_most_of_a_call_s_time(
+        self, frozen: ResilientCache, settings: Any
+    ) -> None:
+        slow = BREAKERS["cache"] | {"slow_after": 0.24}  # a call has 0.25 s
+        settings.RESILIENCE = settings.RESILIENCE | {"BREAKERS": {"cache": slow}}
+        with server_role():
+            for _ in range(10):
+                with deadline_scope(0.14):
+                    frozen.get("k")
+
+            assert (self.state, registry.breaker("cache").snapshot().slow) == (State.CLOSED, 0)
+
     def test_stays_closed_on_wrong_use(self, redis_server: RedisServer) -> None:
         cache = on_redis(redis_server)
         cache.set("text", "x")

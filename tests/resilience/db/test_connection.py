@@ -12,7 +12,7 @@ from psycopg.errors import ConnectionTimeout
 
 from resilience.db.connection import CONTROL_FLOOR, CutError, DeadlineConnection, SpentError
 from resilience.net import addresses
-from resilience.primitives import deadline_scope
+from resilience.primitives import TICKS, deadline_scope, own_trouble
 from tests.faultproxy import FaultProxy
 from tests.resilience.db.conftest import frozen, takes
 from tests.servers import PostgresServer
@@ -30,6 +30,15 @@ class TestConnect:
     def test_ends_with_the_budget_when_the_server_is_frozen(self, server: PostgresServer) -> None:
         with frozen(server), deadline_scope(0.3), takes(0.3, 0.6), pytest.raises(ConnectionTimeout):
             DeadlineConnection.connect(server.url)
+
+    def test_that_ended_while_the_process_got_no_processor_is_its_own_trouble(
+        self, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with frozen(server), deadline_scope(0.3), pytest.raises(ConnectionTimeout) as caught:
+            DeadlineConnection.connect(server.url)
+        assert own_trouble(caught.value, 0.3) is None
+        monkeypatch.setattr(TICKS, "late_within", lambda seconds: True)
+        assert own_trouble(caught.value, 0.3) == "processor"
 
     def test_shares_the_budget_among_all_addresses(self, server: PostgresServer) -> None:
         url = server.url.replace(f"127.0.0.1:{server.port}", ",".join([f"127.0.0.1:{server.port}"] * 3))

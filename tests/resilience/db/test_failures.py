@@ -124,13 +124,14 @@ class TestPostgreSQL:
         assert classify(as_django_raises(errors.AdminShutdown())) is FAILURE
         assert classify(as_django_raises(errors.UndefinedTable())) is ANSWERED
 
-    def test_that_is_silent_for_the_full_time_has_failed(self) -> None:
-        assert classify(CutError("no answer"), had_full_time=True) is FAILURE
-        assert classify(errors.ConnectionTimeout(), had_full_time=True) is FAILURE
+    def test_that_is_silent_has_failed(self) -> None:
+        assert classify(CutError("no answer")) is FAILURE
+        assert classify(errors.ConnectionTimeout()) is FAILURE
 
-    def test_that_was_given_less_time_was_slow(self) -> None:
-        assert classify(CutError("no answer"), had_full_time=False) is SLOW
-        assert classify(errors.ConnectionTimeout(), had_full_time=False) is SLOW
+    @pytest.mark.parametrize("cut", [SLOW, IGNORED])
+    def test_that_was_given_less_time_counts_as_that_time_says(self, cut: Outcome) -> None:
+        assert classify(CutError("no answer"), cut=cut) is cut
+        assert classify(errors.ConnectionTimeout(), cut=cut) is cut
 
     def test_connection_that_was_cut_is_dead_and_not_lost(self) -> None:
         # Lost reads are repeated; after a deadline nothing is.

@@ -18,6 +18,7 @@ from django.db import transaction
 
 from resilience import registry
 from resilience.db import idle
+from resilience.db.connection import CutError
 from resilience.db.failures import DatabaseDeadlineError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import Outcome, deadline_scope
@@ -103,7 +104,7 @@ class TestFoundOnTheWay:
         """As in the seconds in which a server freezes, before its breaker opens."""
         kept = idle.of("guarded")
         for wait in ("0.500", "1.970", "1.984"):
-            kept.doubt(time.monotonic(), f"no answer within the {wait} s that were left")
+            kept.doubt(time.monotonic(), CutError(f"no answer within the {wait} s that were left"))
         assert len([each for each in caplog.records if each.name == "resilience.db.idle"]) == 1
         assert registry.store().counters.totals()["connections_dropped", "guarded", "silent"] >= 3
 
@@ -151,7 +152,7 @@ class TestUnderWay:
             assert query(guarded, "SELECT 7") == [(7,)]
         assert counted(calls) == [("query", Outcome.SUCCESS)]
 
-    def test_of_a_new_connection_in_a_hurry_counts(
+    def test_of_a_new_connection_in_a_hurry_says_nothing(
         self, guarded: GuardedWrapper, wire: FaultProxy, calls: Calls
     ) -> None:
         query(guarded, "SELECT 1")
@@ -159,7 +160,7 @@ class TestUnderWay:
         calls.clear()
         with deadline_scope(0.2), pytest.raises(DatabaseDeadlineError):
             query(guarded, "SELECT 1")
-        assert counted(calls) == [("query", Outcome.SLOW)]
+        assert calls == [("query", Outcome.IGNORED)]
 
     def test_gives_its_locks_back_at_once(
         self, guarded: GuardedWrapper, wire: FaultProxy, server: PostgresServer
@@ -184,7 +185,7 @@ class TestUnderWay:
             assert query(guarded, "SELECT pg_backend_pid(), pg_sleep(0.9)::text")[0][0] == first
         assert len(idle.of("guarded")) == 1  # what inquired
 
-    def test_of_a_query_in_a_hurry_on_one_that_answered_is_slow(
+    def test_of_a_query_in_a_hurry_on_one_that_answered_says_nothing(
         self, guarded: GuardedWrapper, wire: FaultProxy, calls: Calls
     ) -> None:
         pid(guarded)
@@ -192,7 +193,7 @@ class TestUnderWay:
         calls.clear()
         with deadline_scope(0.2), pytest.raises(DatabaseDeadlineError):
             query(guarded, "SELECT 1")
-        assert counted(calls) == [("query", Outcome.SLOW)]
+        assert calls == [("query", Outcome.IGNORED)]
 
     def test_of_links_that_are_reset_all_at_once(
         self, guarded: GuardedWrapper, wire: FaultProxy, calls: Calls

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import django.db
 import pytest
 from django.db import transaction
 
+from resilience import registry
 from resilience.db.failures import DatabaseDeadlineError, OutcomeUnknownError
 from resilience.db.wrapper import GuardedWrapper
-from resilience.primitives import CircuitBreaker, Outcome, deadline_scope
+from resilience.primitives import TICKS, CircuitBreaker, Outcome, deadline_scope
+from resilience.primitives.ticking import Ticks
 from tests.faultproxy import FaultProxy
 from tests.resilience.db.conftest import (
     Calls,
@@ -25,6 +28,15 @@ from tests.resilience.db.conftest import (
 from tests.servers import PostgresServer
 
 FAILURE, SLOW, IGNORED = Outcome.FAILURE, Outcome.SLOW, Outcome.IGNORED
+
+
+@pytest.fixture
+def ticks() -> Iterator[Ticks]:
+    """Those of this process, running."""
+    TICKS.forget()
+    TICKS.start()
+    yield TICKS
+    TICKS.forget()
 
 
 class TestSilentServer:
@@ -61,9 +73,36 @@ class TestSilentServer:
     ) -> None:
         query(guarded, "SELECT 1")
         calls.clear()
-        with frozen(server), deadline_scope(0.2), takes(0.2, 0.5), pytest.raises(DatabaseDeadlineError):
+        with frozen(server), deadline_scope(1.2), takes(1.2, 1.5), pytest.raises(DatabaseDeadlineError):
             query(guarded, "SELECT 1")
         assert calls == [("query", SLOW)]
+
+    def test_says_nothing_when_the_request_had_spent_its_time_elsewhere(
+        self, guarded: GuardedWrapper, server: PostgresServer, calls: Calls
+    ) -> None:
+        """It waited for its place 1.6 s of its 2, say, and its query is cut after 0.3 s."""
+        query(guarded, "SELECT 1")
+        as_in_a_new_request(guarded)
+        calls.clear()
+        dropped = registry.store().silences.latest("database")
+        with frozen(server), deadline_scope(0.3), takes(0.3, 0.6), pytest.raises(DatabaseDeadlineError):
+            query(guarded, "SELECT 1")
+        assert calls == [("query", IGNORED)]
+        assert registry.store().silences.latest("database") == dropped  # nor of the connections of its age
+
+    def test_says_nothing_to_a_process_that_got_no_processor(
+        self, guarded: GuardedWrapper, server: PostgresServer, calls: Calls, ticks: Ticks
+    ) -> None:
+        """A worker that was stopped while it waited drops no connection, and has nobody else drop any."""
+        query(guarded, "SELECT 1")
+        as_in_a_new_request(guarded)
+        guarded.settings_dict["CONN_HEALTH_CHECKS"] = False  # so that nobody inquires meanwhile
+        dropped = registry.store().silences.latest("database")
+        ticks.note(time.monotonic(), time.monotonic() + 1.0)
+        with frozen(server), deadline_scope(1.8), pytest.raises(DatabaseDeadlineError):
+            query(guarded, "SELECT 1")
+        assert registry.breaker("database").snapshot().failures == 0
+        assert registry.store().silences.latest("database") == dropped
 
     def test_is_asked_once_what_has_become_of_it_and_not_again(
         self, guarded: GuardedWrapper, server: PostgresServer, proxy: FaultProxy
