@@ -64,6 +64,8 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, and then that each query parameter is known."""
         super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":
+            return
         allowed = [*self.filterset_class.base_filters, "page", "page_size"] if self.action == "list" else []
         refuse_unknown(request, allowed)
 
@@ -106,7 +108,8 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
             row = self.shown(self._all()).get(pk=entry.pk)
         except IntegrityError as error:
             raise ConflictError(
-                "Another write came in between and took this slug, code or parent."
+                "Another write came in between and took this slug, code or parent. Try again.",
+                retry_after=1.0,
             ) from error
         response = self._tagged(Response(self.get_serializer(row).data, status=code))
         if slug is None:

@@ -116,10 +116,10 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
     """
     path = request.path_info.rstrip("/")
     if path == conf.get("LIVENESS_PATH"):
-        return _with_headers(_said(200, {"status": "alive"}), degraded=False)
+        return _with_headers(_probed(request, _liveness), degraded=False)
     steward.start()
     if path == conf.get("READINESS_PATH"):
-        return _with_headers(_readiness(), degraded=False)
+        return _with_headers(_probed(request, _readiness), degraded=False)
     if path == conf.get("METRICS_PATH"):
         return _with_headers(metrics_view(request), degraded=False)
     known = fresh.answer(request) or bodies.receive(request)
@@ -155,8 +155,37 @@ def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
 def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
     if response.status_code == 503:
         reports.refused(request)
+    if request.method == "OPTIONS" and response.status_code == 405:
+        _tell_methods(response)
+    if response.status_code >= 400:
+        # Without it a cache may keep some errors, a 404 among them, for as long as it sees fit.
+        response.setdefault("Cache-Control", "no-store")
     response[REQUEST_ID] = scope.request_id
     return response
+
+
+def _tell_methods(response: HttpResponseBase) -> None:
+    """Make of a view's refusal of OPTIONS the answer to it (RFC 9110 §9.3.7): the methods, in `Allow`."""
+    methods = [name.strip() for name in response.get("Allow", "").split(",") if name.strip()]
+    response["Allow"] = ", ".join(dict.fromkeys((*methods, "OPTIONS")))
+    response.status_code = 204
+    if isinstance(response, HttpResponse):
+        response.content = b""
+    for name in ("Content-Type", "Content-Length"):
+        del response[name]
+
+
+def _probed(request: HttpRequest, probe: Callable[[], HttpResponse]) -> HttpResponse:
+    """Answer GET and HEAD; refuse each other method, and say which there are."""
+    if request.method in ("GET", "HEAD"):
+        return probe()
+    response = _said(405, {"status": "method not allowed"})
+    response["Allow"] = "GET, HEAD, OPTIONS"
+    return response
+
+
+def _liveness() -> HttpResponse:
+    return _said(200, {"status": "alive"})
 
 
 def _readiness() -> HttpResponse:

@@ -38,6 +38,7 @@ _DETAILS = {
 class ProblemError(Exception):
     """End the request with `status`. `detail` is one sentence; `errors` has one member for each mistake.
 
+    `retry_after` says in how many seconds the same request may succeed, if it may.
     Raise it in a view of Django REST framework whose exception handler is the one below, or where `answer_to`
     turns errors into answers.
     """
@@ -46,12 +47,18 @@ class ProblemError(Exception):
     headers: Mapping[str, str] = {}
 
     def __init__(
-        self, detail: str, errors: Sequence[Mapping[str, Any]] = (), *, status: int | None = None
+        self,
+        detail: str,
+        errors: Sequence[Mapping[str, Any]] = (),
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = list(errors)
         self.status = status or self.status
+        self.retry_after = retry_after
 
 
 class ParameterError(ProblemError):
@@ -89,11 +96,14 @@ class TooLargeError(ProblemError):
     status = 413
 
 
-class UnsupportedCodingError(ProblemError):
-    """The body is compressed (`Content-Encoding`); no parser here decompresses."""
+class UnsupportedTypeError(ProblemError):
+    """The body is of a media type that is not taken; `takes` are those that are."""
 
     status = 415
-    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+    def __init__(self, detail: str, *, takes: Iterable[str]) -> None:
+        super().__init__(detail)
+        self.headers = {"Accept": ", ".join(takes)}
 
 
 class BrokenOffError(ProblemError, BadRequest):
@@ -151,6 +161,8 @@ def answer_to(error: Exception) -> HttpResponse | None:
     response = problem(error.status, detail=error.detail, **members)
     for name, value in error.headers.items():
         response[name] = value
+    if error.retry_after is not None:
+        come_back(response, error.retry_after)
     return response
 
 
@@ -177,11 +189,29 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
         response = problem(exc.status_code, detail=str(exc.detail))
     for name, value in getattr(exc, "headers", {}).items():
         response[name] = value
+    if isinstance(exc, exceptions.UnsupportedMediaType | exceptions.MethodNotAllowed):
+        _say_what_is_taken(response, context)
     if header := getattr(exc, "auth_header", None):
         response["WWW-Authenticate"] = header
     if wait := getattr(exc, "wait", None):
         come_back(response, wait)
     return response
+
+
+def _say_what_is_taken(response: HttpResponse, context: Mapping[str, Any]) -> None:
+    """Say which media types a view takes: by PATCH (RFC 5789 §3.1), and by the method that was refused."""
+    if (view := context.get("view")) is None:
+        return
+    method = context["request"].method
+    kinds = {parser.media_type: getattr(parser, "methods", None) for parser in view.parser_classes}
+
+    def taken_by(name: str) -> str:
+        return ", ".join(kind for kind, methods in kinds.items() if methods is None or name in methods)
+
+    if "PATCH" in view.allowed_methods:
+        response["Accept-Patch"] = taken_by("PATCH")
+    if response.status_code == 415:
+        response["Accept"] = taken_by(method)
 
 
 class ProblemMiddleware:

@@ -1,17 +1,18 @@
-"""The API's JSON: a parser with limits, and a fast renderer."""
+"""The API's JSON: parsers with limits, a fast renderer, and who gets it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import IO, Any
 
 import orjson
 from django.conf import settings
 from django.utils.functional import Promise
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import NotAcceptable, ParseError, UnsupportedMediaType
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from resilience.problems import TooLargeError, UnsupportedCodingError
+from resilience.problems import MEDIA_TYPE, TooLargeError
 
 # More levels than any body of ours has, and far fewer than Python's limit of recursion.
 LEVELS = 32
@@ -51,13 +52,9 @@ class JSONParser(BaseParser):
 
         Raises:
             TooLargeError: it has too many bytes; at most one more than the limit was read.
-            UnsupportedCodingError: it is compressed.
             ParseError: it is no JSON, is nested too deeply, or holds a lone surrogate, NaN or a number beyond
                 a double.
         """
-        coding = parser_context["request"].headers.get("Content-Encoding") if parser_context else None
-        if coding and coding.strip().lower() != "identity":
-            raise UnsupportedCodingError(f"A body with the Content-Encoding {coding[:40]!r} is not accepted.")
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
@@ -70,6 +67,51 @@ class JSONParser(BaseParser):
         if body.count(b"[") + body.count(b"{") > LEVELS and _is_deeper(value, LEVELS):
             raise ParseError(f"The body is nested in more than {LEVELS} levels.")
         return value
+
+
+class MergePatchParser(JSONParser):
+    """Read a JSON merge patch (RFC 7396), which PATCH alone takes; to our PATCH, JSON means the same."""
+
+    media_type = "application/merge-patch+json"
+    methods = ("PATCH",)
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the value of the body; raise `UnsupportedMediaType` in another method."""
+        if parser_context is not None and parser_context["request"].method not in self.methods:
+            raise UnsupportedMediaType(self.media_type)
+        return super().parse(stream, media_type, parser_context)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """As DRF's, but an empty `Accept` says nothing, and a write is not refused by what its answer lacks.
+
+    Clients that are made from the schema accept of a DELETE only problems, since nothing else has a body.
+    """
+
+    def get_accept_list(self, request: Any) -> list[str]:
+        """Return the media ranges that the client accepts."""
+        ranges = [one for one in super().get_accept_list(request) if one]
+        return ranges or ["*/*"]
+
+    def select_renderer(
+        self, request: Any, renderers: Iterable[Any], format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        """Return the renderer and its media type; raise `NotAcceptable` if the client accepts none."""
+        try:
+            chosen: tuple[Any, str] = super().select_renderer(request, renderers, format_suffix)
+        except NotAcceptable:
+            bare = request.method in ("DELETE", "OPTIONS")
+            takes = [one.partition(";")[0].strip() for one in self.get_accept_list(request)]
+            if not bare and (request.method in ("GET", "HEAD") or MEDIA_TYPE not in takes):
+                raise
+            first = next(iter(renderers))
+            return first, first.media_type
+        return chosen
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -179,7 +179,12 @@ def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, pu
     result["components"]["headers"] = STATUS_HEADERS
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in STATUS_HEADERS}
     for operations in result["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
+            if method != "patch" and "requestBody" in operation:
+                body = operation["requestBody"]
+                body["content"] = {
+                    kind: said for kind, said in body["content"].items() if not kind.endswith("patch+json")
+                }
             responses = operation["responses"]
             responses.setdefault("default", {"description": "An error.", "content": PROBLEM_CONTENT})
             for response in responses.values():

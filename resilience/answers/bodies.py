@@ -1,8 +1,9 @@
-"""Request bodies that come without a length, break off on the way, or are nested too deeply.
+"""Request bodies that come without a length, break off on the way, are compressed, or are nested too deeply.
 
 Django reads as many bytes as `Content-Length` says. So a body in chunks (RFC 9112 §7.1, sent by streaming
 clients and some proxies) would be read as empty, and one that breaks off as a short one. Python's JSON parser
-raises `RecursionError` for some thousand levels, which would be a 500.
+raises `RecursionError` for some thousand levels, which would be a 500. And it would take a compressed body
+for what the client means.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def receive(request: HttpRequest) -> HttpResponse | None:
 
     It is read here, before the request holds a place or has a budget, up to `DATA_UPLOAD_MAX_MEMORY_SIZE`
     bytes. A body without a length is 411 if the server does not show its end, 413 if it is longer than that,
-    501 if its transfer coding is not `chunked`. A body that breaks off or is nested too deeply is 400; one
+    501 if its transfer coding is not `chunked`. A compressed body (`Content-Encoding`) is 415: no view would
+    have to bound what becomes of it. A body that breaks off or is nested too deeply is 400; one
     that takes too long is 408. A body whose `Content-Length` is larger than that is left to the view: if
     fewer bytes come, reading it raises `BrokenOffError`. See also Note [The charset of an address].
     """
@@ -55,6 +57,8 @@ def receive(request: HttpRequest) -> HttpResponse | None:
         request.encoding = None  # type: ignore[assignment]  # the site's own
     meta = request.META
     coding = meta.get("HTTP_TRANSFER_ENCODING")
+    if (compressed := _compressed(request)) is not None:
+        return compressed
     if coding is None and meta.get("CONTENT_LENGTH"):
         return _with_length(request) if isinstance(request, WSGIRequest) else None
     if coding is not None and coding.lower() != "chunked":
@@ -77,6 +81,26 @@ def is_charset(name: str) -> bool:
     except (LookupError, UnicodeError):
         return False
     return True
+
+
+def _compressed(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to a body in a content coding; None for any other request."""
+    given = request.META.get("HTTP_CONTENT_ENCODING")
+    if given is None or request.method in _READS or not _may_have_body(request):
+        return None
+    if {name.strip().lower() for name in given.split(",")} <= {"identity", ""}:
+        return None
+    response = _refused(415, f"A body with the Content-Encoding {given[:40]!r} is not accepted.")
+    response["Accept-Encoding"] = "identity"
+    return response
+
+
+def _may_have_body(request: HttpRequest) -> bool:
+    meta = request.META
+    if "HTTP_TRANSFER_ENCODING" in meta or meta.get("CONTENT_LENGTH"):
+        return meta.get("CONTENT_LENGTH") != "0"
+    # HTTP/1.1 says one of both; later versions need not.
+    return request.method not in _WITHOUT and not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
 
 
 class _WholeStream(io.IOBase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,30 +23,46 @@ if TYPE_CHECKING:  # the chore `prune` runs without the framework too
 KEPT_FOR = timedelta(hours=24)
 LENGTH = 255
 
+# A string of structured fields (RFC 9651 §3.3.3), as the draft of the header spells a key.
+_STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
+
 
 class KeyRefusedError(Exception):
     """The request cannot be answered under its key; the text says why."""
 
-    def __init__(self, detail: str, status: int) -> None:
+    def __init__(self, detail: str, status: int, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.status = status
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Identify a request: who asked for what, under which key, with which body."""
+    """Identify a request: who asked for what, under which key, with which body.
+
+    `former` is the name that earlier releases gave it.
+    """
 
     name: str
+    former: str
     fingerprint: str
 
 
 def claim_of(request: Request, key: str) -> Claim:
-    """Return the claim of a request; raise `KeyRefusedError` (400) if the key is malformed."""
-    if not (0 < len(key) <= LENGTH and key.isascii() and key.isprintable()):
-        raise KeyRefusedError(f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters.", 400)
-    asked = [str(request.user.pk), request.method, request.path, key]
+    """Return the claim of a request; raise `KeyRefusedError` (400) if the key is malformed.
+
+    `k` and `"k"` are one key, and an address is the same with and without a slash at its end.
+    """
+    bare = _bare(key)
+    if bare is None or not (0 < len(bare) <= LENGTH and bare.isascii() and bare.isprintable()):
+        raise KeyRefusedError(
+            f"Idempotency-Key takes 1 to {LENGTH} printable ASCII characters, as they are or in quotes.", 400
+        )
     body = json.dumps(request.data, sort_keys=True, default=str)
-    return Claim(_digest(json.dumps(asked)), _digest(body))
+    return Claim(
+        _name(request, request.path.rstrip("/"), bare), _name(request, request.path, key), _digest(body)
+    )
 
 
 def first_answer(claim: Claim, using: str) -> HttpResponse | None:
@@ -62,13 +79,16 @@ def first_answer(claim: Claim, using: str) -> HttpResponse | None:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             if not cursor.fetchone()[0]:
                 raise KeyRefusedError(
-                    "A request with this Idempotency-Key is being answered. Try again shortly.", 409
+                    "A request with this Idempotency-Key is being answered. Try again shortly.",
+                    409,
+                    retry_after=1.0,
                 )
-    kept = IdempotencyKey.objects.using(using).filter(pk=claim.name).first()
+    rows = IdempotencyKey.objects.using(using).filter(pk__in=[claim.name, claim.former])
+    kept = rows.order_by("-created").first()
     if kept is None:
         return None
     if kept.created < timezone.now() - KEPT_FOR:
-        kept.delete(using=using)
+        rows.delete()
         return None
     if kept.fingerprint != claim.fingerprint:
         raise KeyRefusedError("This Idempotency-Key was used for another body. Take a new one.", 422)
@@ -86,6 +106,18 @@ def prune(epoch: int = 0) -> None:
     """Delete answers that are older than a day, a few at a time, so that no request waits for it."""
     old = IdempotencyKey.objects.using(DEFAULT_DB_ALIAS).filter(created__lt=timezone.now() - KEPT_FOR)
     delete_in_batches(old)
+
+
+def _bare(key: str) -> str | None:
+    """Return the key without its quotes, if it has any; None if it is half quoted."""
+    if not key.startswith('"'):
+        return key
+    found = _STRING.fullmatch(key)
+    return None if found is None else _ESCAPED.sub(r"\1", found[1])
+
+
+def _name(request: Request, path: str, key: str) -> str:
+    return _digest(json.dumps([str(request.user.pk), request.method, path, key]))
 
 
 def _digest(text: str) -> str:

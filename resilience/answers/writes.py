@@ -103,6 +103,7 @@ class ResilientWrites(HandlingView):
         if isinstance(exc, idempotency.KeyRefusedError):
             refusal, exc = exc, APIException(str(exc))
             exc.status_code = refusal.status
+            exc.wait = refusal.retry_after  # type: ignore[attr-defined]  # the handler of exceptions asks for it
         return super().handle_exception(exc)
 
     def _check_collection(self) -> None:

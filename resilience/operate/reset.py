@@ -14,7 +14,7 @@ from resilience.operate.orders import NAMES, REASON, Order
 from resilience.problems import (
     ProblemError,
     TooLargeError,
-    UnsupportedCodingError,
+    UnsupportedTypeError,
     unknown_members,
     wrong_members,
 )
@@ -61,10 +61,8 @@ def _read(request: HttpRequest) -> Any:
         return {}
     if request.content_type != "application/json":
         kind = request.headers.get("Content-Type", "")
-        raise ProblemError(f'Unsupported media type "{kind}" in request.', status=415)
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise UnsupportedCodingError(f"A body with the Content-Encoding {coding[:40]!r} is not accepted.")
+        takes = ("application/json", *FORMS)
+        raise UnsupportedTypeError(f'Unsupported media type "{kind}" in request.', takes=takes)
     try:
         said = json.loads(request.body.decode())
         json.dumps(said, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no lone surrogate

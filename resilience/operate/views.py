@@ -135,8 +135,9 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
 
 
 def _refuse_unless_json_is_taken(request: HttpRequest) -> None:
-    # Not `request.accepts`, for which `application/json; indent=4` is another type.
-    if not any(one.match("application/json") for one in request.accepted_types):
+    # Not `request.accepts`, for which `application/json; indent=4` is another type. An empty header is none.
+    said = request.META.get("HTTP_ACCEPT", "").strip()
+    if said and not any(one.match("application/json") for one in request.accepted_types):
         raise ProblemError("Could not satisfy the request Accept header.", status=406)
 
 

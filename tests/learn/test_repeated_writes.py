@@ -1,5 +1,6 @@
 """A write with an Idempotency-Key is stored once; one with If-Match changes what its sender has seen."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -44,6 +45,34 @@ class TestIdempotencyKey:
         problem(staff.post("/api/courses", {**NEW, "title": "Other"}, headers=KEY), 422)
         assert Course.objects.count() == 1
 
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [('"5a1c"', "5a1c"), ("5a1c", '"5a1c"'), (r'"a\\b\"c"', r'a\b"c'), ('"5a1c"', '"5a1c"')],
+    )
+    def test_quotes_do_not_count(self, staff: APIClient, field: Field, first: str, second: str) -> None:
+        staff.post("/api/courses", NEW, headers={"Idempotency-Key": first})
+        again = staff.post("/api/courses", NEW, headers={"Idempotency-Key": second})
+        assert again["Idempotent-Replayed"] == "true"
+
+    def test_a_slash_at_the_end_of_the_address_does_not_count(self, staff: APIClient, field: Field) -> None:
+        staff.post("/api/courses", NEW, headers=KEY)
+        assert staff.post("/api/courses/", NEW, headers=KEY)["Idempotent-Replayed"] == "true"
+        staff.post("/api/categories/", {"title": "Arts"}, headers=KEY)
+        again = staff.post("/api/categories", {"title": "Arts"}, headers=KEY)
+        assert again["Idempotent-Replayed"] == "true"
+
+    @pytest.mark.parametrize(("path", "key"), [("/api/courses/", "5a1c"), ("/api/courses", '"5a1c"')])
+    def test_an_earlier_release_s_answer_is_found(
+        self, staff: APIClient, field: Field, path: str, key: str
+    ) -> None:
+        """It stored its answers under the address and the key as they were sent."""
+        first = staff.post(path, NEW, headers={"Idempotency-Key": key})
+        user = User.objects.get(username="editor")
+        former = idempotency._digest(json.dumps([str(user.pk), "POST", path, key]))
+        IdempotencyKey.objects.update(id=former)
+        again = staff.post(path, NEW, headers={"Idempotency-Key": key})
+        assert (again["Idempotent-Replayed"], again.content) == ("true", first.content)
+
     def test_a_key_is_its_sender_s_own(self, staff: APIClient, signed_in: SignIn, field: Field) -> None:
         staff.post("/api/courses", NEW, headers=KEY)
         other = signed_in("add_course").post("/api/courses", {**NEW, "title": "Other"}, headers=KEY)
@@ -72,7 +101,7 @@ class TestIdempotencyKey:
         assert staff.post("/api/courses", NEW, headers=KEY).content == first.content
         assert Course.objects.count() == 0
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "naïve"])
+    @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "naïve", '"', '""', '"half', '"a"b"'])
     def test_what_is_no_key_is_refused(self, staff: APIClient, field: Field, key: str) -> None:
         problem(staff.post("/api/courses", NEW, HTTP_IDEMPOTENCY_KEY=key), 400)
         assert Course.objects.count() == 0

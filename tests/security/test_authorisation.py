@@ -26,8 +26,10 @@ WHO = ("anonymous", "user", "staff", "steerer", "superuser", "ops")
 TABLE = """
 route                               method   anonymous  user   staff  steerer  superuser  ops
 /                                   GET      200
+/                                   OPTIONS  204
 /                                   any      405
 /metrics                            GET      401        401    401    401      401        200
+/metrics                            OPTIONS  204
 /metrics                            any      405
 
 /admin                              any      302
@@ -52,7 +54,9 @@ route                               method   anonymous  user   staff  steerer  s
 /admin/resilience/board/state.json  GET      403        403    403    200      200        200
 /admin/resilience/board/enter       POST     403
 /admin/resilience/board/leave       POST     302
+/admin/resilience/board/            OPTIONS  204
 /admin/resilience/board/            any      405
+/admin/resilience/board/*           OPTIONS  204
 /admin/resilience/board/*           any      405
 /admin/resilience/breaker/          POST     login      login  403    302      302        login
 /admin/resilience/breaker/          any      login      login  403    200      200        login
@@ -79,38 +83,49 @@ route                               method   anonymous  user   staff  steerer  s
 /admin/*/*/*/                       any      login      login  302    302      302        login
 
 /api/schema/                        GET      200        200    200    200      200        401
+/api/schema/                        OPTIONS  204        204    204    204      204        401
 /api/schema/                        any      405        405    405    405      405        401
 /api/docs/                          GET      200        200    200    200      200        401
+/api/docs/                          OPTIONS  204        204    204    204      204        401
 /api/docs/                          any      405        405    405    405      405        401
 /api/health/                        GET      200
+/api/health/                        OPTIONS  204
 /api/health/                        any      405
 /api/auth/token/                    POST     400
+/api/auth/token/                    OPTIONS  204
 /api/auth/token/                    any      405
 /api/auth/token/refresh/            POST     400
+/api/auth/token/refresh/            OPTIONS  204
 /api/auth/token/refresh/            any      405
 /api/auth/logout/                   POST     400
+/api/auth/logout/                   OPTIONS  204
 /api/auth/logout/                   any      405
 /api/auth/me/                       GET      401        200    200    200      200        401
+/api/auth/me/                       OPTIONS  401        204    204    204      204        401
 /api/auth/me/                       any      401        405    405    405      405        401
 /api/admin/circuit-breakers/        GET      401        403    403    200      200        200
+/api/admin/circuit-breakers/        OPTIONS  401        403    403    204      204        204
 /api/admin/circuit-breakers/        any      401        403    403    405      405        405
 /api/admin/history/                 GET      401        403    403    200      200        200
+/api/admin/history/                 OPTIONS  401        403    403    204      204        204
 /api/admin/history/                 any      401        403    403    405      405        405
 /api/admin/reset-circuit-breakers/  POST     401        403    403    200      200        200
+/api/admin/reset-circuit-breakers/  OPTIONS  401        403    403    204      204        204
 /api/admin/reset-circuit-breakers/  any      401        403    403    405      405        405
 
 /api/courses/<slug>/rating/         GET      200        200    200    200      200        401
+/api/courses/<slug>/rating/         OPTIONS  204        204    204    204      204        401
 /api/courses/<slug>/rating/         any      405        405    405    405      405        401
 /api/*/                             GET      200        200    200    200      200        401
 /api/*/                             POST     401        403    403    403      400        401
-/api/*/                             OPTIONS  405        405    405    405      405        401
+/api/*/                             OPTIONS  204        204    204    204      204        401
 /api/*/                             any      401        403    403    403      405        401
 /api/*/<slug>/                      GET      200        200    200    200      200        401
 /api/*/<slug>/                      PUT      401        403    403    403      400        401
 /api/*/<slug>/                      PATCH    401        403    403    403      200        401
 /api/courses/<slug>/                DELETE   401        403    403    403      204        401
 /api/*/<slug>/                      DELETE   401        403    403    403      409        401
-/api/*/<slug>/                      OPTIONS  405        405    405    405      405        401
+/api/*/<slug>/                      OPTIONS  204        204    204    204      204        401
 /api/*/<slug>/                      any      401        403    403    403      405        401
 """
 

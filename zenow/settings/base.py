@@ -181,7 +181,8 @@ RESILIENCE |= {"STATIC_DIR": env.str("STATIC_DIR", default=str(VAR_DIR / "static
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["zenow.media.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["zenow.media.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["zenow.media.JSONParser", "zenow.media.MergePatchParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zenow.media.Negotiation",
     "DEFAULT_AUTHENTICATION_CLASSES": ["zenow.accounts.authentication.BearerAuthentication"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "resilience.problems.exception_handler",

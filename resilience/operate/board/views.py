@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from resilience import registry
 from resilience.journal import events
@@ -53,7 +53,7 @@ def board(request: HttpRequest) -> HttpResponse:
 
 @pool(None)
 @never_cache
-@require_GET
+@require_safe
 def board_state(request: HttpRequest) -> HttpResponse:
     """Return the board's state as JSON; the page asks for it every two seconds."""
     holder = _holder(request)
