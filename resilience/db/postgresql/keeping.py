@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -15,8 +16,9 @@ from resilience.db import failures, idle
 from resilience.db.connection import CutError, DeadlineConnection, ForgottenError, has_any
 from resilience.db.idle import Idle
 from resilience.db.postgresql import inquiring
+from resilience.db.turns import turn
 from resilience.db.wrapper import GuardedWrapper
-from resilience.primitives import Admission, Call, Outcome
+from resilience.primitives import Admission, BreakerOpenError, Call, Outcome
 
 # Seconds after an answer in which a look at the socket is enough of a health check.
 RECENT = 1.0
@@ -48,17 +50,37 @@ class KeepingWrapper(GuardedWrapper):
     # --- Take ---
 
     def connect(self) -> None:
-        """Take a kept connection if there is one, else make one."""
+        """Take a kept connection if there is one, else make one when it is this thread's turn."""
         if not registry.is_server():
             return super().connect()
         with self._prepare() as admission:
             self._offered = self._take(admission)
             try:
-                return super().connect()
+                with (
+                    nullcontext()
+                    if self._offered
+                    else turn(self.breaker_name, partial(self._turn_is_needless, admission))
+                ):
+                    return super().connect()
             finally:
                 if self._offered is not None:
                     self._offered.close()
                     self._offered = None
+
+    def _turn_is_needless(self, admission: Admission) -> bool:
+        """Tell, in the wait for a turn to connect, whether another request has given a connection back.
+
+        Raises ``DatabaseDeadlineError`` if the budget is spent, ``DatabaseRefusedError`` if others who
+        connected have opened the breaker.
+        """
+        self.admitted()
+        if not admission.permit:
+            try:
+                self.breaker.raise_if_refusing()
+            except BreakerOpenError as refusal:
+                raise failures.DatabaseRefusedError.of(refusal) from None
+        self._offered = self._take(admission)
+        return self._offered is not None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         offered, self._offered = self._offered, None
