@@ -103,7 +103,6 @@ DEADLINES: Mapping[str, Setting] = {
 CHORES: dict[str, dict[str, Any]] = {
     "idempotency": {"run": "resilience.answers.idempotency.prune", "every": 600.0, "limit": 60.0},
     "static": {"run": "resilience.tiers.static_copy.keeping.run", "every": 2.0},
-    "generation": {"run": "resilience.tiers.catalogue_version.refresh", "every": 5.0, "limit": 1.0},
     "flush": {"run": "resilience.journal.flush.run", "every": 5.0, "limit": 30.0},
     "minutes": {"run": "resilience.journal.minutes.run", "every": 60.0},
     "alerts": {"run": "resilience.alerts.rules.run", "every": 1.0},

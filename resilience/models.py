@@ -79,10 +79,13 @@ class IdempotencyKey(models.Model):
 
 
 class Generation(models.Model):
-    """The version of the catalogue: one row. `removals` counts when something went out of sight."""
+    """A part of the catalogue version, which is the sum of all rows: see `tiers.catalogue_version`.
+
+    `removals` rises when something went out of sight.
+    """
 
     generation = models.BigIntegerField(default=1)
     removals = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
-        return f"generation {self.generation}, removals {self.removals}"
+        return f"row {self.pk}: generation {self.generation}, removals {self.removals}"

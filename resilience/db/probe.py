@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from resilience import registry
 from resilience.conf import databases
 from resilience.db import faults
+
+logger = logging.getLogger("resilience.db")
+
+Question = Callable[[Any, str], None]
+"""Gets a cursor of the driver, and the vendor that Django's wrapper names."""
+
+_questions: dict[str, Question] = {}
+_unanswered: set[str] = set()  # The log was told of these.
+
+
+def also_ask(name: str, question: Question) -> None:
+    """Ask the default database this too with each ping of a server, on the same connection.
+
+    A question that fails is counted and logged, and asked again with the next ping. It is no failure of the
+    ping: another client may hold a lock, or a table may not be there yet.
+    """
+    _questions[name] = question
 
 
 def ping(alias: str = DEFAULT_DB_ALIAS) -> None:
@@ -22,9 +42,25 @@ def ping(alias: str = DEFAULT_DB_ALIAS) -> None:
     try:
         if wrapper.vendor == "postgresql":
             connection.autocommit = True  # a pooler drops a session that is closed within a transaction
-        connection.cursor().execute("SELECT 1")
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        if alias == DEFAULT_DB_ALIAS and registry.is_server():
+            for name, question in _questions.items():
+                _ask(name, question, cursor, wrapper.vendor)
     finally:
         connection.close()
+
+
+def _ask(name: str, question: Question, cursor: Any, vendor: str) -> None:
+    try:
+        question(cursor, vendor)
+    except Exception as error:  # of any kind: the server has answered the ping
+        registry.store().counters.add("questions_failed", name)
+        if name not in _unanswered:
+            _unanswered.add(name)
+            logger.warning("a ping could not ask for the %s, and the next one tries again: %s", name, error)
+    else:
+        _unanswered.discard(name)
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,10 @@ _COUNTERS = {
     "dropped": (("what",), "Records that could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),
     "chores": (("chore", "outcome"), "Runs of the steward's chores."),
+    "questions_failed": (
+        ("question",),
+        "Questions of the steward that the database did not answer, though it answered the ping.",
+    ),
     "own_trouble": (
         ("breaker", "lacked"),
         "Calls that failed because a process of this host lacked something; none counts.",

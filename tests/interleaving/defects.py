@@ -12,10 +12,12 @@ from unittest.mock import patch
 
 from resilience.primitives.host_state import HostState
 from resilience.primitives.limits import Limits
-from resilience.primitives.store import sections
+from resilience.primitives.store import last_errors
 from resilience.primitives.store.counters import Counters
 from resilience.primitives.store.host import HostStore
+from resilience.primitives.store.lease import Lease
 from resilience.primitives.store.lock import HostLock
+from resilience.primitives.store.marks import Marks
 from resilience.primitives.store.names import Names
 from resilience.primitives.store.pools import Pools
 from resilience.primitives.store.versioned import Versioned
@@ -141,15 +143,31 @@ DEFECTS = (
     ),
     Defect(
         "the lease is given by what was known before the lock",
-        sections.Lease,
+        Lease,
         "take",
         "    def taken(last: Holder) -> Holder | None:\n        holder = self.holder(now)\n",
         "    holder = self.holder(now)\n\n    def taken(last: Holder) -> Holder | None:\n",
         "lease",
     ),
     Defect(
+        "the database's word counts for rows that rose after it was asked, too",
+        Marks,
+        "correct",
+        "if _of(last.rows, row) == _of(noted, row)",
+        "if True",
+        "marks",
+    ),
+    Defect(
+        "a row is raised from what was known before the lock",
+        Marks,
+        "rise",
+        "return _known({**last.rows, row: _higher(_of(last.rows, row), Mark(version, removals))})\n",
+        "return _known({**rows, row: _higher(before, Mark(version, removals))})\n\n    rows = self.rows()",
+        "marks",
+    ),
+    Defect(
         "a last error is summed by its text alone",
-        sections,
+        last_errors,
         "_checksum",
         "crc32(text, crc32(_ERROR.pack(wall, window, seen)))",
         "crc32(text)",

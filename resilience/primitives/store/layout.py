@@ -7,7 +7,7 @@ from .row import ROW_WORDS
 
 # Part of the file's name: raise it with every change of what lies where or what it means, so that the
 # old and the new workers of a rolling deploy never read each other's bytes.
-FORMAT = 4
+FORMAT = 5
 WORD = 8
 
 # The header.
@@ -25,6 +25,7 @@ COPIES = 4
 BREAKER_COPY = 256  # 2 KiB: a record with 16 permits and an override in any script
 SMALL_COPY = 64
 LARGE_COPY = 1024
+MARKS_COPY = 256  # 2 KiB: 32 rows with two numbers of 19 digits each
 
 NAME_WORDS = 16  # 128 bytes
 SLOT_WORDS = 8
@@ -92,7 +93,7 @@ class Layout:
             ("slot_info", self.slots, SLOT_WORDS),
             ("last_errors", self.breakers, ERROR_WORDS),
             ("lease", int(self.whole), 1 + COPIES * SMALL_COPY),
-            ("marks", int(self.whole), 1 + COPIES * SMALL_COPY),
+            ("marks", int(self.whole), 1 + COPIES * MARKS_COPY),
             ("faults", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("table_locks", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("silences", int(self.whole), 1 + COPIES * LARGE_COPY),

@@ -12,12 +12,18 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 from .counters import Counters
+from .faults import Faults
+from .last_errors import LastErrors
+from .latest import Latest
 from .layout import LOCAL, SECRET, SECRET_BYTES, USED_SLOTS, WORD, Layout
+from .lease import Lease
 from .lock import Lock, ThreadLock
+from .marks import Marks
 from .names import Names
 from .pools import Pools
-from .sections import Faults, Folders, LastErrors, Latest, Lease, Marks, TableLocks
+from .table_locks import TableLocks
 from .users import BreakerUsers
+from .wrong_folders import Folders
 
 Role = Literal["server", "command"]
 

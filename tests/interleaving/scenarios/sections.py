@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from resilience.primitives.store import Fault, Mark, TableLock
-from resilience.primitives.store.sections import LEASE_LASTS
+from resilience.primitives.store.lease import LEASE_LASTS
 from tests.interleaving.scenario import Scenario
 from tests.interleaving.schedule import Bounds
 from tests.interleaving.world import Process, World
@@ -67,59 +67,87 @@ class LeaseHeld(Scenario):
 
 
 class MarksRise(Scenario):
-    """Each process raises the marks, to other numbers."""
+    """Processes store in the database's rows, tell the host of it, and take the database's word for all rows.
+
+    What is stored in which row stands in the log: the database has no steps of its own.
+    """
 
     name = "marks"
+    short = Bounds(1)
 
     def body(self, process: Process) -> Callable[[], None]:
-        marks, number = process.store.marks, process.index + 1
+        marks, own = process.store.marks, 2 + process.index
 
-        def rises(**to: int) -> bool:
-            done = marks.rise(**to)
-            if done:
-                process.says("told", to.get("version", 0), to.get("removals", 0))
-            return done
+        def writes(row: int) -> None:
+            value = _stored(process.world).get(row, 0) + 1
+            process.says("stored", row, value)
+            if process.until(lambda: marks.rise(row, version=value)):
+                process.says("told", row, value)
 
-        def body() -> None:
-            process.until(lambda: rises(version=number))
-            looks()
-            process.until(lambda: rises(version=4 - number, removals=number))
-            looks()
+        def asks() -> None:
+            noted = marks.rows()
+            told = _stored(process.world)
+            process.says("asked", *sorted(told.items()))
+            marks.correct(noted, {row: Mark(value) for row, value in told.items()})
 
         def looks() -> None:
             process.says("looks")
-            process.says("saw", *marks.read())
+            process.says("saw", *((row, mark.version) for row, mark in sorted(marks.rows().items())))
 
-        return body
+        def stewards() -> None:
+            asks()
+            looks()
+            writes(1)
+            asks()
+            looks()
+
+        def writer() -> None:
+            writes(own)
+            looks()
+            writes(1)
+            looks()
+
+        return writer if process.index else stewards
 
     def verdict(self, world: World) -> None:
-        known = Mark()
-        before: dict[int, Mark] = {}
-        seen: dict[int, Mark] = {}
+        told: dict[int, int] = {}
+        before: dict[int, dict[int, int]] = {}
+        seen: dict[int, dict[int, int]] = {}
         for who, what, *more in world.log:
             if what == "looks":
-                before[who] = known
-            elif what in ("told", "saw"):
-                mark = Mark(*more)
-                if what == "saw":
-                    known_then = Mark() if world.replaced else before[who]
-                    seen_then = Mark() if world.replaced else seen.get(who, Mark())
-                    world.claim("marks never fall", _reaches(mark, seen_then), mark, seen)
-                    world.claim("what was told is seen from then on", _reaches(mark, known_then), mark)
-                    seen[who] = mark
-                known = Mark(*map(max, known, mark))
+                before[who] = dict(told)
+            elif what == "told":
+                told[more[0]] = max(told.get(more[0], 0), more[1])
+            elif what == "saw":
+                rows = dict(more)
+                if not world.replaced:
+                    world.claim("what was told is seen from then on", _reaches(rows, before[who]), rows)
+                    world.claim("no row falls that the database has", _reaches(rows, seen.get(who, {})), rows)
+                seen[who] = rows
+        stored = _stored(world)
         for process in world.living():
             world.enter(process)
-            process.store.marks.read()
+            rows = {row: mark.version for row, mark in process.store.marks.rows().items()}
+            world.claim("nobody knows what was not stored", _reaches(stored, rows), rows, stored)
         last = world.newcomer().marks
-        last.rise(version=9)
         if not world.replaced:
             # Else one may have told what it read of another one that wrote too late.
-            world.claim("no update that was told is lost", _reaches(last.read(), known), known)
+            rows = {row: mark.version for row, mark in last.rows().items()}
+            world.claim("no update that was told is lost", _reaches(rows, told), rows, told)
+        lost = {row: Mark(value - 1) for row, value in stored.items() if value > 1}
+        # Twice, as the first may find what somebody who died had begun to tell.
+        corrected = [last.correct(last.rows(), lost) for _ in range(2)]
+        world.claim("what a failover lost is forgotten", all(corrected))
+        world.claim("what a failover lost is forgotten", last.rows() == lost, last.rows(), lost)
 
 
-def _reaches(mark: Mark, other: Mark) -> bool:
-    return mark.version >= other.version and mark.removals >= other.removals
+def _stored(world: World) -> dict[int, int]:
+    """Return what the database has stored by now, by row: it only rises."""
+    return {more[0]: more[1] for _, what, *more in world.log if what == "stored"}
+
+
+def _reaches(rows: dict[int, int], others: dict[int, int]) -> bool:
+    return all(rows.get(row, 0) >= value for row, value in others.items())
 
 
 class Shared(Scenario):

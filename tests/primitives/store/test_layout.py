@@ -44,7 +44,7 @@ class TestLayout:
             "slot_info": (3, 8),
             "last_errors": (2, 32),
             "lease": (1, 1 + 4 * 64),
-            "marks": (1, 1 + 4 * 64),
+            "marks": (1, 1 + 4 * 256),
             "faults": (1, 1 + 4 * 1024),
             "table_locks": (1, 1 + 4 * 1024),
             "silences": (1, 1 + 4 * 1024),

@@ -1,11 +1,11 @@
-"""Lease, marks, faults, rows, last errors, counters, pools: small typed values of the whole host."""
+"""Lease, faults, last errors, counters, pools: small typed values of the whole host."""
 
 import os
 
 import pytest
 
 from resilience.primitives import CircuitBreaker, HostStore
-from resilience.primitives.store import Fault, Gauge, Mark, TableLock
+from resilience.primitives.store import Fault, Gauge, TableLock
 from resilience.primitives.store.layout import NAME_WORDS
 from tests.primitives.conftest import SMALL
 
@@ -73,20 +73,6 @@ class TestLease:
         for store in others:
             store.slot()
         assert others[-1].lease.take(100.0) is None
-
-
-class TestMarks:
-    def test_only_rise(self, one: HostStore, two: HostStore) -> None:
-        assert one.marks.read() == Mark(0, 0)
-        assert one.marks.rise(version=5)
-        assert two.marks.rise(version=3, removals=2)
-        assert one.marks.read() == two.marks.read() == Mark(version=5, removals=2)
-
-    def test_say_when_they_could_not_be_raised(self, one: HostStore, busy: HostStore) -> None:
-        assert not one.marks.rise(version=5)
-        assert one.marks.rise()
-        busy.lock.release()
-        assert one.marks.rise(version=5)
 
 
 class TestFaults:

@@ -9,8 +9,8 @@ import pytest
 
 from resilience.primitives import HostStore, LocalStore
 from resilience.primitives.store import open_store
+from resilience.primitives.store.lease import LEASE_LASTS
 from resilience.primitives.store.lock import LONGEST_HOLD, HostLock
-from resilience.primitives.store.sections import LEASE_LASTS
 
 from .conftest import Another
 

@@ -1,0 +1,95 @@
+"""What a host knows of the catalogue version: each row of it, and one name for all."""
+
+import pytest
+
+from resilience.primitives import HostStore
+from resilience.primitives.store import Mark
+
+from .conftest import Another
+
+
+@pytest.fixture
+def one(another: Another) -> HostStore:
+    return another()
+
+
+@pytest.fixture
+def two(another: Another) -> HostStore:
+    return another()
+
+
+class TestRise:
+    def test_is_seen_by_all_and_lowers_nothing(self, one: HostStore, two: HostStore) -> None:
+        assert one.marks.read() == Mark(0, 0)
+        assert one.marks.rise(version=5)
+        assert two.marks.rise(version=3, removals=2)
+        assert one.marks.read() == two.marks.read() == Mark(version=5, removals=2)
+
+    def test_of_one_row_leaves_the_others(self, one: HostStore) -> None:
+        one.marks.rise(3, version=50, removals=7)
+        one.marks.rise(20, version=40)
+        assert one.marks.rows() == {3: Mark(50, 7), 20: Mark(40, 0)}
+
+    def test_says_when_it_could_not_be_written(self, one: HostStore, another: Another) -> None:
+        busy = another()
+        assert busy.lock.take() is not None
+        assert not one.marks.rise(version=5)
+        assert one.marks.rise(), "there was nothing to raise"
+        busy.lock.release()
+        assert one.marks.rise(version=5)
+
+    def test_has_room_for_the_greatest_numbers_of_all_rows(self, one: HostStore) -> None:
+        for row in range(1, 33):
+            assert one.marks.rise(row, version=2**63 - 1, removals=2**63 - 1)
+        assert len(one.marks.rows()) == 32
+
+
+class TestNames:
+    def test_of_two_hosts_that_know_different_writes_differ(self, one: HostStore) -> None:
+        """Three rows have risen by 5, and each host knows of one of them."""
+        names = set()
+        for row in (1, 2, 32):
+            one.marks.correct(one.marks.rows(), {number: Mark(1_000, 100) for number in (1, 2, 32)})
+            one.marks.rise(row, version=1_005, removals=105)
+            names.add(one.marks.read())
+        assert len({name.version for name in names}) == len({name.removals for name in names}) == 3
+
+    def test_are_the_same_for_the_same_rows_in_whatever_order_they_came(
+        self, one: HostStore, two: HostStore
+    ) -> None:
+        one.marks.rise(3, version=50)
+        one.marks.rise(20, version=40)
+        name = one.marks.read()
+        one.marks.correct(one.marks.rows(), {})
+        one.marks.rise(20, version=40)
+        one.marks.rise(3, version=50)
+        assert one.marks.read() == two.marks.read() == name
+
+
+class TestCorrection:
+    def test_raises_and_lowers_what_nobody_raised_meanwhile(self, one: HostStore, two: HostStore) -> None:
+        one.marks.rise(1, version=50, removals=5)
+        one.marks.rise(2, version=60)
+        noted = one.marks.rows()
+        assert one.marks.correct(noted, {1: Mark(40, 4), 2: Mark(70, 0), 3: Mark(10, 1)})
+        assert two.marks.rows() == {1: Mark(40, 4), 2: Mark(70, 0), 3: Mark(10, 1)}
+
+    def test_lowers_nothing_that_was_raised_meanwhile(self, one: HostStore, two: HostStore) -> None:
+        noted = one.marks.rows()
+        two.marks.rise(1, version=50, removals=5)
+        two.marks.rise(2, version=60)
+        assert one.marks.correct(noted, {1: Mark(40, 7), 2: Mark(61, 0)})
+        assert one.marks.rows() == {1: Mark(50, 7), 2: Mark(61, 0)}
+
+    def test_forgets_a_row_that_is_gone(self, one: HostStore) -> None:
+        one.marks.rise(1, version=50)
+        assert one.marks.correct(one.marks.rows(), {})
+        assert one.marks.read() == Mark()
+
+    def test_needs_no_lock_where_nothing_is_new(self, one: HostStore, another: Another) -> None:
+        one.marks.rise(1, version=50)
+        busy = another()
+        assert busy.lock.take() is not None
+        assert one.marks.correct(one.marks.rows(), {1: Mark(50, 0)})
+        assert not one.marks.correct(one.marks.rows(), {1: Mark(40, 0)})
+        assert one.marks.read() == Mark(50, 0)
