@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+from django.db import connections
+
+from resilience.db.failures import is_full
 from resilience.primitives import (
     Admission,
     BreakerOpenError,
@@ -17,18 +22,22 @@ from resilience.primitives import (
     probing,
 )
 
-# Start to start, in seconds: while it answers, after a ping that failed, and between looks at a breaker
-# that is not closed (an operator may reset it at any moment).
-PING_EVERY = 5.0
-PING_AFTER_FAILURE = 1.0
+# Start to start, in seconds: of pings, and of looks at a breaker that is not closed (an operator may reset it
+# at any moment).
+PING_EVERY = 1.0
 LOOK_EVERY = 0.1
+# After a ping that failed there are two more: one at once, and one after these seconds, so that they wait
+# side by side. Three failures open the breaker, so that a silent server is known 1.2 s after the first ping.
+REPEAT_AFTER = 0.2
 
 
 class Watch:
     """Ping or probe one dependency at each `step`, which returns how long to pause before the next.
 
     `ping` asks the dependency once, within the current deadline, and raises what went wrong. A failed ping
-    counts as a failure. A successful one is not counted: it says little about the work that users ask for.
+    counts as a failure, and two more follow it at once. A successful one is not counted: it says little about
+    the work that users ask for. Nor is a server counted that has no connection left: it is there, and those
+    who have one may go on.
     If the process itself lacks what a ping needs, `step` raises `OwnTroubleError`, and another process asks.
     Only a probe closes a breaker, and only when its open time is over. With `pinged=False` there are only
     probes, for a dependency that is expensive to ask.
@@ -47,6 +56,7 @@ class Watch:
         clock: Clock,
         pinged: bool = True,
         silent: Callable[[], float] = float,
+        repeat_after: float = REPEAT_AFTER,
     ) -> None:
         self.name = f"watch-{breaker.name}"
         self._breaker = breaker
@@ -58,6 +68,7 @@ class Watch:
         self._silent = silent
         self._looked_into = silent()
         self._answered = 0.0  # when the last ping that was answered began
+        self._repeat_after = repeat_after
 
     def step(self) -> float:
         """Do what is due now, and return the seconds until something may be due again."""
@@ -69,13 +80,39 @@ class Watch:
         if now < self._next_ping and not self._suspected():
             return min(self._next_ping - now, LOOK_EVERY)
         self._next_ping = now + PING_EVERY
+        if not self._answers() and self._breaker.shown() is State.CLOSED:
+            self._ask_twice_more()
+        return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
+
+    def _answers(self) -> bool:
+        """Ping once, and count a failure; tell whether there was an answer."""
+        began = self._clock.monotonic()
         error = self._ask()
         if error is None:
-            self._answered = now
-        else:
-            self._next_ping = now + PING_AFTER_FAILURE
-            self._count(error, self._clock.monotonic() - now)
-        return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
+            self._answered = max(self._answered, began)
+            return True
+        self._count(error, self._clock.monotonic() - began)
+        return is_full(error)
+
+    def _ask_twice_more(self) -> None:
+        """Ping now and a moment later, side by side; the later ping is left out if the other is answered."""
+        answered = threading.Event()
+
+        def later() -> None:
+            try:
+                if not answered.wait(self._repeat_after):
+                    self._answers()
+            finally:
+                connections.close_all()  # This thread's own.
+
+        with ThreadPoolExecutor(1, thread_name_prefix=self.name) as beside:
+            try:
+                asked = beside.submit(later)
+            except RuntimeError as error:
+                raise OwnTroubleError(f"{self.name} cannot ask again, for want of threads") from error
+            if self._answers():
+                answered.set()
+            asked.result()
 
     def _suspected(self) -> bool:
         """Tell, once for each silence of a kept connection, whether no later ping was answered."""
@@ -123,7 +160,8 @@ class Watch:
         if error is None:
             self._breaker.settle(admission, Outcome.SUCCESS, operation=operation)
             return
-        outcome = self._breaker.classify(error)
+        full = operation == "ping" and is_full(error)
+        outcome = Outcome.IGNORED if full else self._breaker.classify(error)
         self._breaker.settle(admission, outcome, error=error, operation=operation, took=took)
         if lacked := own_trouble(error, took):
             raise OwnTroubleError(f"{self.name} cannot ask, for want of {lacked}") from error

@@ -100,19 +100,24 @@ def refresh(epoch: int = 0) -> None:
 
 
 def _learn(cursor: Any, vendor: str) -> None:
-    """Ask the primary for all rows, by a cursor of Django or of the driver, and tell the host.
+    """Ask for all rows, by a cursor of Django or of the driver, and tell the host.
 
     What the host knows is noted before: a row that rises meanwhile is not lowered again.
     """
     store = registry.store()
     noted = store.marks.rows()
+    told = _rows(cursor, vendor)
+    if told is not None and not store.marks.correct(noted, told):
+        store.counters.add("catalogue_version", "late")
+
+
+def _rows(cursor: Any, vendor: str) -> dict[int, Mark] | None:
+    """Return all rows of the primary; None from a standby, which lags: what it says less was not lost."""
     cursor.execute(_READ.format(standby=_STANDBY.get(vendor, "0")))
     rows = cursor.fetchall()
     if rows[0][0]:
-        return  # a standby lags behind, so what it says less was not lost
-    told = {row: Mark(*mark) for _, row, *mark in rows if row is not None}
-    if not store.marks.correct(noted, told):
-        store.counters.add("catalogue_version", "late")
+        return None
+    return {row: Mark(*mark) for _, row, *mark in rows if row is not None}
 
 
 class _PendingRise:

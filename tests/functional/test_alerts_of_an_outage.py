@@ -89,7 +89,7 @@ def test_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
             for _ in range(50):
                 site.ask()
             wait(lambda: any("static copy" in text for text in posted), site)
-            wait(lambda: "the chore generation waits for the end of an outage" in site.log.read_text(), site)
+            wait(lambda: "waits for the end of an outage" in site.log.read_text(), site)
             proxy.set("pass")
             all_told(to="recovered")
             # The steward's chores meet the outage too: it is no bug, whose place in the code one would want.

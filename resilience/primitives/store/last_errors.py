@@ -1,4 +1,4 @@
-"""The last error of each breaker, for whoever looks into what happened."""
+"""The last error of each breaker, as all processes of the host see it."""
 
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
