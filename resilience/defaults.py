@@ -74,13 +74,14 @@ def cache_writes(cache: Mapping[str, Any]) -> dict[str, Any]:
     return usual | (own if "ping" in cache else {})
 
 
-# The sizes are for 16 threads. One of them always stays free to answer liveness and readiness.
+# A caller waits while others run, so what runs bounds the connections, and what waits the threads. The sizes
+# are for 96 threads. One of them always stays free to answer liveness and readiness.
 BULKHEADS: dict[str, dict[str, Any]] = {
-    "read": {"running": 5, "waiting": 1, "max_wait": 0.1},
-    "write": {"running": 2, "waiting": 1, "max_wait": 0.1},
-    "auth": {"running": 1, "waiting": 1, "max_wait": 0.1},
-    "external": {"running": 1, "waiting": 0, "max_wait": 0.1},
-    "other": {"running": 2, "waiting": 1, "max_wait": 0.1},
+    "read": {"running": 20, "waiting": 50, "max_wait": 1.0},
+    "write": {"running": 4, "waiting": 4, "max_wait": 1.0},
+    "auth": {"running": 1, "waiting": 3, "max_wait": 1.0},
+    "external": {"running": 2, "waiting": 1, "max_wait": 0.1},
+    "other": {"running": 4, "waiting": 5, "max_wait": 1.0},
 }
 
 # The client's budgets, and, just below them, the limits at which a live server ends a statement itself.

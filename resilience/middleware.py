@@ -49,6 +49,7 @@ class ResilienceMiddleware:
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
             self._call: Callable[[HttpRequest], Any] = self._answer_async
+            registry.threads().are_unlimited()
         else:
             self._call = self._answer
         got_request_exception.connect(_remember_outage, dispatch_uid="resilience.middleware")
@@ -59,6 +60,7 @@ class ResilienceMiddleware:
         return self._call(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        registry.threads().serves()
         with RequestScope(name_of(request)) as scope:
             if (response := _at_once(request, scope)) is None:
                 try:

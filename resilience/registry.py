@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from circuitbreaker import CircuitBreakerMonitor
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from resilience import causes, conf
@@ -25,6 +26,7 @@ from resilience.primitives import (
     Role,
     Store,
     StoreUnavailableError,
+    Threads,
     Transition,
     in_use,
     open_store,
@@ -40,6 +42,7 @@ class Registry:
     names: list[str] = field(default_factory=list)
     breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
     bulkheads: dict[str, Bulkhead] = field(default_factory=dict)
+    threads: Threads | None = None
 
 
 _registry = Registry()
@@ -112,6 +115,15 @@ def bulkhead(name: str) -> Bulkhead:
     """Return a declared bulkhead. Raises `LookupError`, with the declared names, for any other."""
     found = _registry.bulkheads.get(name)
     return _make_bulkhead(name) if found is None else found
+
+
+def threads() -> Threads:
+    """Return the threads of this process that serve requests: as many as `WEB_THREADS` says, if it does."""
+    if _registry.threads is None:
+        with _lock:
+            if _registry.threads is None:
+                _registry.threads = Threads(getattr(settings, "WEB_THREADS", None))
+    return _registry.threads
 
 
 def guard(
@@ -211,7 +223,7 @@ def _make_bulkhead(name: str) -> Bulkhead:
                 raise LookupError(
                     f"no bulkhead {name!r} in RESILIENCE: {', '.join(declared) or 'none at all'}"
                 )
-            made = Bulkhead(name, declared[name], on_change=_show)
+            made = Bulkhead(name, declared[name], threads=threads(), on_change=_show)
             _registry.bulkheads[name] = made
         return made
 

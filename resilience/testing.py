@@ -4,7 +4,7 @@ Without this a test process is a command: no call is counted or refused.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from resilience import registry
@@ -28,6 +28,18 @@ def server_role(store: Store | None = None, *, clock: Clock = SYSTEM_CLOCK) -> I
         yield fresh
     finally:
         registry.use(before)
+
+
+@contextmanager
+def full_pool(name: str) -> Iterator[None]:
+    """Fill a pool within the block, places and queue, so that it refuses anyone who asks for a place."""
+    pool = registry.bulkhead(name)
+    with ExitStack() as stack:
+        for _ in range(pool.config.running):
+            stack.enter_context(pool.enter())
+        for _ in range(pool.config.waiting):
+            stack.enter_context(pool.queued())
+        yield
 
 
 @contextmanager

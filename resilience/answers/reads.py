@@ -19,7 +19,7 @@ from resilience.answers.handling import Handler, HandlingView
 from resilience.answers.unavailable import not_held, unavailable_for
 from resilience.conf import databases
 from resilience.db.outages import is_outage, retry_after
-from resilience.primitives import CircuitBreaker, Mark, TierUnavailableError
+from resilience.primitives import BulkheadFullError, CircuitBreaker, Mark, TierUnavailableError
 from resilience.request.scope import current_scope, note_degraded
 from resilience.tiers import catalogue_version, conditions, fresh, labels, passed_over, static_copy, stored
 from resilience.tiers.flight import flight
@@ -100,13 +100,31 @@ class ResilientReads(HandlingView):
             lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
             # Else the view would prepare a query, which is most of its work, only to be refused.
-            self._database().raise_if_refusing()
-            if lookup.key and not lookup.held.enter_context(flight(lookup.key)):
+            look = self._database().raise_if_refusing
+            look()
+            if lookup.key and not lookup.held.enter_context(flight(lookup.key, look)):
                 lookup.found = stored.find_fresh(lookup.key)
+        if lookup.found is None:
+            self._take_place(lookup, lookup.held, known=getattr(request.user, "is_authenticated", False))
         if lookup.found is None:
             # Read before the database is asked: any write from here on makes the answer an old one.
             lookup.mark = catalogue_version.current()
-            lookup.held.enter_context(registry.bulkhead("read").enter())
+
+    def _take_place(self, lookup: Lookup, held: ExitStack, *, known: bool) -> None:
+        """Take a place in the pool `read`. `known` are those who are signed in; they go first.
+
+        Those who had to wait, or find no place, look again for an answer that somebody has stored meanwhile.
+        """
+        place = registry.bulkhead("read").enter(first=known, look=self._database().raise_if_refusing)
+        try:
+            has_waited = held.enter_context(place)
+        except BulkheadFullError:
+            lookup.found = stored.find_fresh(lookup.key) if lookup.key else None
+            if lookup.found is None:
+                raise
+        else:
+            if has_waited and lookup.key:
+                lookup.found = stored.find_fresh(lookup.key)
 
     def handle(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Return the stored answer if one was found, else that of the handler."""

@@ -23,5 +23,7 @@ from .retry import Retry
 from .rules import Admission, Outcome, State, cut_short
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .store import HostStore, LocalStore, Mark, Role, Store, open_store
+from .threads import Threads
 from .ticking import TICKS
 from .transitions import Transition
+from .waiting import Look, wait

@@ -72,8 +72,10 @@ class Guard:
         with self._place(), self._once(operation, classify):
             yield
 
-    def _place(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.bulkhead is None else self.bulkhead.enter()
+    def _place(self) -> AbstractContextManager[object]:
+        if self.bulkhead is None:
+            return nullcontext()
+        return self.bulkhead.enter(look=None if self.breaker is None else self.breaker.raise_if_refusing)
 
     def _try(self, work: Callable[[], T]) -> T:
         with self._once("call", None):

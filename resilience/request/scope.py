@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from resilience import conf, registry
-from resilience.primitives import deadline_scope
+from resilience.primitives import BreakerOpenError, deadline_scope
 
 View = TypeVar("View", bound=Callable[..., Any])
 Listener = Callable[[HttpRequest, HttpResponseBase], None]
@@ -40,7 +40,7 @@ class RequestScope:
 
     def __init__(self, request_id: str = "") -> None:
         self._bounds: AbstractContextManager[Any] | None = None
-        self._place: AbstractContextManager[None] | None = None
+        self._place: AbstractContextManager[object] | None = None
         self.request_id = request_id
         self.outage: BaseException | None = None
         self.degraded = False
@@ -69,11 +69,24 @@ class RequestScope:
             self._bounds.__enter__()
 
     def enter_pool(self, name: str) -> None:
-        """Hold a place in the pool until the request ends, but never two. Raises `BulkheadFullError`."""
-        if self._place is None:
-            place = registry.bulkhead(name).enter()
+        """Hold a place in the pool until the request ends, but never two. Raises `BulkheadFullError`.
+
+        If the default database's breaker opens during the wait, go on without a place, but as one that still
+        counts as waiting. A view that asks the database is then refused by the breaker, which is the true
+        reason; one that does not can still answer.
+        """
+        if self._place is not None:
+            return
+        pool = registry.bulkhead(name)
+        place: AbstractContextManager[object] = pool.enter(
+            look=registry.breaker("database").raise_if_refusing
+        )
+        try:
             place.__enter__()
-            self._place = place
+        except BreakerOpenError:
+            place = pool.queued()
+            place.__enter__()
+        self._place = place
 
 
 def current_scope() -> RequestScope | None:

@@ -8,19 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from resilience import registry
-from resilience.primitives import BulkheadFullError, current_deadline
-
-# Seconds that a request waits for another's answer before it asks by itself.
-LONGEST_WAIT = 0.5
+from resilience.primitives import BulkheadFullError, Look, wait
 
 _flying: dict[str, threading.Event] = {}  # Each step on it is one that no other thread interrupts.
 
 
 @contextmanager
-def flight(key: str) -> Iterator[bool]:
+def flight(key: str, look: Look) -> Iterator[bool]:
     """Yield True to the request that computes; False to the others, when it is done or has taken too long.
 
-    Waiting counts in the pool `read`, since it holds a thread. If no more may wait there, nobody waits.
+    Waiting counts in the pool `read`, since it holds a thread, and takes as long as for a place there. If no
+    more may wait there, nobody waits. `look` raises an error if there is nothing to wait for.
     """
     mine = threading.Event()
     landing = _flying.setdefault(key, mine)
@@ -32,10 +30,8 @@ def flight(key: str) -> Iterator[bool]:
             mine.set()
         return
     try:
-        with registry.bulkhead("read").queued():
-            deadline = current_deadline()
-            left = LONGEST_WAIT if deadline is None else min(LONGEST_WAIT, deadline.remaining())
-            landing.wait(left)
+        with registry.bulkhead("read").queued() as seconds:
+            wait(landing, seconds, look)
     except BulkheadFullError:
         pass  # the bulkhead has counted it, and will refuse the next call too
     yield False

@@ -21,7 +21,7 @@ LONG: list[dict[Mode, int]] = [{"forget": 5}, {"kill": 5}, {"half": 5}]
 @pytest.fixture
 def site(outage_site: Site) -> Iterator[Site]:
     """A site whose readers and writers wait for a place, so that none is turned away for want of one."""
-    with Site(outage_site.server, outage_site.proxy, WAITING_POOLS="1", WEB_THREADS="64") as site:
+    with Site(outage_site.server, outage_site.proxy) as site:
         yield site
 
 

@@ -16,7 +16,7 @@ from resilience import registry
 from resilience.answers import idempotency
 from resilience.db.failures import OutcomeUnknownError
 from resilience.models import IdempotencyKey
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 from tests.learn.conftest import problem
 
 pytestmark = pytest.mark.django_db
@@ -170,8 +170,7 @@ class TestOutage:
         assert int(response["Retry-After"]) >= 1
 
     def test_a_full_pool_says_so_too(self, staff: APIClient) -> None:
-        pool = registry.bulkhead("write")
-        with pool.enter(), pool.enter(), pool.queued():
+        with full_pool("write"):
             response = staff.post("/api/courses", NEW)
         assert problem(response, 503)["outcome"] == "not_stored"
 

@@ -20,7 +20,7 @@ LONG = 30.0  # Seconds that no test waits for: what happens, happens by an event
 class Caller(threading.Thread):
     """A thread that enters a block, says so, and stays until it is told to leave."""
 
-    def __init__(self, enter: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, enter: Callable[[], AbstractContextManager[object]]) -> None:
         super().__init__(daemon=True)
         self._enter = enter
         self._leave = threading.Event()
@@ -35,6 +35,10 @@ class Caller(threading.Thread):
                 self._leave.wait(LONG)
         except BaseException as error:
             self.error = error
+
+    def leave_soon(self) -> None:
+        """Leave the block as soon as it is entered."""
+        self._leave.set()
 
     def leave(self) -> None:
         self._leave.set()
@@ -241,7 +245,7 @@ class TestEndOfWaiting:
 
     @pytest.fixture
     def waker(self, monkeypatch: pytest.MonkeyPatch) -> type[_Waker]:
-        monkeypatch.setattr("resilience.primitives.bulkhead.Event", _Waker)
+        monkeypatch.setattr("resilience.primitives.places.Event", _Waker)
         return _Waker
 
     def test_a_place_given_just_after_the_time_was_up_is_taken(self, waker: type[_Waker]) -> None:

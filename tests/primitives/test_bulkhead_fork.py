@@ -50,5 +50,5 @@ class TestFork:
 
     def test_a_child_does_not_wait_for_a_lock_that_nobody_holds_any_more(self) -> None:
         pool = bulkhead(1, 0)
-        with pool._places.lock:
+        with pool._threads.lock:
             assert self.in_child(lambda: pool.execute(lambda: True))

@@ -27,7 +27,7 @@ from resilience.primitives import (
     Outcome,
     RejectedError,
 )
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 
 
 class Directory(BaseBackend):
@@ -142,8 +142,7 @@ class TestGuardedBackend:
             async_to_sync(backend.aauthenticate)(None, name="ada", word="right")
 
     def test_is_refused_when_the_pool_is_full(self, directory: type[Directory]) -> None:
-        pool = registry.bulkhead("auth")
-        with pool.enter(), pytest.raises(BulkheadFullError):
+        with full_pool("auth"), pytest.raises(BulkheadFullError):
             authenticate(name="ada", word="right")
         assert directory.asked == 0
         assert registry.breaker("auth").snapshot().state == "CLOSED"

@@ -4,7 +4,6 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ from resilience.primitives import (
     State,
     deadline_scope,
 )
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 from tests.resilience.wire import deadline_kept, serving, stay_silent, taking_at_most
 from tests.servers.partner import Partner
 
@@ -44,16 +43,6 @@ def partner() -> Iterator[Partner]:
 def api() -> GuardedSession:
     """A session with a total of half a second, so that nobody has to wait for three."""
     return GuardedSession("external_api", total=0.5)
-
-
-@contextmanager
-def filled(pool: str) -> Iterator[None]:
-    """Take every place of a pool until the block ends."""
-    places = registry.bulkhead(pool)
-    with ExitStack() as stack:
-        for _ in range(places.config.running):
-            stack.enter_context(places.enter())
-        yield
 
 
 def as_it_is(value: Any) -> Any:
@@ -350,7 +339,7 @@ class TestBreaker:
         assert self.state is State.CLOSED
 
     def test_hears_nothing_of_a_full_bulkhead(self, api: GuardedSession, partner: Partner) -> None:
-        with filled("external"):
+        with full_pool("external"):
             for _ in range(5):
                 with pytest.raises(BulkheadFullError):
                     api.get(f"{partner.url}/algebra")
@@ -361,11 +350,11 @@ class TestBreaker:
     def test_leaves_the_pool_to_the_partner(self, partner: Partner) -> None:
         own = session("external_api", pool="other")
         assert own is session("external_api", pool="other")
-        with filled("external"):
+        with full_pool("external"):
             assert own.get(f"{partner.url}/algebra").ok
             with pytest.raises(BulkheadFullError):
                 session("external_api").get(f"{partner.url}/algebra")
-        with filled("other"), pytest.raises(BulkheadFullError):
+        with full_pool("other"), pytest.raises(BulkheadFullError):
             own.get(f"{partner.url}/algebra")
 
     def test_hears_of_a_drill_as_of_the_real_thing(

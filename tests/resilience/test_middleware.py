@@ -16,7 +16,7 @@ from resilience import conf, middleware, registry
 from resilience.primitives import BreakerOpenError
 from resilience.problems import BUSY, UNAVAILABLE, exception_handler
 from resilience.registry import Registry
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 
 HEADERS = {
     "X-Database-Status": "CLOSED",
@@ -110,9 +110,8 @@ class TestLiveness:
 
     def test_is_answered_while_every_pool_is_full(self, server: Registry, client: Client) -> None:
         with ExitStack() as stack:
-            for pool in map(registry.bulkhead, conf.bulkheads()):
-                for _ in range(pool.config.running):
-                    stack.enter_context(pool.enter())
+            for name in conf.bulkheads():
+                stack.enter_context(full_pool(name))
             assert client.get("/api/left").status_code == 503
             assert client.get("/api/health/live").status_code == 200
 
@@ -157,10 +156,7 @@ class TestOutage:
 
 class TestPools:
     def test_a_full_one_is_a_503(self, server: Registry, client: Client) -> None:
-        pool = registry.bulkhead("other")
-        with ExitStack() as stack:
-            for _ in range(pool.config.running):
-                stack.enter_context(pool.enter())
+        with full_pool("other"):
             response = client.get("/api/left")
         assert response.status_code == 503
         assert 1 <= int(response["Retry-After"]) <= 3
@@ -170,10 +166,7 @@ class TestPools:
     def test_a_write_that_found_none_says_that_nothing_was_stored(
         self, server: Registry, client: Client
     ) -> None:
-        pool = registry.bulkhead("other")
-        with ExitStack() as stack:
-            for _ in range(pool.config.running):
-                stack.enter_context(pool.enter())
+        with full_pool("other"):
             problem = client.post("/api/sent").json()
             page = client.post("/lost")
         assert (problem["reason"], problem["outcome"]) == ("busy", "not_stored")
@@ -183,10 +176,7 @@ class TestPools:
         assert "is not answering" not in page.content.decode()
 
     def test_are_not_asked_for_a_view_that_takes_none(self, server: Registry, client: Client) -> None:
-        pool = registry.bulkhead("other")
-        with ExitStack() as stack:
-            for _ in range(pool.config.running):
-                stack.enter_context(pool.enter())
+        with full_pool("other"):
             assert client.get("/api/poolless").status_code == 200
 
     def test_that_nobody_has_declared_are_an_error_that_names_those_there_are(

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from resilience import registry
 from resilience.alerts import mails, reports
 from resilience.alerts.outbox import Outbox
 from resilience.observe import health
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 
 
 class HangingBackend(BaseEmailBackend):
@@ -114,10 +113,7 @@ class TestOutage:
         self.is_one_line(caplog, "/api/left")
 
     def test_a_full_pool(self, browser: Client, caplog: pytest.LogCaptureFixture) -> None:
-        pool = registry.bulkhead("other")
-        with ExitStack() as stack:
-            for _ in range(pool.config.running):
-                stack.enter_context(pool.enter())
+        with full_pool("other"):
             assert browser.get("/api/left").status_code == 503
         self.is_one_line(caplog, "/api/left")
 

@@ -12,7 +12,7 @@ from django.test import Client
 
 from resilience import conf, faults, registry
 from resilience.primitives import Mark, Outcome
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 from resilience.tiers import stored
 
 LIVE, READY, HEALTH = "/api/health/live", "/api/health/ready", "/api/health"
@@ -108,8 +108,8 @@ class TestReport:
         assert client.get(HEALTH).json()["drills"] == {}
 
     def test_answers_while_every_pool_is_full(self, client: Client) -> None:
-        with registry.bulkhead("other").enter(), registry.bulkhead("other").enter():
-            assert client.get(HEALTH).json()["pools"]["other"]["inUse"] == 2
+        with full_pool("other"):
+            assert client.get(HEALTH).json()["pools"]["other"]["inUse"] == 4
 
 
 class TestReady:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from resilience import faults, registry
 from resilience.observe import metrics
 from resilience.primitives import Outcome
-from resilience.testing import host_store, server_role
+from resilience.testing import full_pool, host_store, server_role
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -144,6 +144,6 @@ class TestScrape:
 
     def test_takes_no_pool_and_asks_no_database(self, client: Client) -> None:
         """Without the mark `django_db` any query fails."""
-        with registry.bulkhead("other").enter(), registry.bulkhead("other").enter():
+        with full_pool("other"):
             answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 200

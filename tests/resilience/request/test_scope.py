@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from resilience import registry
 from resilience.primitives import BulkheadFullError, current_deadline
 from resilience.request.scope import RequestScope, current_scope, give_up_cache, has_given_up_cache
-from resilience.testing import server_role
+from resilience.testing import full_pool, server_role
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +48,11 @@ class TestScope:
 
     def test_that_found_no_place_gives_none_back(self) -> None:
         pool = registry.bulkhead("external")
-        with pool.enter(), RequestScope() as scope:
+        with full_pool("external"), RequestScope() as scope:
             with pytest.raises(BulkheadFullError):
                 scope.enter_pool("external")
-            assert pool.in_use == 1
-        assert pool.in_use == 0
+            assert (pool.in_use, pool.waiting) == (2, 1)
+        assert (pool.in_use, pool.waiting) == (0, 0)
 
     def test_bounds_nothing_in_a_command(self) -> None:
         registry.use(registry.Registry())
