@@ -21,10 +21,11 @@ AFTER = OPEN_FOR + 5.0  # seconds of load from the repair on
 
 
 class Try(NamedTuple):
-    """One outage: answers, those that are no 200, and seconds."""
+    """One outage: answers, those that are no 200, those with a breaker open too soon, and seconds."""
 
     answers: int
     refused: int
+    too_soon: int
     slowest: float
     opened: float
     live_again: float
@@ -53,22 +54,19 @@ def outages(field: Field, plan: Plan) -> Table:
                 (
                     *(name, str(len(tries)), f"{sum(each.answers for each in tries):,}"),
                     str(sum(each.refused for each in tries)),
-                    *(_cell([getattr(each, part) for each in tries]) for part in Try._fields[2:]),
+                    str(sum(each.too_soon for each in tries)),
+                    *(_cell([getattr(each, part) for each in tries]) for part in Try._fields[3:]),
                 )
             )
     heads = (
-        "PostgreSQL",
-        "tries",
-        "answers",
-        "not 200",
-        "slowest, s",
-        "OPEN after, s",
+        *("PostgreSQL", "tries", "answers", "not 200", "OPEN before it", "slowest, s", "OPEN after, s"),
         "live again after, s",
     )
     return table(heads, rows)
 
 
 def _try(site: CrowdSite, fault: Callable[[], object], repair: Callable[[], object]) -> Try:
+    _until_well(site)
     with ThreadPoolExecutor(1) as pool:
         seconds = WELL + BROKEN + AFTER
         loaded = pool.submit(load, site.port, [Role("readers", CROWD, never_asked())], seconds, warm=0.0)
@@ -84,14 +82,23 @@ def _try(site: CrowdSite, fault: Callable[[], object], repair: Callable[[], obje
     return Try(
         len(answers),
         sum(each.status != 200 for each in answers),
+        sum(not each.is_closed for each in answers if each.at < broken),
         max(each.seconds for each in answers),
         min(opened, default=float("inf")) - broken,
         min(live, default=float("inf")) - repaired,
     )
 
 
+def _until_well(site: CrowdSite) -> None:
+    """Return once it has given a live answer. Raises RuntimeError after half a minute."""
+    limit = time.monotonic() + 30
+    while not any(map(_is_live, load(site.port, [Role("reader", 1, never_asked())], 0.5)["reader"])):
+        if time.monotonic() > limit:
+            raise RuntimeError("the site does not become well")
+
+
 def _is_live(answer: Answer) -> bool:
-    return answer.is_full and answer.source == "live"
+    return answer.is_full and answer.is_closed and answer.source == "live"
 
 
 def _cell(values: list[float]) -> str:
