@@ -25,8 +25,7 @@ LIST = "/api/courses"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _SOURCE = re.compile(rb"\r\nx-data-source: *(\w+)", re.IGNORECASE)
 _BREAKER = re.compile(rb"\r\nx-circuit-breaker-(\w+)[\w-]*: *(\w+)", re.IGNORECASE)
-# Of a stand-in: `detail="static live:busy cached:miss"` in the Cache-Status.
-_PASSED = re.compile(rb'detail="[^"]*\blive:(\w+)')
+_REASON = re.compile(rb"\r\nx-degraded-reason: *(\w+)", re.IGNORECASE)
 
 
 class Request(NamedTuple):
@@ -185,13 +184,13 @@ async def _ask(connection: _Connection, request: Request, started: float) -> Ans
     else:
         await reader.readuntil(b"\r\n0\r\n\r\n")  # chunked: no JSON has this within
     at = time.monotonic()
-    source, passed = _SOURCE.search(head), _PASSED.search(head)
+    source, reason = _SOURCE.search(head), _REASON.search(head)
     status = int(head[9:12])
     return Answer(
         at,
         at - started,
         status,
         source[1].decode() if source else "",
-        passed[1].decode() if passed else ("" if status < 500 else "refused"),
+        reason[1].decode() if reason else ("" if status < 500 else "refused"),
         {name.decode().lower(): state.decode() for name, state in _BREAKER.findall(head)},
     )
