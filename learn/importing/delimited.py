@@ -1,8 +1,9 @@
-"""Reads rows separated by commas, semicolons or tabs."""
+"""Reads rows as spreadsheets write them: separated by commas, semicolons, tabs or bars."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -11,7 +12,9 @@ from learn.importing.errors import Rejection, UnreadableError
 from learn.importing.layout import Layout, Row, normalised
 from learn.importing.source import MAX_RECORD
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
+# A first line by which spreadsheets tell each other the delimiter.
+_HINT = re.compile(r"\"?sep=(.)\"?[\r\n]*", re.IGNORECASE)
 _MAX_REWINDS = 200
 
 
@@ -93,10 +96,20 @@ def rows(text: TextIO, layout: Layout, ignored: list[str]) -> Iterator[Row | Rej
     for start, record in _records(lines, delimiter):
         if isinstance(record, Rejection):
             yield record
-        elif len(record) != len(names):
+        elif (fitted := _fitted(record, len(names))) is None:
             yield Rejection(start, "", f"holds {len(record)} values where {len(names)} columns are named")
         else:
-            yield Row(start, {name: record[place] for name, place in places.items()})
+            yield Row(start, {name: fitted[place] for name, place in places.items()})
+
+
+def _fitted(record: list[str], width: int) -> list[str] | None:
+    """Return a row with as many values as there are columns, or None if it has more.
+
+    Spreadsheets leave out empty values at the end of a row, or write some too many.
+    """
+    if len(record) <= width:
+        return record + [""] * (width - len(record))
+    return None if any(map(str.strip, record[width:])) else record
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Rejection]]:
@@ -138,15 +151,16 @@ def _reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
-    """Return the delimiter that fits the first row best, and that row.
+    """Return the delimiter that a hint names or that fits the first row best, and that row.
 
     A header is then consumed; a first row of values will be read again.
     """
+    delimiters = _hinted(lines) or _DELIMITERS
     readings: list[tuple[int, str, list[str]]] = []
     problem = ""
     while not readings:
         lines.begin()
-        for delimiter in _DELIMITERS:
+        for delimiter in delimiters:
             try:
                 record = next(_reader(lines, delimiter))
             except StopIteration:
@@ -165,10 +179,25 @@ def _first_row(lines: _Lines, layout: Layout) -> tuple[str, list[str]]:
             next(lines)
     _, delimiter, record = max(readings, key=lambda reading: reading[0])
     if any("\udc80" <= character <= "\udcff" for name in record for character in name):
-        raise UnreadableError("The first row holds bytes that are not UTF-8: save the file as UTF-8.")
+        raise UnreadableError(
+            "The first row holds bytes that the file's encoding does not have: name another with --encoding."
+        )
     if layout.columns is None:
         next(_reader(lines, delimiter))
     return delimiter, record
+
+
+def _hinted(lines: _Lines) -> str:
+    """Return the delimiter of a line such as `sep=;`, which is then consumed, or an empty text."""
+    lines.begin()
+    try:
+        line = next(lines, "")
+    except _TooLongError:
+        line = ""
+    if (hint := _HINT.fullmatch(line)) is not None:
+        return hint[1]
+    lines.take_back(0)
+    return ""
 
 
 def _sense(record: Sequence[str], layout: Layout) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class UnreadableError(Exception):
@@ -10,8 +10,12 @@ class UnreadableError(Exception):
 
 
 class Rejection(NamedTuple):
-    """A row that was not stored: the line where it begins (from 1), the column at fault, and the reason."""
+    """A row, or one value of it, that was not stored.
+
+    `line` is where the row begins (from 1), `column` the one at fault. `costs` says what was left out.
+    """
 
     line: int
     column: str
     reason: str
+    costs: Literal["row", "value"] = "row"

@@ -25,11 +25,15 @@ COLUMNS = (
 )
 # An export has these columns, too, so that drafts stay drafts and addresses stay the same.
 EXPORTED_ONLY = ("slug", "published")
-KNOWN = frozenset((*COLUMNS, *EXPORTED_ONLY))
+KNOWN = (*COLUMNS, *EXPORTED_ONLY)
 REQUIRED = ("title", "field")
+# What a course can do without. The others say which course a row is, where it belongs and who sees it.
+OPTIONAL = frozenset(
+    ("summary", "description", "level", "language", "duration_hours", "credits", "url", "terms")
+)
 
-Value = str | list[str]
-"""A text, unchanged from the file, or a list of texts (JSON only)."""
+Value = str | list[str] | None
+"""A text, unchanged from the file, or a list of texts (JSON only); None for anything else."""
 
 
 class Row(NamedTuple):
@@ -72,30 +76,38 @@ class Layout:
     def bind(self, names: Sequence[str]) -> tuple[dict[str, int], list[str]]:
         """Return the place of each canonical column among the file's `names`, and the names not used.
 
-        Raises UnreadableError if a name appears twice, or a required or mapped column is missing.
+        Raises UnreadableError if a required or mapped column is missing, or one that is used appears twice.
         """
         found: dict[str, int] = {}
+        twice: set[str] = set()
         for place, name in enumerate(map(normalised, names)):
             if name in found:
-                raise UnreadableError(f"The column '{name}' appears twice in the header.")
-            if name:
+                twice.add(name)
+            elif name:
                 found[name] = place
         for name, column in self.renamed.items():
             if normalised(column) not in found:
                 raise UnreadableError(
-                    f"--map {name}={column}: the file has no column '{column}'. It has: {_listed(names)}."
+                    f"--map {name}={column}: the file has no column '{column}'. It has: {listed(names)}."
                 )
         places = {name: found[self.source(name)] for name in KNOWN if self.source(name) in found}
         for name in REQUIRED:
             if name not in places and name not in self.constants:
                 raise UnreadableError(
-                    f"The file has no column '{name}'. It has: {_listed(names)}. "
+                    f"The file has no column '{name}'. It has: {listed(names)}. "
                     f"Name it with --map {name}=COLUMN, or give all rows one value with --set {name}=VALUE."
+                )
+        for name in places:
+            if self.source(name) in twice and name not in self.constants:
+                raise UnreadableError(
+                    f"The column '{self.source(name)}' appears twice in the header. Name the columns "
+                    "yourself with --columns, or give all rows one value with --set."
                 )
         used = set(places.values())
         return places, [name.strip() for place, name in enumerate(names) if place not in used]
 
 
-def _listed(names: Sequence[str], most: int = 30) -> str:
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """Return names for a message, the first `most` of them."""
     shown = ", ".join(name.strip()[:60] for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,153 +1,162 @@
-"""Reads rows that are JSON objects, one on each line or all in one array."""
+"""Reads rows that are JSON objects: one on each line, all in one array, or in a list within an object."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TextIO
 
+from learn.importing import layout as layouts
 from learn.importing.errors import Rejection, UnreadableError
-from learn.importing.layout import KNOWN, Layout, Row, Value, normalised
-from learn.importing.source import MAX_RECORD
+from learn.importing.layout import KNOWN, REQUIRED, Layout, Row, Value
+from learn.importing.scanning import BrokenError, Scanner
 
-_CHUNK = 64 * 1024
-_BETWEEN = re.compile(r"[^\s,]")
-_NEXT_ROW = re.compile(r"(?:\n[ \t]*|\}\s*,\s*)\{")
-# The characters of it that may lie before the end of a chunk.
-_LONGEST_GAP = 64
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
-# Where a word is cut, the decoder's error points at its first letter; "-Infinity" is the longest word.
-_LONGEST_WORD = 8
-# What is nested too deeply has more braces and brackets than this.
-_DEEP = 256
+# The columns of a file are few, and their names come again in each row.
+_normalised = lru_cache(maxsize=1024)(layouts.normalised)
+# How deep the list of rows is looked for, to name it in a message.
+_LOOKED_INTO = 3
 
 
-class _Objects:
-    """Cut text into JSON objects, and hold no more of it than one of them may have.
-
-    What is not an object is rejected, and reading goes on at the next brace that begins a line, or follows
-    another object and a comma.
-    """
-
-    def __init__(self, text: TextIO) -> None:
-        self._text = text
-        self._buffer = ""
-        self._place = 0
-        self._line = 1
-        self._array_open = False
-
-    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]] | Rejection]:
-        """Yield the members of each object with the line where it begins.
-
-        Raises UnreadableError if the text begins with neither an object nor an array.
-        """
-        begun = array = False
-        while mark := self._mark():
-            if mark == "{":
-                yield self._object()
-            elif mark == "[" and not begun:
-                array = self._array_open = True
-                self._go(self._place + 1)
-            elif mark == "]" and array:
-                self._array_open = False
-                self._go(self._place + 1)
-            elif begun:
-                yield self._give_up(f"an object was expected here, not {mark!r}", self._place + 1)
-            else:
-                raise UnreadableError(
-                    "The file is not JSON: it begins with neither an object nor an array of them."
-                )
-            begun = True
-        if self._array_open:
-            reason = "the file ends before its array is closed: the rest may be cut off"
-            yield Rejection(self._line, "", reason)
-
-    def _mark(self) -> str:
-        """Skip what lies between objects; return the next character, or an empty text at the end."""
-        while (match := _BETWEEN.search(self._buffer, self._place)) is None:
-            self._go(len(self._buffer))
-            if not self._read_on():
-                return ""
-        self._go(match.start())
-        return match[0]
-
-    def _object(self) -> tuple[int, dict[str, Any]] | Rejection:
-        while True:
-            try:
-                members, end = _DECODER.raw_decode(self._buffer, self._place)
-            except RecursionError:
-                return self._give_up("is nested too deeply", self._place + _DEEP)
-            except json.JSONDecodeError as error:
-                held, place = len(self._buffer), error.pos
-                unclosed = error.msg.startswith("Unterminated string")
-                too_long = held - self._place > MAX_RECORD
-                if unclosed or place >= held - _LONGEST_WORD:
-                    if not too_long and self._read_on():
-                        continue
-                    if too_long or unclosed or place >= held:
-                        reason = f"is longer than {MAX_RECORD} characters"
-                        return self._give_up(reason if too_long else "the file ends inside this object", held)
-                line = self._line + self._buffer.count("\n", self._place, place)
-                column = place - self._buffer.rfind("\n", 0, place)
-                newline = self._buffer.rfind("\n", self._place, place)
-                reason = f"is not a JSON object: {error.msg}: line {line}, column {column}"
-                return self._give_up(reason, newline if newline >= 0 else place)
-            begin = self._line
-            self._go(end)
-            return begin, members
-
-    def _give_up(self, reason: str, place: int) -> Rejection:
-        """Reject what begins here, and go on with the next row behind `place`."""
-        rejection = Rejection(self._line, "", reason)
-        self._array_open = False  # its end may be in the text that is skipped
-        self._go(min(place, len(self._buffer)))
-        while (row := _NEXT_ROW.search(self._buffer, self._place)) is None:
-            self._go(max(self._place, len(self._buffer) - _LONGEST_GAP))
-            if not self._read_on():
-                self._go(len(self._buffer))
-                return rejection
-        self._go(row.end() - 1)
-        return rejection
-
-    def _go(self, place: int) -> None:
-        self._line += self._buffer.count("\n", self._place, place)
-        self._place = place
-
-    def _read_on(self) -> bool:
-        """Read one more chunk and drop the text before the place; return False at the end of the file."""
-        chunk = self._text.read(_CHUNK)
-        self._buffer = self._buffer[self._place :] + chunk
-        self._place = 0
-        return bool(chunk)
-
-
-def rows(text: TextIO, layout: Layout) -> Iterator[Row | Rejection]:
+def rows(text: TextIO, layout: Layout, inside: str = "") -> Iterator[Row | Rejection]:
     """Yield the objects of a file as rows, and a rejection for each broken one.
 
-    A record of `loaddata` for a course is read, too. Memory is bounded by MAX_RECORD.
-    Raises UnreadableError if the file is not JSON.
+    With `inside`, names that are joined by dots, rows are the objects of the list that lies there. A record
+    of `loaddata` for a course is read, too. Memory is bounded by MAX_RECORD.
+    Raises UnreadableError if the file is not JSON, or its rows lie elsewhere.
     """
-    for found in _Objects(text):
-        yield found if isinstance(found, Rejection) else _row(*found, layout)
+    sources = {name: layout.source(name) for name in KNOWN}
+    scanner = Scanner(text)
+    if inside:
+        _enter(scanner, inside)
+    first = True
+    for found in _objects(scanner, inside):
+        row = found if isinstance(found, Rejection) else _row(*found, sources)
+        if first and not inside and not isinstance(found, Rejection):
+            _check_place(found[1], row, layout)
+        first = False
+        yield row
 
 
-def _row(line: int, members: dict[str, Any], layout: Layout) -> Row | Rejection:
+def _objects(scanner: Scanner, inside: str) -> Iterator[tuple[int, dict[str, Any]] | Rejection]:
+    """Yield the members of each object with the line where it begins.
+
+    Raises UnreadableError if the text begins with neither an object nor an array.
+    """
+    begun = array = array_open = False
+    while mark := scanner.mark():
+        if mark == "[" and not begun:
+            array = array_open = True
+            scanner.step()
+        elif mark == "]" and array:
+            array_open = False
+            scanner.step()
+            if inside:  # what follows belongs to the objects around the list
+                return
+        elif mark == "{" or begun:
+            found = _object(scanner, mark)
+            # The array's end may be in the text that is skipped.
+            array_open = array_open and not isinstance(found, Rejection)
+            yield found
+        else:
+            raise UnreadableError(
+                "The file is not JSON: it begins with neither an object nor an array of them."
+            )
+        begun = True
+    if array_open:
+        reason = "the file ends before its array is closed: the rest may be cut off"
+        yield Rejection(scanner.line, "", reason)
+
+
+def _object(scanner: Scanner, mark: str) -> tuple[int, dict[str, Any]] | Rejection:
+    line = scanner.line
+    try:
+        if mark == "{":
+            return line, scanner.value()
+        reason = f"an object was expected here, not {mark!r}"
+    except BrokenError as error:
+        reason = str(error)
+    if not scanner.go_on_behind(mark):
+        more = scanner.line > line
+        reason += f"; lines {line} to {scanner.line}" if more else f"; what follows in line {line}"
+        reason += " could not be read"
+    return Rejection(line, "", reason)
+
+
+def _enter(scanner: Scanner, path: str) -> None:
+    """Go to the list that lies at `path`. Raises UnreadableError if there is none."""
+    try:
+        for name in path.split("."):
+            _enter_member(scanner, layouts.normalised(name), path)
+    except BrokenError as error:
+        raise UnreadableError(f"--rows {path}: line {scanner.line} {error}.") from error
+    if scanner.mark() != "[":
+        raise UnreadableError(f"--rows {path}: there is no list of that name.")
+
+
+def _enter_member(scanner: Scanner, name: str, path: str) -> None:
+    if scanner.mark() != "{":
+        raise UnreadableError(f"--rows {path}: there is no object with '{name}'.")
+    scanner.step()
+    met = []
+    while scanner.mark() == '"':
+        member = str(scanner.value())
+        met.append(member)
+        if scanner.mark() == ":":
+            scanner.step()
+        if layouts.normalised(member) == name:
+            return
+        scanner.skip()
+    raise UnreadableError(f"--rows {path}: there is no '{name}'. There is: {layouts.listed(met)}.")
+
+
+def _check_place(members: dict[str, Any], row: Row | Rejection, layout: Layout) -> None:
+    """Raise UnreadableError if the first object holds nothing of a course, but a list of objects."""
+    if isinstance(row, Row) and any(name in row.values for name in REQUIRED if name not in layout.constants):
+        return
+    if path := _list_in(members, _LOOKED_INTO):
+        raise UnreadableError(f"The rows seem to lie in '{path}': read them with --rows {path}.")
+
+
+def _list_in(members: Mapping[str, Any], depth: int) -> str:
+    for name, member in members.items():
+        match member:
+            case [{**_first}, *_]:
+                return name
+            case dict() if depth > 1 and (path := _list_in(member, depth - 1)):
+                return f"{name}.{path}"
+    return ""
+
+
+def _row(line: int, members: dict[str, Any], sources: Mapping[str, str]) -> Row | Rejection:
     if {"model", "fields"} <= members.keys():
         if members["model"] != "learn.course" or not isinstance(members["fields"], dict):
             reason = f"is a record of {members['model']!r}, not of a course: manage.py loaddata loads it"
             return Rejection(line, "model", reason)
         members = _without_natural_key(members["fields"])
-    named = {normalised(name): member for name, member in members.items()}
+    named = {_normalised(name): member for name, member in members.items()}
     values: dict[str, Value] = {}
-    for name in sorted(KNOWN):
-        source = layout.source(name)
+    for name, source in sources.items():
         if source in named:
-            value = _value(named[source])
-            if value is None:
-                return Rejection(line, name, "is neither a text nor a number nor a list of texts")
-            values[name] = value
+            values[name] = _value(named[source])
+        elif "." in source and (found := _within(named, source.split("."))) is not None:
+            values[name] = _value(found)
     return Row(line, values)
+
+
+def _within(value: Any, names: Sequence[str]) -> Any:
+    """Return what lies at a path of names; in a list a number is a place, and a name means each object's."""
+    if not names:
+        return value
+    if isinstance(value, dict):
+        found = next((member for name, member in value.items() if _normalised(name) == names[0]), None)
+        return None if found is None else _within(found, names[1:])
+    if isinstance(value, list):
+        if names[0].isdecimal():
+            place = int(names[0][:9])
+            return _within(value[place], names[1:]) if place < len(value) else None
+        found = [_within(each, names) for each in value]
+        return [each for each in found if each is not None]
+    return None
 
 
 def _without_natural_key(fields: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +167,7 @@ def _without_natural_key(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _value(member: Any) -> Value | None:
+def _value(member: Any) -> Value:
     match member:
         case None:
             return ""

@@ -1,4 +1,4 @@
-"""The report of an import: rejected rows as they come, numbers at the end."""
+"""The report of an import: what was not stored as it comes, numbers at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from learn.importing.errors import Rejection
 from learn.importing.storing import Outcome
 
 SHOWN = 20
-"""The most rejected rows that are shown. The report's file gets all of them."""
+"""The most rejected rows, and the most values, that are shown. The report's file gets all of them."""
 
 
 class _Json:
@@ -44,11 +44,15 @@ class _Table:
 
 
 class Report:
-    """Count rows. Hand the first rejected ones to `show`, and all to `writer`; keep none in memory."""
+    """Count rows and values. Hand the first rejected to `show`, and all to `writer`; keep none in memory."""
 
     def __init__(self, show: Callable[[str], object], writer: _Json | _Table | None = None) -> None:
         self.outcome = Outcome()
         self.rejected = 0
+        self.unread_values = 0
+        """Values that could not be read. Their rows are stored without them."""
+        self.encoding = ""
+        """How the file is encoded, if that is a guess."""
         self.ignored_columns: list[str] = []
         self.stored = False
         """Whether anything was committed. If not, the numbers say what would have been stored."""
@@ -58,12 +62,17 @@ class Report:
         self._writer = writer
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Count and write rejected rows."""
+        """Count and write rejected rows and values."""
         for rejection in rejections:
-            self.rejected += 1
-            if self.rejected <= SHOWN:
+            if rejection.costs == "row":
+                self.rejected += 1
+                count, rest = self.rejected, ""
+            else:
+                self.unread_values += 1
+                count, rest = self.unread_values, ": the row goes in without it"
+            if count <= SHOWN:
                 column = f", {rejection.column}" if rejection.column else ""
-                self._show(printable(f"line {rejection.line}{column}: {rejection.reason}"))
+                self._show(printable(f"line {rejection.line}{column}: {rejection.reason}{rest}"))
             if self._writer is not None:
                 self._writer.reject(rejection)
 
@@ -74,15 +83,17 @@ class Report:
             "updated": self.outcome.updated,
             "unchanged": self.outcome.unchanged,
             "rejected": self.rejected,
+            "unread_values": self.unread_values,
             "stored": self.stored,
             "problem": self.problem,
+            "guessed_encoding": self.encoding,
             "ignored_columns": self.ignored_columns,
         }
 
 
 @contextmanager
 def reporting(show: Callable[[str], object], path: Path | None) -> Iterator[Report]:
-    """Make a report; write all rejected rows to `path`, as CSV if its name ends in `.csv`, else as JSON.
+    """Make a report; write all that is rejected to `path`, as CSV if its name ends in `.csv`, else as JSON.
 
     Raises OSError if it cannot be written, most often before the block begins.
     """

@@ -12,7 +12,7 @@ from django.db import IntegrityError, reset_queries, transaction
 
 from learn.importing import delimited, objects
 from learn.importing.cleaning import Cleaned, cleaned
-from learn.importing.errors import Rejection
+from learn.importing.errors import Rejection, UnreadableError
 from learn.importing.keys import SeenKeys
 from learn.importing.layout import Layout, Row
 from learn.importing.parents import Parents
@@ -27,9 +27,15 @@ BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a file is imported. `format` is csv or json; with None the first character decides."""
+    """How a file is imported.
+
+    `format` is csv or json; with None the first character decides. `encoding` is one that Python knows; with
+    None the file decides. `rows` is where in a JSON file the list of rows lies, names joined by dots.
+    """
 
     format: str | None = None
+    encoding: str | None = None
+    rows: str = ""
     create_parents: bool = False
     dry_run: bool = False
     strict: bool = False
@@ -49,14 +55,18 @@ def import_file(
     Raises UnreadableError if the file cannot be read or a required column is missing. Batches that were
     stored before stay, and the report counts them.
     """
-    with opened(path) as source, closing(SeenKeys()) as seen:
+    with opened(path, options.encoding) as source, closing(SeenKeys()) as seen:
+        if source.encoding.guessed:
+            report.encoding = source.encoding.name
         if options.format == "json" or (options.format is None and source.looks_like_json):
-            rows = objects.rows(source.text, layout)
+            rows = objects.rows(source.text, layout, options.rows)
+        elif options.rows:
+            raise UnreadableError("--rows names a list in a JSON file, and this is none.")
         else:
             rows = delimited.rows(source.text, layout, report.ignored_columns)
 
         def import_all() -> None:
-            for batch in _batches(rows, layout):
+            for batch in _batches(rows, layout, strict=options.strict):
                 _import_batch(batch, options, seen, report)
                 report.stored = not at_once
                 reset_queries()  # with DEBUG on, Django remembers each statement
@@ -73,9 +83,11 @@ def import_file(
         report.stored = keep
 
 
-def _batches(rows: Iterable[Row | Rejection], layout: Layout) -> Iterator[list[Cleaned | Rejection]]:
+def _batches(
+    rows: Iterable[Row | Rejection], layout: Layout, *, strict: bool
+) -> Iterator[list[Cleaned | Rejection]]:
     """Yield batches of cleaned rows. Each is cleaned when read, so an over-long value is dropped at once."""
-    checked = (cleaned(row, layout) if isinstance(row, Row) else row for row in rows)
+    checked = (cleaned(row, layout, strict=strict) if isinstance(row, Row) else row for row in rows)
     while batch := list(islice(checked, BATCH)):
         yield batch
 
@@ -94,6 +106,8 @@ def _import_batch(batch: list[Cleaned | Rejection], options: Options, seen: Seen
         outcome, refused = store(wanted)
         report.outcome += outcome
         rejections.extend(refused)
+    without = {rejection.line for rejection in rejections}
+    rejections += (each for row in rows if row.line not in without for each in row.unread)
     report.reject(sorted(rejections))
 
 

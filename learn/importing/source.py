@@ -1,7 +1,8 @@
-"""Opens the file, and tells from its first bytes whether it is text that can be read."""
+"""Opens the file as text, or says from its first bytes why that is impossible."""
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import stat
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from learn.importing.encoding import Encoding, named, of_file
 from learn.importing.errors import UnreadableError
 
 MAX_RECORD = 256 * 1024
@@ -17,10 +19,6 @@ MAX_RECORD = 256 * 1024
 
 _HEAD = 4096
 _SIGNATURES = (
-    (b"\xff\xfe\x00\x00", "UTF-32 text: save it as UTF-8"),
-    (b"\x00\x00\xfe\xff", "UTF-32 text: save it as UTF-8"),
-    (b"\xff\xfe", "UTF-16 text: save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text: save it as UTF-8"),
     (b"PK\x03\x04", "a ZIP archive or a workbook: save the sheet as CSV, UTF-8"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
     (b"SQLite format 3\x00", "an SQLite database: export a table as CSV"),
@@ -28,20 +26,24 @@ _SIGNATURES = (
 
 
 class Source(NamedTuple):
-    """An open file: its text, in which bytes that are not UTF-8 are lone surrogates, and its raw bytes."""
+    """An open file: its text, its raw bytes, their number, and how they are encoded.
+
+    A byte that the encoding does not have is a lone surrogate in the text.
+    """
 
     text: io.TextIOWrapper
     raw: io.FileIO
     size: int
+    encoding: Encoding
     looks_like_json: bool
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
-    """Open a file of UTF-8 text, with or without a byte order mark.
+def opened(path: Path, encoding: str | None = None) -> Iterator[Source]:
+    """Open a file of text. Without an `encoding` it is told from the file, if need be by a guess.
 
     Raises UnreadableError if the file does not exist or may not be read, if it is not an ordinary file (a
-    pipe or a device may never end), if it is empty, or if its first bytes are not text.
+    pipe or a device may never end), if it is empty, or if it is not text.
     """
     try:
         # Without O_NONBLOCK, opening a pipe would wait for a writer, perhaps for ever.
@@ -59,10 +61,17 @@ def opened(path: Path) -> Iterator[Source]:
     with raw:
         head = _head(raw, path)
         raw.seek(0)
+        how = of_file(raw, head) if encoding is None else named(encoding)
+        raw.seek(0)
+        first = head.decode(how.name, "ignore").lstrip()[:1]
         buffered = io.BufferedReader(raw, 128 * 1024)
-        with io.TextIOWrapper(buffered, "utf-8-sig", errors="surrogateescape", newline="") as text:
-            first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-            yield Source(text, raw, status.st_size, first in {b"[", b"{"})
+        with io.TextIOWrapper(buffered, how.name, errors="surrogateescape", newline="") as text:
+            try:
+                yield Source(text, raw, status.st_size, how, first in {"[", "{"})
+            except UnicodeDecodeError as error:
+                raise UnreadableError(
+                    f"Reading ended at bytes that are not {how.name}: name another encoding with --encoding."
+                ) from error
 
 
 def _check_kind(mode: int, path: Path) -> None:
@@ -83,10 +92,6 @@ def _head(raw: io.FileIO, path: Path) -> bytes:
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             raise UnreadableError(f"{path}: is {what}.")
-    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise UnreadableError(f"{path}: is empty.")
-    if head.count(0) * 5 > len(head):
-        raise UnreadableError(
-            f"{path}: holds many NUL bytes: UTF-16 text (save it as UTF-8) or no text at all."
-        )
     return head

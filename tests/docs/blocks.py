@@ -11,6 +11,7 @@ DOCUMENTS = (
     "CODE_OF_CONDUCT.md",
     "SECURITY.md",
     "docs/containers.md",
+    "docs/importing.md",
     "docs/operating.md",
     "docs/poolers.md",
     "docs/releasing.md",

@@ -226,8 +226,10 @@ class TestOptions:
             "updated": 0,
             "unchanged": 0,
             "rejected": 0,
+            "unread_values": 0,
             "stored": True,
             "problem": "",
+            "guessed_encoding": "",
             "ignored_columns": ["x"],
         }
 

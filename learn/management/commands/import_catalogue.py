@@ -24,16 +24,26 @@ class Command(BaseCommand):
     help = (
         "Store the courses of FILE: new ones are created, known ones (same provider and code, or same field "
         f"and title) updated. Columns: {', '.join(COLUMNS)}; title and field are required. "
-        "Exit status: 0 all rows went in, 1 some were rejected, 2 nothing could be read."
+        "Exit status: 0 all rows went in, 1 some were rejected, 2 nothing could be read. "
+        "docs/importing.md shows it for files of several sources."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the file, how to read it and what to do with it."""
-        parser.add_argument(
-            "file", metavar="FILE", type=Path, help="UTF-8 text: CSV, a JSON array or JSON lines"
-        )
+        parser.add_argument("file", metavar="FILE", type=Path, help="text: CSV, a JSON array or JSON lines")
         parser.add_argument(
             "--format", choices=["csv", "json"], help="default: by the file's first character"
+        )
+        parser.add_argument(
+            "--encoding",
+            metavar="NAME",
+            help="how the text is encoded, for example windows-1250; default: by the file's bytes",
+        )
+        parser.add_argument(
+            "--rows",
+            metavar="NAME",
+            default="",
+            help="read the rows of a JSON file from the list of this name, for example results or data.items",
         )
         parser.add_argument(
             "--columns", metavar="A,B,…", help="names of the columns of a file without a header"
@@ -43,7 +53,7 @@ class Command(BaseCommand):
             metavar="NAME=COLUMN",
             action="append",
             default=[],
-            help="read a course's NAME from the file's COLUMN",
+            help="read a course's NAME from the file's COLUMN; in JSON also from a nested one: course.name",
         )
         parser.add_argument(
             "--set",
@@ -58,12 +68,16 @@ class Command(BaseCommand):
             help="create unknown categories and fields instead of rejecting",
         )
         parser.add_argument("--dry-run", action="store_true", help="do everything, store nothing")
-        parser.add_argument("--strict", action="store_true", help="store nothing when any row is rejected")
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="reject rows with a value that cannot be read, and store nothing when any row is rejected",
+        )
         parser.add_argument(
             "--report",
             metavar="FILE",
             type=Path,
-            help="write all rejected rows there: CSV (*.csv) or else JSON",
+            help="write all rejected rows and values there: CSV (*.csv) or else JSON",
         )
 
     def handle(self, *, file: Path, **options: Any) -> None:
@@ -81,7 +95,8 @@ class Command(BaseCommand):
         self._tell(report, options)
 
     def _import(self, file: Path, layout: Layout, report: Report, options: dict[str, Any]) -> None:
-        how = Options(**{name: options[name] for name in ("format", "create_parents", "dry_run", "strict")})
+        names = ("format", "encoding", "rows", "create_parents", "dry_run", "strict")
+        how = Options(**{name: options[name] for name in names})
         with tqdm(
             unit="B", unit_scale=True, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
         ) as bar:
@@ -106,9 +121,15 @@ class Command(BaseCommand):
 
     def _tell(self, report: Report, options: dict[str, Any]) -> None:
         """Print the report's numbers. Raises CommandError if a row was rejected or the import ended early."""
-        if report.rejected > SHOWN:
-            where = options["report"] or "use --report FILE to see them"
-            self.stderr.write(f"… and {report.rejected - SHOWN} more ({where})")
+        where = options["report"] or "use --report FILE to see them"
+        for count, what in ((report.rejected, "rows"), (report.unread_values, "values")):
+            if count > SHOWN:
+                self.stderr.write(f"… and {count - SHOWN} more {what} ({where})")
+        if report.encoding:
+            self.stdout.write(
+                f"The file does not say how it is encoded: {report.encoding} is a guess. "
+                "Look at its accents, or name the encoding with --encoding."
+            )
         if report.ignored_columns:
             self.stdout.write(printable(f"Columns not used: {', '.join(report.ignored_columns)}."))
         read = report.outcome.created + report.outcome.updated + report.outcome.unchanged
@@ -116,6 +137,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{report.outcome.created} created, {report.outcome.updated} updated, "
                 f"{report.outcome.unchanged} unchanged, {report.rejected} rejected."
+            )
+        if report.unread_values:
+            self.stdout.write(
+                f"Values that could not be read: {report.unread_values}. "
+                "New courses lack them, known ones keep what they had."
             )
         if options["dry_run"]:
             self.stdout.write("Nothing was stored: this was a dry run.")
