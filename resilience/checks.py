@@ -16,11 +16,11 @@ from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.cache.proving import wrong_with
+from resilience.conf import capacity
 from resilience.conf.databases import ENGINES, STATIC_ALIAS
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
-from resilience.primitives import BulkheadConfig
 
 DRILLS = "resilience.drills"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
@@ -169,14 +169,14 @@ def check_pools(**_: Any) -> Iterator[CheckMessage]:
         pools = conf.bulkheads()
     except ImproperlyConfigured:
         return  # reported as E003
-    taken = sum(pool.running + pool.waiting for pool in pools.values())
-    if threads is not None and taken > threads - 1:
-        fitting = ", ".join(f"{name} {running}+{waiting}" for name, running, waiting in _fit(pools, threads))
+    needed = capacity.threads(pools)
+    if threads is not None and needed > threads:
+        fitting = capacity.in_words(capacity.within_threads(pools, threads))
         yield Error(
-            f"The bulkheads take {taken} threads (running + waiting), but WEB_THREADS is {threads}.",
-            hint=f"Leave one thread free. These would fit: {fitting}."
-            if fitting
-            else f"No sizes fit: {len(pools)} pools need WEB_THREADS of at least {len(pools) + 1}.",
+            f"The pools need {needed} threads, one for each place and each who waits for one, and one that "
+            f"stays free; but WEB_THREADS is {threads}.",
+            hint=f"Raise WEB_THREADS to {needed}"
+            + (f", or lower BULKHEADS (running + waiting) to {fitting}." if fitting else "."),
             id="resilience.E050",
         )
 
@@ -261,18 +261,3 @@ def _cannot_import(path: str) -> str | None:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:3] if part.isdecimal())
-
-
-def _fit(pools: dict[str, BulkheadConfig], threads: int) -> list[tuple[str, int, int]]:
-    """Return sizes that fit, in about the same proportions, each with a place at least; [] if none fit."""
-    room = threads - 1
-    if room < len(pools):
-        return []
-    sizes = {name: [pool.running, pool.waiting] for name, pool in pools.items()}
-    while sum(map(sum, sizes.values())) > room:
-        # Shrink the largest pool first, and waiting before running, since a call that waits does no work.
-        largest = max(sizes.values(), key=lambda size: (sum(size), size[1]) if sum(size) > 1 else (0, 0))
-        largest[1 if largest[1] and largest[1] * 3 >= largest[0] else 0] -= 1
-        if largest[0] == 0:
-            largest[0], largest[1] = 1, largest[1] - 1
-    return [(name, running, waiting) for name, (running, waiting) in sizes.items()]

@@ -14,9 +14,9 @@ from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.utils.log import AdminEmailHandler
 
-from resilience import checks, conf, defaults
+from resilience import checks, conf
+from resilience.conf import capacity
 from resilience.db.postgresql import checks as database_checks
-from resilience.primitives import BulkheadConfig
 from resilience.tiers.static_copy import Export, Resource
 
 UNDATED = Export(resources=[Resource(name="users", rows=User.objects.all)])
@@ -256,26 +256,19 @@ class TestDeadlines:
 
 
 class TestPools:
-    def test_that_leave_no_thread_free_are_an_error_with_sizes_that_fit(self, settings: Any) -> None:
-        taken = sum(pool.running + pool.waiting for pool in conf.bulkheads().values())
-        (message,) = found(settings, WEB_THREADS=taken)
+    def test_that_leave_no_thread_free_are_an_error_with_numbers_that_fit(self, settings: Any) -> None:
+        needed = capacity.threads(conf.bulkheads())
+        assert found(settings, WEB_THREADS=needed) == []
+        (message,) = found(settings, WEB_THREADS=needed - 1)
         assert message.id == "resilience.E050"
-        assert f"take {taken} threads" in message.msg
+        assert f"need {needed} threads" in message.msg
         assert message.hint is not None
-        assert "These would fit: read " in message.hint
+        assert message.hint.startswith(f"Raise WEB_THREADS to {needed}, or lower BULKHEADS")
+        assert "to read " in message.hint
 
     def test_of_which_none_would_fit_say_how_many_threads_they_need(self, settings: Any) -> None:
         (message,) = found(settings, WEB_THREADS=5)
-        assert message.hint is not None
-        assert f"WEB_THREADS of at least {len(conf.bulkheads()) + 1}" in message.hint
-
-    @pytest.mark.parametrize("threads", range(6, 40))
-    def test_proposed_sizes_fit_and_keep_a_place_for_each(self, settings: Any, threads: int) -> None:
-        pools = {name: BulkheadConfig(**size) for name, size in defaults.BULKHEADS.items()}
-        sizes = checks._fit(pools, threads)
-        assert [name for name, _, _ in sizes] == list(pools)
-        assert all(running >= 1 and waiting >= 0 for _, running, waiting in sizes)
-        assert sum(running + waiting for _, running, waiting in sizes) <= threads - 1
+        assert message.hint == f"Raise WEB_THREADS to {capacity.threads(conf.bulkheads())}."
 
     def test_are_not_compared_with_threads_that_nobody_named(self, settings: Any) -> None:
         assert found(settings, WEB_THREADS=None) == []

@@ -10,8 +10,18 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from django.db import OperationalError, connections
 
 from resilience import conf
+from resilience.conf import capacity
 from resilience.conf.databases import ENGINES
 from resilience.db.postgresql.connecting import ConnectingWrapper
+
+# What the server takes of this user and database, beside what it reserves (the second since PostgreSQL 16).
+_MOST = """
+SELECT least(
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0),
+    (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+    (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))
+"""
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
@@ -24,21 +34,29 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
         with connection.cursor() as cursor:
             if isinstance(connection, ConnectingWrapper) and connection.shares_session():
                 continue  # a pooler has settings of its own for that
-            cursor.execute(
-                "SELECT current_setting('max_connections')::int"
-                " - current_setting('superuser_reserved_connections')::int"
-            )
+            cursor.execute(_MOST)
             most = cursor.fetchone()[0]
-        # Each place of a pool needs one connection. The steward's ping and each chore need one more.
-        places = sum(pool.running for pool in conf.bulkheads().values())
-        wanted = workers * places + len(conf.chores()) + 1
+        pools = conf.bulkheads()
+        wanted = capacity.connections(pools, workers)
         if wanted > most:
             yield Warning(
-                f"{workers} workers with {places} places in their pools may open {wanted} connections to "
-                f"'{alias}', which takes {most}.",
-                hint="Raise max_connections, or lower WEB_CONCURRENCY or what may run at once (BULKHEADS).",
+                f"{workers} workers, each with {capacity.places(pools)} places in its pools and "
+                f"{capacity.BESIDE} connections beside, may open {wanted} connections to '{alias}', which "
+                f"takes {most}.",
+                hint=_fitting(pools, workers, wanted, most),
                 id="resilience.W051",
             )
+
+
+def _fitting(pools: capacity.Pools, workers: int, wanted: int, most: int) -> str:
+    """Return the numbers that would fit, each alone."""
+    fewer, smaller = capacity.workers(pools, most), capacity.within_connections(pools, workers, most)
+    ways = [f"Let the server take {wanted}, beside those that it reserves (max_connections)"]
+    if fewer:
+        ways.append(f"lower WEB_CONCURRENCY to {fewer}")
+    if smaller:
+        ways.append(f"lower BULKHEADS (running + waiting) to {capacity.in_words(smaller)}")
+    return ", or ".join(ways) + ". Other hosts and programs need connections, too."
 
 
 def check_pool_options(**_: Any) -> Iterator[CheckMessage]:

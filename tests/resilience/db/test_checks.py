@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
+from resilience import conf
+from resilience.conf import capacity
 from resilience.db.postgresql import checks
 from tests.resilience.db.conftest import alias
 from tests.resilience.db.poolers import needs_pgbouncer
@@ -17,23 +20,56 @@ from tests.startup_relay import StartupRelay
 from zenow.settings.base import database_settings
 
 
+def taken() -> int:
+    """Return how many connections the default database takes from users who are no superusers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, setting FROM pg_settings WHERE name LIKE '%connections'")
+        said = dict(cursor.fetchall())
+    return int(said["max_connections"]) - int(said["superuser_reserved_connections"])
+
+
 class TestConnections:
     def test_more_than_the_server_takes_are_a_warning(self, settings: Any, postgresql: Any) -> None:
-        settings.WEB_CONCURRENCY, settings.WEB_THREADS = 200, 16
+        settings.WEB_CONCURRENCY = 20
+        each = capacity.places(conf.bulkheads()) + 3
         with postgresql():
+            most = taken()
             (message,) = checks.check_connections(databases=["default"])
         assert message.id == "resilience.W051"
-        assert "may open 2201 connections" in message.msg  # 11 places each, and the ping
+        assert f"may open {20 * each} connections to 'default', which takes {most}." in message.msg
+        assert message.hint is not None
+        assert f"Let the server take {20 * each}" in message.hint
+        assert f"lower WEB_CONCURRENCY to {most // each}," in message.hint
 
-    def test_that_it_takes_are_none(self, settings: Any, postgresql: Any) -> None:
-        settings.WEB_CONCURRENCY, settings.WEB_THREADS = 2, 16
+    def test_are_none_with_each_number_that_the_warning_proposes(
+        self, settings: Any, postgresql: Any
+    ) -> None:
         with postgresql():
+            most = taken()
+            settings.WEB_CONCURRENCY = capacity.workers(conf.bulkheads(), most)
             assert list(checks.check_connections(databases=["default"])) == []
+            settings.WEB_CONCURRENCY += 1
+            (message,) = checks.check_connections(databases=["default"])
+            smaller = capacity.within_connections(conf.bulkheads(), settings.WEB_CONCURRENCY, most)
+            assert message.hint is not None
+            assert capacity.in_words(smaller) in message.hint
+            settings.RESILIENCE = settings.RESILIENCE | {
+                "BULKHEADS": {k: vars(v) for k, v in smaller.items()}
+            }
+            assert list(checks.check_connections(databases=["default"])) == []
+
+    def test_are_bounded_by_the_user_s_own_limit(self, settings: Any, postgresql: Any) -> None:
+        settings.WEB_CONCURRENCY = 1
+        with postgresql():
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER ROLE CURRENT_USER CONNECTION LIMIT 7")  # rolled back in the end
+            (message,) = checks.check_connections(databases=["default"])
+        assert "which takes 7." in message.msg
 
     def test_of_a_pooler_are_its_own_affair(
         self, settings: Any, postgres: PostgresServer, without_options: StartupRelay, django_db_blocker: Any
     ) -> None:
-        settings.WEB_CONCURRENCY, settings.WEB_THREADS = 200, 16
+        settings.WEB_CONCURRENCY = 200
         with django_db_blocker.unblock(), alias("pooled", relayed(postgres, without_options)):
             assert list(checks.check_connections(databases=["pooled"])) == []
 
