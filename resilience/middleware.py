@@ -19,7 +19,8 @@ from resilience.answers import bodies, unavailable
 from resilience.db.outages import is_outage
 from resilience.observe import health
 from resilience.operate.views import metrics_view
-from resilience.request import answer_counts
+from resilience.primitives import RejectedError
+from resilience.request import answer_counts, shed
 from resilience.request.request_id import name_of
 from resilience.request.response_headers import OF_BREAKERS, REQUEST_ID, SYSTEM_DEGRADED
 from resilience.request.scope import (
@@ -91,6 +92,8 @@ class ResilienceMiddleware:
         try:
             scope.enter_pool(name)
         except Exception as error:
+            if isinstance(error, RejectedError):
+                shed.note(name, error, read=is_read(request))
             if (refusal := self.process_exception(request, error)) is None:
                 raise
             return refusal

@@ -14,7 +14,7 @@ from resilience.primitives.store.layout import SECRET, SECRET_BYTES, WORD
 
 KIND = "minute"
 # The counters that the history shows. The others (chores, drills) would only fill the table.
-KEPT = ("responses", "calls", "rejected", "transitions", "dropped")
+KEPT = ("responses", "calls", "rejected", "shed", "transitions", "dropped")
 # The most counters in one line of the journal.
 _PER_LINE = 400
 

@@ -15,6 +15,7 @@ from resilience.observe import folders
 from resilience.primitives import BreakerSnapshot, State, TierUnavailableError
 from resilience.primitives.clock import iso
 from resilience.primitives.own import DESCRIPTORS, MEMORY, PORTS, THREADS
+from resilience.request import shed
 from resilience.tiers import stored
 from resilience.tiers.static_copy import StaticInfo, files, keeping
 from resilience.tiers.static_copy.declared import declared
@@ -40,15 +41,16 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     services = {name: service(registry.breaker(name).snapshot()) for name in looked_at}
     if "cache" in services and not _cache_takes_writes():
         services["cache"]["status"] = DEGRADED
-    status = HEALTHY if all(one["status"] == HEALTHY for one in services.values()) else DEGRADED
+    well = all(one["status"] == HEALTHY for one in services.values())
+    busy = shed.reads_lately()
     copy = static_copy()
     noticed = notices()
     return {
-        "status": status,
+        "status": HEALTHY if well and not busy else DEGRADED,
         "timestamp": iso(datetime.now(UTC)),
         "services": services,
         "fallbackData": fallback_data(copy),
-        "message": message(status, noticed),
+        "message": message(noticed, well=well, busy=bool(busy)),
         "store": "host" if registry.shared() else "local",
         "steward": has_steward(),
         "staticTier": None if copy is None else described(copy),
@@ -59,10 +61,12 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
     }
 
 
-def message(status: str, noticed: Sequence[str]) -> str:
-    """Return a sentence that sums it up."""
-    if status != HEALTHY:
+def message(noticed: Sequence[str], *, well: bool, busy: bool) -> str:
+    """Return a sentence that sums it up: whether the services are `well`, and the site is too `busy`."""
+    if not well:
         return "Some services are degraded"
+    if busy:
+        return "The site is busy; all services are healthy"
     return "All services are healthy; see the notices" if noticed else "All systems operational"
 
 
@@ -107,13 +111,19 @@ def breaker(found: BreakerSnapshot) -> dict[str, Any]:
 
 
 def pools() -> dict[str, dict[str, int]]:
-    """Return how full the bulkheads are, in all processes of the host."""
+    """Return how full the bulkheads are, in all processes of the host.
+
+    `rejected` counts calls since the store was built. `shedLastMinute` counts requests that found no
+    place, and got a stand-in or a 503 for it.
+    """
+    lately = shed.in_last_minute()
     return {
         name: {
             "inUse": gauge.in_use,
             "waiting": gauge.waiting,
             "limit": gauge.limit,
             "rejected": gauge.rejected,
+            "shedLastMinute": lately.get(name, 0),
         }
         for name, gauge in registry.store().pools.totals().items()
     }
@@ -135,6 +145,10 @@ def running_faults() -> dict[str, dict[str, Any]]:
 def notices() -> list[str]:
     """Return a sentence for each trouble that no breaker shows."""
     found = [
+        f"The site is busy: reads that find no place in the pool {pool} get a stand-in or a 503."
+        for pool in shed.reads_lately()
+    ]
+    found += [
         f"Reads of the table {name.partition(' ')[2]} do not wait for it: another client has locked it."
         for name in table_locks.locked()
     ]

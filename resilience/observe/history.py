@@ -54,6 +54,7 @@ def summary(span: str | float = "day") -> dict[str, Any]:
         "availability": None if not total else _percent(total - unanswered, total),
         "answers": {"total": total, "by_source": by_source},
         "fallbacks": {"answers": fell_back, "share": None if not total else _percent(fell_back, total)},
+        "shed": _shed(sums),
         "services": _services(sums, happened),
         "recovery": _recovery(happened),
         "outages": [_shown(outage) for outage in happened[: -_LISTED - 1 : -1]],
@@ -126,6 +127,8 @@ def table(span: str | float = "day") -> str:
         f"outages       {len(found['outages'])}, recovery {_shown_seconds(recovery['mean'])} on average, "
         f"{_shown_seconds(recovery['longest'])} at most",
     ]
+    if shed := found["shed"]["by_pool"]:
+        lines.append("shed          " + ", ".join(f"{count} by {pool}" for pool, count in shed.items()))
     if found["dropped_events"]:
         lines.append(f"dropped       {found['dropped_events']} events")
     lines += ["", columns(_service_rows(found["services"]))]
@@ -164,6 +167,16 @@ def _services(sums: dict[str, int], happened: list[Outage]) -> dict[str, Any]:
         }
         for service, found in sorted(operations.items())
     }
+
+
+def _shed(sums: dict[str, int]) -> dict[str, Any]:
+    """Return how many requests pools have sent away, in all and by pool."""
+    by_pool: dict[str, int] = {}
+    for name, count in sums.items():
+        labels = name.split("|")
+        if labels[0] == "shed" and len(labels) == 3:
+            by_pool[labels[1]] = by_pool.get(labels[1], 0) + count
+    return {"requests": sum(by_pool.values()), "by_pool": dict(sorted(by_pool.items()))}
 
 
 def _rates(outcomes: Iterable[dict[str, int]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from resilience.primitives import BreakerSnapshot, State
 _COUNTERS = {
     "transitions": (("breaker", "from", "to"), "Changes of state of a circuit breaker."),
     "responses": (("source",), "Answers by the tier that gave them."),
+    "shed": (("pool", "reason"), "Requests that a pool has sent away, by reason."),
     "tier_passed": (("tier", "reason"), "Reads that a tier could not answer, by reason."),
     "events": (("kind",), "Events written into the host's journal."),
     "dropped": (("what",), "Records that could not be kept, such as events while the disk is full."),

@@ -7,7 +7,8 @@ import os
 
 from resilience import causes, registry
 from resilience.db import outages
-from resilience.primitives import ResilienceError, TierUnavailableError
+from resilience.primitives import BulkheadFullError, ResilienceError, TierUnavailableError
+from resilience.request import shed
 
 logger = logging.getLogger("resilience.tiers")
 
@@ -33,6 +34,8 @@ def reason_of(error: Exception) -> str | None:
 def note(tier: str, reason: str, why: Exception | str) -> None:
     """Count that a tier was passed over, and log it if this process has not met the cause lately."""
     registry.store().counters.add("tier_passed", tier, reason)
+    if isinstance(why, BulkheadFullError):
+        shed.note(why.name, why, read=True)
     cause = (tier, reason, why if isinstance(why, str) else type(why).__name__)
     now = registry.clock().monotonic()
     before, _met[cause] = _met.get(cause), now

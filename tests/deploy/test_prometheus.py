@@ -40,6 +40,7 @@ def exposed() -> Iterator[str]:
         with registry.bulkhead("read").enter():
             counters = registry.store().counters
             counters.add("responses", "live")
+            counters.add("shed", "read", "busy")
             counters.add("dropped", "events")
             yield metrics.exposition("text/plain")[0].decode()
 
@@ -56,7 +57,7 @@ class TestRules:
 
     def test_each_is_tested(self) -> None:
         rules = set(re.findall(r"alert: (\w+)", (FOLDER / "rules.yml").read_text()))
-        assert len(rules) == 16
+        assert len(rules) == 17
         assert rules == set(re.findall(r"alertname: (\w+)", (FOLDER / "rules.test.yml").read_text()))
 
     def test_come_with_a_valid_example_of_scraping(self) -> None:
@@ -113,7 +114,7 @@ class TestDashboard:
             assert panel["datasource"] == {"type": "prometheus", "uid": "${source}"}
             assert {"defaults", "overrides"} <= panel["fieldConfig"].keys(), panel["title"]
             names = [target["refId"] for target in panel["targets"]]
-            assert names == list("ABC"[: len(names)])
+            assert names == list("ABCD"[: len(names)])
 
     def test_has_no_panel_on_another_or_beyond_the_edge(self, dashboard: dict[str, Any]) -> None:
         taken: set[tuple[int, int]] = set()

@@ -133,4 +133,6 @@ def place_name(layout: Layout, word: int) -> str:
     return f"header[{word}]"
 
 
-_VERSIONED = frozenset(("records", "lease", "marks", "faults", "table_locks", "silences", "lacks", "folders"))
+_VERSIONED = frozenset(
+    ("records", "lease", "marks", "faults", "table_locks", "silences", "lacks", "shed", "folders")
+)

@@ -327,6 +327,9 @@ class TestBusy:
         assert said["reason"] == response["X-Degraded-Reason"] == "busy"
         assert said["notice"] == "The site is busy at the moment. This is a copy of an earlier time."
         assert response["X-Circuit-Breaker-DB"] == "CLOSED"
+        health = client.get("/api/health")
+        assert (health.json()["status"], health["X-System-Degraded"]) == ("degraded", "false")
+        assert health.json()["pools"]["read"]["shedLastMinute"] == 1
 
     def test_is_what_a_503_says_of_what_the_copy_lacks(self, client: Client) -> None:
         response = client.get("/api/courses/none")

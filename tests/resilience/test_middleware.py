@@ -16,6 +16,7 @@ from resilience import conf, middleware, registry
 from resilience.primitives import BreakerOpenError
 from resilience.problems import BUSY, UNAVAILABLE, exception_handler
 from resilience.registry import Registry
+from resilience.request import shed
 from resilience.testing import full_pool, server_role
 
 HEADERS = {
@@ -162,6 +163,8 @@ class TestPools:
         assert 1 <= int(response["Retry-After"]) <= 3
         assert response.json()["reason"] == response["X-Degraded-Reason"] == "busy"
         assert response.json()["detail"] == BUSY
+        assert registry.store().counters.totals()["shed", "other", "busy"] == 1
+        assert shed.reads_lately() == ["other"]
 
     def test_a_write_that_found_none_says_that_nothing_was_stored(
         self, server: Registry, client: Client

@@ -128,6 +128,12 @@ def _table(found: dict[str, Any]) -> str:
         )
         rows.append((name, *seen, _shown(ping)))
     lines = [columns(rows)]
+    lines += [
+        f"pool {name}: {pool['inUse']} of {pool['limit']} in use, {pool['waiting']} wait, "
+        f"{pool['shedLastMinute']} shed in the last minute"
+        for name, pool in found["pools"].items()
+        if pool["shedLastMinute"]
+    ]
     copy = found["staticTier"]
     held = copy and ", ".join(f"{count} {name}" for name, count in copy["rows"].items())
     lines.append(f"static copy: {copy['source']} of {copy['asOf']}, {held}" if copy else "static copy: none")

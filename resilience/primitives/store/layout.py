@@ -7,7 +7,7 @@ from .row import ROW_WORDS
 
 # Part of the file's name: raise it with every change of what lies where or what it means, so that the
 # old and the new workers of a rolling deploy never read each other's bytes.
-FORMAT = 5
+FORMAT = 6
 WORD = 8
 
 # The header.
@@ -74,6 +74,7 @@ class Layout:
     table_locks: Region = field(init=False)
     silences: Region = field(init=False)
     lacks: Region = field(init=False)
+    shed: Region = field(init=False)
     folders: Region = field(init=False)
     counter_names: Region = field(init=False)
     counts: Region = field(init=False)
@@ -97,7 +98,8 @@ class Layout:
             ("faults", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("table_locks", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("silences", int(self.whole), 1 + COPIES * LARGE_COPY),
-            ("lacks", int(self.whole), 1 + COPIES * SMALL_COPY),
+            ("lacks", int(self.whole), 1 + COPIES * LARGE_COPY),
+            ("shed", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("folders", int(self.whole), 1 + COPIES * LARGE_COPY),
             ("counter_names", 1 + self.counters, NAME_WORDS),
             ("counts", self.slots, self.counters),

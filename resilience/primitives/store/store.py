@@ -21,6 +21,7 @@ from .lock import Lock, ThreadLock
 from .marks import Marks
 from .names import Names
 from .pools import Pools
+from .shed import Shed
 from .table_locks import TableLocks
 from .users import BreakerUsers
 from .wrong_folders import Folders
@@ -162,6 +163,10 @@ class Store(ABC):
     def lacks(self) -> Latest:
         """When a process of the host last lacked descriptors, memory and the like."""
         return Latest(self, self.layout.lacks.at)
+
+    @cached_property
+    def shed(self) -> Shed:
+        return Shed(self, self.layout.shed.at)
 
     @cached_property
     def folders(self) -> Folders:

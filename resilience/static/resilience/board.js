@@ -107,7 +107,8 @@ function showPools(pools) {
     const meter = element("meter");
     Object.assign(meter, { min: 0, max: Math.max(1, pool.limit), value: pool.inUse });
     meter.setAttribute("aria-label", `${name}: ${pool.inUse} of ${pool.limit} in use`);
-    item.append(element("span", name), meter, element("span", `${pool.inUse} of ${pool.limit}`), element("span", `${pool.rejected} rejected`, pool.rejected ? "bad" : "quiet"));
+    item.append(element("span", name), meter, element("span", `${pool.inUse} of ${pool.limit}`), element("span", `${pool.rejected} rejected`, "quiet"));
+    if (pool.shedLastMinute) item.append(element("span", `busy: ${pool.shedLastMinute} requests shed in the last minute`, "shed"));
     return item;
   });
   document.getElementById("pools").replaceChildren(...(items.length ? items : [element("li", "No pool was used yet.", "quiet")]));

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from resilience.primitives.store import Layout
-from resilience.primitives.store.layout import HEADER_WORDS, Region
+from resilience.primitives.store import Layout, LocalStore
+from resilience.primitives.store.layout import COPIES, HEADER_WORDS, Region
 from resilience.primitives.store.row import ROW_WORDS
 
 NAMES = (
@@ -18,6 +18,7 @@ NAMES = (
     "table_locks",
     "silences",
     "lacks",
+    "shed",
     "folders",
     "counter_names",
     "counts",
@@ -48,7 +49,8 @@ class TestLayout:
             "faults": (1, 1 + 4 * 1024),
             "table_locks": (1, 1 + 4 * 1024),
             "silences": (1, 1 + 4 * 1024),
-            "lacks": (1, 1 + 4 * 64),
+            "lacks": (1, 1 + 4 * 1024),
+            "shed": (1, 1 + 4 * 1024),
             "folders": (1, 1 + 4 * 1024),
             "counter_names": (6, 16),
             "counts": (3, 5),
@@ -61,7 +63,7 @@ class TestLayout:
 
     def test_of_one_breaker_alone_has_nothing_to_share(self) -> None:
         found = regions(Layout(breakers=1, slots=1, whole=False))
-        shared = ("lease", "marks", "faults", "table_locks", "silences", "lacks", "folders")
+        shared = ("lease", "marks", "faults", "table_locks", "silences", "lacks", "shed", "folders")
         assert {found[name].room for name in shared} == {0}
 
     def test_leaves_no_gap_and_nothing_lies_in_two_places(self) -> None:
@@ -70,6 +72,12 @@ class TestLayout:
         assert found[0].at == HEADER_WORDS
         assert all(before.end == after.at for before, after in pairwise(found))
         assert (layout.words, layout.size) == (found[-1].end, 8 * found[-1].end)
+
+    def test_gives_each_section_as_much_as_its_copies_take(self) -> None:
+        store = LocalStore()
+        for name in ("lease", "marks", "faults", "table_locks", "silences", "lacks", "shed", "folders"):
+            region, value = getattr(store.layout, name), getattr(store, name)._value
+            assert (region.at, region.stride) == (value._at, 1 + COPIES * value._stride), name
 
     def test_counts_its_things_from_the_first(self) -> None:
         region = Region(at=100, room=3, stride=8)

@@ -11,10 +11,12 @@ from django.http import HttpResponse
 from django.test import Client
 
 from resilience import conf, faults, registry
-from resilience.primitives import Mark, Outcome
+from resilience.primitives import BulkheadFullError, ManualClock, Mark, Outcome
+from resilience.request import shed
 from resilience.testing import full_pool, server_role
 from resilience.tiers import stored
 
+FULL = BulkheadFullError("read", retry_after=1.0, reason="full")
 LIVE, READY, HEALTH = "/api/health/live", "/api/health/ready", "/api/health"
 
 
@@ -110,6 +112,47 @@ class TestReport:
     def test_answers_while_every_pool_is_full(self, client: Client) -> None:
         with full_pool("other"):
             assert client.get(HEALTH).json()["pools"]["other"]["inUse"] == 4
+
+
+class TestBusy:
+    """A read that a pool has shed makes health degraded for 10 s; no breaker, and no header, says so."""
+
+    @pytest.fixture
+    def clock(self) -> Iterator[ManualClock]:
+        clock = ManualClock()
+        with server_role(clock=clock):
+            yield clock
+
+    def test_is_said_for_ten_seconds_after_a_shed_read(self, client: Client, clock: ManualClock) -> None:
+        shed.note("read", FULL, read=True)
+        clock.advance(9.9)
+        response = client.get(HEALTH)
+        found = response.json()
+        assert (found["status"], found["message"]) == (
+            "degraded",
+            "The site is busy; all services are healthy",
+        )
+        (notice,) = (line for line in found["notices"] if "busy" in line)
+        assert "the pool read" in notice
+        assert {one["status"] for one in found["services"].values()} == {"healthy"}
+        assert response["X-System-Degraded"] == "false"
+        clock.advance(0.2)
+        assert client.get(HEALTH).json()["status"] == "healthy"
+
+    def test_is_not_for_shed_writes(self, client: Client, clock: ManualClock) -> None:
+        shed.note("write", FULL, read=False)
+        assert client.get(HEALTH).json()["status"] == "healthy"
+
+    def test_has_the_shed_requests_of_the_last_minute_by_pool(
+        self, client: Client, clock: ManualClock
+    ) -> None:
+        with registry.bulkhead("read").enter():
+            for _ in range(3):
+                shed.note("read", FULL, read=True)
+            clock.advance(59.0)
+            assert client.get(HEALTH).json()["pools"]["read"]["shedLastMinute"] == 3
+            clock.advance(2.0)
+            assert client.get(HEALTH).json()["pools"]["read"]["shedLastMinute"] == 0
 
 
 class TestReady:

@@ -14,8 +14,9 @@ from django.core.management import call_command
 
 from resilience import conf, registry
 from resilience.net import pings
-from resilience.primitives import HostStore
+from resilience.primitives import BulkheadFullError, HostStore
 from resilience.registry import Registry
+from resilience.request import shed
 from resilience.testing import server_role
 from tests.patience import ROOM
 
@@ -138,6 +139,18 @@ class TestBesideAServer:
         lack = "A process of this host lacks memory: its own calls fail, and count for nothing"
         found = look()
         assert (found["exit"], found["problems"], found["message"]) == (1, [lack], lack)
+
+    def test_reports_that_a_pool_has_shed_reads(self, server: Registry) -> None:
+        full = BulkheadFullError("read", retry_after=1.0, reason="full")
+        with server_role(server.store), registry.bulkhead("read").enter():
+            shed.note("read", full, read=True)
+            output = StringIO()
+            with pytest.raises(SystemExit, match="1"):
+                call_command("health", stdout=output)
+        first, *others = output.getvalue().splitlines()
+        assert first.startswith("degraded: The site is busy: reads that find no place in the pool read get")
+        running = registry.bulkhead("read").config.running
+        assert f"pool read: 1 of {running} in use, 0 wait, 1 shed in the last minute" in others
 
     def test_draining_is_no_health(self, server: Registry, directory: Path) -> None:
         (directory / "drain").touch()

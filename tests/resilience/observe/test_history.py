@@ -11,10 +11,12 @@ import pytest
 from django.db import OperationalError
 
 from resilience import registry
-from resilience.journal import events, flush, reading
+from resilience.journal import events, flush, minutes, reading
 from resilience.journal.files import journal
 from resilience.models import Minute
 from resilience.observe import history
+from resilience.primitives import BulkheadFullError
+from resilience.request import shed
 from resilience.testing import server_role
 from tests.patience import ROOM
 
@@ -89,6 +91,25 @@ class TestAvailability:
         counted(ago(60), responses__live=(1000, 1001))
         assert summed("hour")["answers"]["total"] == 1
         assert summed("day")["answers"]["total"] == 1001
+
+
+class TestShed:
+    def test_is_counted_by_pool(self, place: str) -> None:
+        counted(ago(120), shed__read__busy=(0, 10))
+        counted(ago(60), shed__read__busy=(10, 12), shed__other__unavailable=(0, 1))
+        assert summed()["shed"] == {"requests": 13, "by_pool": {"read": 12, "other": 1}}
+        assert "shed          1 by other, 12 by read" in history.table("hour")
+
+    def test_has_no_line_where_there_is_none(self, place: str) -> None:
+        counted(ago(60), responses__live=(0, 10))
+        assert summed()["shed"] == {"requests": 0, "by_pool": {}}
+        assert "shed" not in history.table("hour")
+
+    def test_is_written_down_each_minute(self, place: str) -> None:
+        with server_role():
+            shed.note("read", BulkheadFullError("read", retry_after=1.0, reason="full"), read=True)
+            minutes.run(0)
+        assert summed()["shed"]["by_pool"] == {"read": 1}
 
 
 class TestServices:

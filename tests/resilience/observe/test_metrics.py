@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from resilience import faults, registry
 from resilience.observe import metrics
-from resilience.primitives import Outcome
+from resilience.primitives import BulkheadFullError, Outcome
+from resilience.request import shed
 from resilience.testing import full_pool, host_store, server_role
 
 TOKEN = "0123456789abcdef" * 2
@@ -67,6 +68,10 @@ class TestFigures:
             assert value("bulkhead_in_use", pool="auth") == 1
             assert value("bulkhead_limit", pool="auth") == 1
             assert value("bulkhead_rejected_total", pool="auth") == 0
+
+    def test_of_requests_that_pools_have_shed(self) -> None:
+        shed.note("read", BulkheadFullError("read", retry_after=1.0, reason="full"), read=True)
+        assert value("shed_total", pool="read", reason="busy") == 1
 
     def test_of_answers(self) -> None:
         registry.store().counters.add("responses", "static", amount=4)
