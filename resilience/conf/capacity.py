@@ -16,6 +16,9 @@ BESIDE = 3
 """The most connections of a process beside those of its places: the steward's ping, a chore, and an inquiry
 about a silent connection."""
 
+# Of the sizes that there are, the largest first.
+_SHARES = [percent / 100 for percent in range(100, -1, -1)]
+
 
 def places(pools: Pools) -> int:
     """Return how many calls run at once in a process."""
@@ -39,36 +42,34 @@ def workers(pools: Pools, most: int) -> int:
 
 def within_threads(pools: Pools, most: int) -> dict[str, BulkheadConfig]:
     """Return pools that need at most so many threads, in about the same proportions; none if none fit."""
-    if most <= len(pools):
-        return {}
-    sizes = {name: [pool.running, pool.waiting] for name, pool in pools.items()}
-    while sum(map(sum, sizes.values())) >= most:
-        # Shrink the largest pool first, and waiting before running, since a call that waits does no work.
-        largest = max(sizes.values(), key=lambda size: (sum(size), size[1]) if sum(size) > 1 else (0, 0))
-        largest[1 if largest[1] and largest[1] * 3 >= largest[0] else 0] -= 1
-        if largest[0] == 0:
-            largest[0], largest[1] = 1, largest[1] - 1
-    return {
-        name: replace(pools[name], running=running, waiting=waiting)
-        for name, (running, waiting) in sizes.items()
-    }
+    for share in _SHARES:
+        smaller = {
+            name: replace(pool, running=_least_one(pool.running * share), waiting=round(pool.waiting * share))
+            for name, pool in pools.items()
+        }
+        if threads(smaller) <= most:
+            return smaller
+    return {}
 
 
 def within_connections(pools: Pools, workers: int, most: int) -> dict[str, BulkheadConfig]:
     """Return pools of which so many processes open at most `most` connections; none if none fit.
 
-    Those whose turn to run is gone may wait, so a process needs as many threads as before.
+    Calls that may no longer run may wait, so a process needs as many threads as before.
     """
-    room = most // workers - BESIDE
-    if room < len(pools):
-        return {}
-    running = {name: pool.running for name, pool in pools.items()}
-    while sum(running.values()) > room:
-        running[max(running, key=running.__getitem__)] -= 1
-    return {
-        name: replace(pool, running=running[name], waiting=pool.waiting + pool.running - running[name])
-        for name, pool in pools.items()
-    }
+    for share in _SHARES:
+        running = {name: _least_one(pool.running * share) for name, pool in pools.items()}
+        smaller = {
+            name: replace(pool, running=running[name], waiting=pool.waiting + pool.running - running[name])
+            for name, pool in pools.items()
+        }
+        if connections(smaller, workers) <= most:
+            return smaller
+    return {}
+
+
+def _least_one(size: float) -> int:
+    return max(1, round(size))
 
 
 def in_words(pools: Pools) -> str:

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable
 from statistics import median
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import psycopg
 
@@ -77,8 +77,8 @@ class Site(SiteServer):
             "DJANGO_SETTINGS_MODULE": "tests.functional.settings",
             "OUTAGE_OPEN_FOR": str(open_for()),
         }
-        own: dict[str, str] = usual | variables
-        super().__init__(workers=workers, threads=16, **own)
+        own: dict[str, Any] = usual | variables
+        super().__init__(workers=workers, **own)
         self.server = server
         self.proxy = proxy
 

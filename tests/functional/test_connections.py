@@ -1,8 +1,14 @@
-"""A process has as many connections to PostgreSQL as it has requests at work, counted by the server."""
+"""A process has as many connections to PostgreSQL as it has requests at work, counted by the server.
+
+`CONNECTIONS_SECONDS=120 python -m pytest tests/functional/test_connections.py` counts for two minutes.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +16,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from resilience import conf
+from resilience.conf import capacity
 from tests.functional.outages import Site
 
-AT_ONCE = 4
-MOST = 8  # of one process: those, and the steward's ping and chores beside them
-COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'asgi'"
+SECONDS = float(os.environ.get("CONNECTIONS_SECONDS", "3"))
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'"
+NAMED = {"PGAPPNAME": "counted"}  # libpq's own variable
+# More clients than one process has places.
+CROWD = capacity.places(conf.bulkheads()) + 17
 
 
 class AsgiSite(Site):
@@ -30,20 +40,45 @@ class AsgiSite(Site):
 
 @pytest.fixture
 def asgi(outage_site: Site) -> Iterator[AsgiSite]:
-    named = {"PGAPPNAME": "asgi"}  # libpq's own variable
-    with AsgiSite(outage_site.server, outage_site.proxy, workers=1, **named) as site:
+    with AsgiSite(outage_site.server, outage_site.proxy, workers=1, **NAMED) as site:
         yield site
 
 
-def test_are_bounded_by_what_runs_under_asgi(asgi: AsgiSite) -> None:
-    most = 0
+@pytest.fixture
+def wsgi(outage_site: Site) -> Iterator[Site]:
+    with Site(outage_site.server, outage_site.proxy, workers=1, **NAMED) as site:
+        yield site
+
+
+def most(site: Site, *, at_once: int) -> tuple[int, Counter[int]]:
+    """Ask without a pause; return the most connections that were counted meanwhile, and the answers."""
+    until, counted, answers = time.monotonic() + SECONDS, 0, Counter[int]()
+
+    def client() -> None:
+        while time.monotonic() < until:
+            answers[site.ask().status] += 1
+
     with (
-        psycopg.connect(asgi.server.url, autocommit=True) as watcher,
-        ThreadPoolExecutor(AT_ONCE) as clients,
+        psycopg.connect(site.server.url, autocommit=True) as watcher,
+        ThreadPoolExecutor(at_once) as clients,
     ):
-        for _ in range(10):
-            answers = [clients.submit(asgi.ask) for _ in range(AT_ONCE)]
-            assert {answer.result().status for answer in answers} == {200}
+        asking = [clients.submit(client) for _ in range(at_once)]
+        while time.monotonic() < until:
             (now,) = watcher.execute(COUNT).fetchone() or (-1,)
-            most = max(most, now)
-    assert 1 <= most <= MOST
+            counted = max(counted, now)
+            time.sleep(0.05)
+        for each in asking:
+            each.result()
+    return counted, answers
+
+
+def test_are_bounded_by_what_runs_under_asgi(asgi: AsgiSite) -> None:
+    counted, answers = most(asgi, at_once=4)
+    assert set(answers) == {200}
+    assert 1 <= counted <= 4 + capacity.BESIDE + 1
+
+
+def test_are_those_of_the_places_and_three_however_many_ask(wsgi: Site) -> None:
+    counted, answers = most(wsgi, at_once=CROWD)
+    assert set(answers) == {200}
+    assert 4 < counted <= capacity.connections(conf.bulkheads(), 1)

@@ -19,7 +19,7 @@ ROUNDS = 10
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[SiteServer]:
-    with SiteServer(workers=WORKERS, threads=16, OPS_TOKEN=TOKEN) as site:
+    with SiteServer(workers=WORKERS, OPS_TOKEN=TOKEN) as site:
         yield site
 
 

@@ -17,7 +17,14 @@ class TestWithinThreads:
         sizes = capacity.within_threads(POOLS, threads)
         assert list(sizes) == list(POOLS)
         assert all(pool.running >= 1 and pool.waiting >= 0 for pool in sizes.values())
-        assert capacity.threads(sizes) == min(threads, NEEDED)
+        assert min(threads, NEEDED) - 2 * len(POOLS) <= capacity.threads(sizes) <= threads
+
+    def test_keeps_the_proportions(self) -> None:
+        pools = {
+            "read": BulkheadConfig(running=20, waiting=50),
+            "write": BulkheadConfig(running=4, waiting=4),
+        }
+        assert capacity.in_words(capacity.within_threads(pools, 40)) == "read 10 + 25, write 2 + 2"
 
     def test_of_too_few_is_nothing(self) -> None:
         assert capacity.within_threads(POOLS, len(POOLS)) == {}
