@@ -57,9 +57,12 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
     lookup_field = "slug"
     same_for_everybody = True
     # A parameter with one of these values asks for the same as without it.
-    same_as_absent = {"page": "1", "page_size": "20", "ordering": "title"} | dict.fromkeys(
-        ("category", "field", "level", "language", "search"), ""
-    )
+    same_as_absent = {"page": "1", "page_size": str(CataloguePagination.page_size), "ordering": "title"}
+
+    def __init_subclass__(cls, **said: Any) -> None:
+        """Add the filters of this kind of entry: an empty one is as none."""
+        super().__init_subclass__(**said)
+        cls.same_as_absent = dict.fromkeys(cls.filterset_class.base_filters, "") | EntryViewSet.same_as_absent
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, and then that each query parameter is known."""

@@ -24,6 +24,7 @@ from django.http import HttpRequest, HttpResponse
 from resilience.answers.unavailable import unavailable
 from resilience.primitives import RejectedError
 from resilience.problems import BrokenOffError, problem
+from resilience.request import shed
 
 # The server whose input does not show that a body has broken off: the part that came looks like the whole.
 _SAYS_NOTHING = "Granian"
@@ -143,6 +144,7 @@ def _received(read: Callable[[], bytes]) -> bytes | HttpResponse:
     try:
         return read()
     except RejectedError as error:
+        shed.note(error.name, error, read=False)
         return unavailable(error, writes=True)
     except TimeoutError:
         return _refused(408, "The body took too long.")

@@ -66,7 +66,7 @@ def answers(
     return made
 
 
-@pool(None)  # it answers from memory, also when every pool is full
+@pool(None)  # no place at all: it answers from memory, also when every pool is full
 @answers("GET", to="everybody")
 def health_view(request: HttpRequest, who: str) -> HttpResponse:
     """Say how each service is. Always 200, at once, without asking any of them."""

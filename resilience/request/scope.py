@@ -135,8 +135,10 @@ def is_read(request: HttpRequest) -> bool:
 def pool(name: str | None, *, writes: str | None = None) -> Callable[[View], View]:
     """Mark a view (a function or a class) with the pool of its requests; without a mark it is `other`.
 
-    `writes` is the pool of requests that may change something, if it is a different one. `None`: no place is
-    taken for the view; it may take one itself.
+    `writes` is the pool of requests that may change something, if it is a different one. With `None` the view
+    is called without a place. That is for two kinds of views: those that ask no dependency, such as health,
+    and those that take a place by themselves, for as long as they need it, by `registry.guard(…, pool=…)`, a
+    session of `resilience.http`, or `ResilientReads`.
     """
 
     def mark(view: View) -> View:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BOARD, DESKTOP, PHONE, TOKEN, Open, Running, violations
+from tests.browser.conftest import BOARD, DESKTOP, PHONE, TOKEN, Open, Running, shoot, violations
 
 # The page asks every two seconds.
 SEEN_WITHIN = 5_000
@@ -167,6 +167,37 @@ class TestDrill:
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         fault("stop()")
         expect(page.locator("#drills")).to_be_hidden(timeout=4 * SEEN_WITHIN)
+
+
+_SHED = """
+from resilience.primitives import BulkheadFullError
+from resilience.request import shed
+full = BulkheadFullError("read", retry_after=1.0, reason="full")
+for _ in range(3):
+    shed.note("read", full, read=True)
+"""
+
+
+class TestBusy:
+    @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+    def test_tells_which_pool_is_full_and_how_many_it_shed(
+        self, sign_in: Open, site: Running, viewport: Any
+    ) -> None:
+        site.site.get("/api/courses")  # the servers have used the pool
+        page = sign_in("grace", BOARD, viewport=viewport)
+        done = site.site.manage("shell", "-c", _SHED)
+        assert done.returncode == 0, done.stderr
+        told = page.locator("#pools .shed")
+        expect(told).to_have_text(
+            re.compile(r"^busy: [36] requests shed in the last minute$"), timeout=SEEN_WITHIN
+        )
+        expect(page.locator("#notices")).to_contain_text("The site is busy")
+        expect(page.locator('[data-field="message"]')).to_have_text(
+            "The site is busy; all services are healthy"
+        )
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        shoot(page, f"board-busy-{viewport['width']}")
 
 
 class TestLooks:

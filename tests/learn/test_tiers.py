@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
+from learn.filters import CourseFilter
 from learn.models import Category, Course, Field
 from learn.views import CourseViewSet
 from resilience import registry
@@ -106,7 +107,13 @@ class TestFresh:
         assert second["Cache-Status"].startswith("resilience; hit; ttl=")
         assert (second["ETag"], second["X-System-Degraded"]) == (first["ETag"], "false")
 
-    @pytest.mark.parametrize("query", ["page=1", "ordering=title", "search=", "page_size=20&level=", "&"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("page=1", "ordering=title", "page_size=20&level=", "&"),
+            *(f"{name}=" for name in CourseFilter.base_filters),
+        ],
+    )
     def test_what_means_the_same_shares_one_answer(self, client: Client, query: str) -> None:
         client.get("/api/courses")
         assert client.get(f"/api/courses?{query}")["X-Data-Source"] == "cached"

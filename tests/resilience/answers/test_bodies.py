@@ -17,9 +17,11 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from pytest_django import Settings
 
+from resilience import registry
 from resilience.answers import bodies
 from resilience.primitives import BulkheadFullError
 from resilience.problems import BrokenOffError
+from resilience.testing import server_role
 
 Communicator: Any = ApplicationCommunicator
 BARE: Any = {"wsgi.input_terminated": False}
@@ -221,6 +223,13 @@ class TestWithALength:
         assert refused is not None
         assert refused.status_code == status
         assert ("Retry-After" in refused) == (status == 503)
+
+    def test_that_waits_for_too_many_others_is_counted_as_shed(self) -> None:
+        with server_role():
+            refused = bodies.receive(request(Full(), CONTENT_LENGTH="9"))
+            assert registry.store().counters.totals()["shed", "bodies", "busy"] == 1
+        assert refused is not None
+        assert refused["X-Degraded-Reason"] == "busy"
 
     def test_of_more_than_is_read_ahead_is_found_out_by_the_view(self, settings: Settings) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 3

@@ -117,6 +117,15 @@ class TestReport:
             "after": 2,
         }
 
+    def test_counts_why_answers_were_degraded_or_refused(self) -> None:
+        seen = result(
+            answer(2.1, source="static", reason="busy"),
+            answer(2.2, source="static", reason="unavailable"),
+            answer(2.3, status=503, source="503", reason="busy"),
+        )
+        assert report.summary(seen.answers)["reasons"] == {"busy": 2, "unavailable": 1}
+        assert "<td>busy: 2, unavailable: 1</td>" in report.as_html(seen, judge(seen))
+
     def test_needs_nothing_but_itself(self) -> None:
         page = report.as_html(result(), judge(result()))
         assert "http://localhost" in page
