@@ -17,7 +17,7 @@ from resilience.request.response_headers import DEGRADED_REASON, Reason
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
 UNAVAILABLE = "A service that this answer needs is not available at the moment. Please try again shortly."
-BUSY = "The site is busy: too much is asked of it at the moment. Please try again shortly."
+BUSY = "The site is busy at the moment, and others were first. Please try again shortly."
 
 # In seconds: the most that `Retry-After` asks for before the spread, and the most that the spread adds.
 LONGEST_WAIT = 86_400

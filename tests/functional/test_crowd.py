@@ -43,6 +43,7 @@ def test_who_is_shed_is_told_that_the_site_is_busy(outage_site: Site) -> None:
         asked = never_asked()
         with ThreadPoolExecutor(8) as clients:
             answers = list(clients.map(site.get, (next(asked).path for _ in range(16))))
+        health = site.get("/api/health")
     assert {answer.status for answer in answers} == {200}
     live = [answer for answer in answers if answer.headers["X-Data-Source"] == "live"]
     shed = [answer for answer in answers if answer not in live]
@@ -56,6 +57,12 @@ def test_who_is_shed_is_told_that_the_site_is_busy(outage_site: Site) -> None:
     for answer in shed:
         assert json.loads(answer.body)["degradation"]["reason"] == answer.headers["X-Degraded-Reason"]
         assert answer.headers["X-Circuit-Breaker-DB"] == "CLOSED"
+    # Both workers have shed; the host knows of all, whichever is asked.
+    said = json.loads(health.body)
+    busy = [answer for answer in shed if answer.headers["X-Degraded-Reason"] == "busy"]
+    assert (said["status"], said["message"]) == ("degraded", "The site is busy; all services are healthy")
+    assert said["pools"]["read"]["shedLastMinute"] == len(busy)
+    assert health.headers["X-System-Degraded"] == "false"
 
 
 def test_those_who_wait_are_let_go_when_the_database_is_killed(outage_site: Site, crowded: CrowdSite) -> None:
