@@ -58,6 +58,7 @@ class Seen(NamedTuple):
     source: str
     breaker: str
     is_clean: bool
+    reason: str = ""  # why it is degraded or refused
 
 
 class Site(SiteServer):
@@ -127,13 +128,15 @@ class Site(SiteServer):
         at = time.monotonic()
         source = answer.headers.get("X-Data-Source", "none")
         said = json.loads(answer.body).get("degradation")
+        reason = answer.headers.get("X-Degraded-Reason", "")
         clean = answer.status == 200 and (
-            said is None
+            (said, reason) == (None, "")
             if source == "live"
-            else said["source"] == source and answer.headers["X-System-Degraded"] == "true"
+            else (said["source"], said["reason"], answer.headers["X-System-Degraded"])
+            == (source, reason, "true")
         )
         state = answer.headers[self.header]
-        return Seen(at, at - started, answer.status, source, state, clean)
+        return Seen(at, at - started, answer.status, source, state, clean, reason)
 
 
 class Outage:

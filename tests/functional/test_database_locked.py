@@ -18,6 +18,7 @@ def test_a_locked_table_costs_no_failure(outage_site: Site) -> None:
     # Three have to wait in vain first, beside all that wait at the same time; then one in two seconds.
     assert len(waited) <= 16
     assert len(at_once) > len(waited)
+    assert {seen.reason for seen in at_once} == {"busy"}  # the database is well
     told = outage_site.log.read_text()
     assert "reads of learn_course no longer wait for its lock" in told
     assert "reads of learn_course wait again for its lock" in told
