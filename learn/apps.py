@@ -8,3 +8,7 @@ class LearnConfig(AppConfig):
 
     name = "learn"
     verbose_name = "Catalogue"
+
+    def ready(self) -> None:
+        """Register what `check` asks."""
+        from learn import checks  # noqa: F401 (models are there only now)

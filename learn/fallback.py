@@ -6,6 +6,7 @@ from pathlib import Path
 from django.db.models import Model
 
 from learn.models import Category, Course, Field
+from learn.normalise import FOLDING
 from resilience.tiers.static_copy import Export, Resource
 
 _FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -32,6 +33,7 @@ def sample() -> Iterator[Model]:
 
 
 EXPORT = Export(
+    version=f"folding {FOLDING}",
     resources=(
         Resource(name="categories", rows=Category.objects.public),
         Resource(name="fields", rows=Field.objects.public),

@@ -80,7 +80,8 @@ class EntryFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(
         method="having_words",
         max_length=SEARCH_LENGTH,
-        help_text=f"Up to {SEARCH_WORDS} words, all of which have to occur; case and accents do not matter.",
+        help_text=f"Up to {SEARCH_WORDS} words, all of which have to occur. "
+        "Case, accents, and kinds of quotation marks and dashes do not matter.",
     )
 
     def having_words(self, qs: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

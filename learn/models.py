@@ -4,7 +4,7 @@ A value that a source does not give is NULL, never an empty string or an invente
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
@@ -13,7 +13,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from learn.columns import BytewiseCharField
-from learn.normalise import fingerprint, normalise, numbered, slugify
+from learn.folding import folded, identity_of, kept
+from learn.normalise import numbered, slugify
 from learn.rows import EntryQuerySet
 from learn.search import SearchTextField
 from learn.validators import (
@@ -79,8 +80,6 @@ class Entry(models.Model):
     title_sort = BytewiseCharField(max_length=TITLE_LENGTH, editable=False)
     search_text = SearchTextField(editable=False)
 
-    SEARCHED: ClassVar[tuple[str, ...]] = ("title", "code", "description")
-
     class Meta:
         abstract = True
 
@@ -124,8 +123,8 @@ class Entry(models.Model):
         for field in self._meta.concrete_fields:
             if field.null and getattr(self, field.attname) == "":
                 setattr(self, field.attname, None)
-        self.title_sort = normalise(self.title)[:TITLE_LENGTH]
-        self.search_text = normalise(" ".join(filter(None, (getattr(self, name) for name in self.SEARCHED))))
+        for name, text in folded(self).items():
+            setattr(self, name, text)
 
     @classmethod
     def _kept_columns(cls) -> set[str]:
@@ -194,15 +193,10 @@ class Course(Entry):
     )
     # Filled by prepare().
     level_key = BytewiseCharField(max_length=LEVEL_LENGTH, null=True, editable=False)
-    # Note [What makes two rows the same course]
-    # The same provider and code or, without a code, the same field and title. Case, accents and blanks do not
-    # count. One column holds a hash of either, so that an import finds a batch of courses in one query, and
-    # the database keeps them unique.
+    # See Note [What makes two rows the same course]
     identity = BytewiseCharField(max_length=32, unique=True, editable=False)
 
     objects = EntryManager.from_queryset(CourseQuerySet)()
-
-    SEARCHED = ("title", "code", "provider", "summary", "description")
 
     class Meta:
         ordering = ["title_sort", "slug"]
@@ -228,31 +222,23 @@ class Course(Entry):
         """Fill the derived columns; to be called before bulk_create() and bulk_update()."""
         super().prepare()
         self.language = self.language and self.language.lower()
-        self.level_key = normalise(self.level)[:LEVEL_LENGTH] if self.level else None
-        self.identity = self.identity_of(
-            field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
-        )
-
-    @staticmethod
-    def identity_of(*, field_id: int, title: str, provider: str | None, code: str | None) -> str:
-        """Return a hash that is the same for two rows of the same course."""
-        # See Note [What makes two rows the same course]
-        if code:
-            return fingerprint("code", provider or "", code)
-        return fingerprint("title", str(field_id), title)
+        self.identity = kept(self.identity, self._identity(), new=self._state.adding)
 
     def clean(self) -> None:
         """Raise ValidationError, which names the other row, if the course has a row already."""
         super().clean()
         if self.field_id is None:
             return
-        identity = self.identity_of(
-            field_id=self.field_id, title=self.title, provider=self.provider, code=self.code
-        )
+        identity = self._identity()
+        if kept(self.identity, identity, new=False) != identity:
+            return
         twin = Course.objects.filter(identity=identity).exclude(pk=self.pk).first()
         if twin is not None:
             name = "code" if self.code else "title"
             raise ValidationError({name: f"This course is there already: {twin.slug}."})
+
+    def _identity(self) -> str:
+        return identity_of(field_id=self.field_id, title=self.title, provider=self.provider, code=self.code)
 
     @classmethod
     def _kept_columns(cls) -> set[str]:

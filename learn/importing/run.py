@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.db import IntegrityError, reset_queries, transaction
 
+from learn.folding import identity_of
 from learn.importing import delimited, objects
 from learn.importing.cleaning import Cleaned, cleaned
 from learn.importing.errors import Rejection, UnreadableError
@@ -19,7 +20,6 @@ from learn.importing.parents import Parents
 from learn.importing.report import Report
 from learn.importing.source import opened
 from learn.importing.storing import Wanted, store
-from learn.models import Course
 
 BATCH = 500
 """The most rows in one transaction, and in memory."""
@@ -129,7 +129,7 @@ def _places(rows: list[Cleaned], *, create: bool) -> list[int | Rejection]:
 def _claimed(row: Cleaned, field_id: int, seen: SeenKeys) -> Wanted | Rejection:
     values = row.values | {"field_id": field_id}
     code = values.get("code")
-    identity = Course.identity_of(
+    identity = identity_of(
         field_id=field_id, title=values["title"], provider=values.get("provider"), code=code
     )
     first = seen.claim(identity, row.line)

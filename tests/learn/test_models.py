@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
+from learn.folding import identity_of
 from learn.models import Category, Course, Field
 
 pytestmark = pytest.mark.django_db
@@ -104,9 +105,7 @@ class TestDerivedColumns:
         call_command("loaddata", path, verbosity=0)
         loaded = Course.objects.get(slug="é")
         assert (loaded.title_sort, loaded.search_text, loaded.level_key, loaded.code) == ("e", "e", "a", None)
-        assert loaded.identity == Course.identity_of(
-            field_id=course.field_id, title="é", provider=None, code=None
-        )
+        assert loaded.identity == identity_of(field_id=course.field_id, title="é", provider=None, code=None)
 
     def test_keep_decimals_exactly(self, course: Course) -> None:
         course.refresh_from_db()

@@ -21,6 +21,8 @@ SEED = 20260115
 
 # What databases are known to fold, escape or order each in its own way.
 TITLES = [
+    "Homer’s Odyssey", "Homer's Odyssey", "“Jazz” – an introduction", "soft\u00adware", "zero\u200bwidth",
+    "１２ ﬁelds",
     "a b", "a-c", "ab", "c#", "C++", "C", "c", "Ab", "AB 2", "a_b", "a%b", "100 % sure", "back\\slash",
     "it's", 'say "hi"', "Éléments d'algèbre", "elements", "Élan", "Zoë", "Über uns", "uber", "Ångström",
     "Straße", "strasse", "STRASSE", "İstanbul", "istanbul", "Isparta", "ısparta", "Łódź", "lodz",
@@ -31,6 +33,7 @@ TITLES = [
     "{brace",
 ]  # fmt: skip
 WORDS = [
+    "homer's", "homer’s", '"jazz"', "“jazz”", "–", "software", "soft\u00adware", "zerowidth", "fields",
     "a", "b", "ab", "c#", "c++", "%", "_", "\\", "'", '"', "a_b", "a%b", "00", "elem", "ELEM", "élém",
     "straß", "strass", "ist", "İST", "ısp", "lód", "smor", "хим", "ХИМ", "осн", "елк", "ψυχ", "σισ", "習",
     "学", "学習", "機械学", "タ", "ータ", "か", "が", "한국", "글", "हिन", "ไท", "ภาษ", "العر", "ברי",

@@ -44,12 +44,14 @@ class Export:
     """List the resources, parents before their children, and what replaces a missing export.
 
     `fixtures` are files in Django's JSON format. `sample` yields unsaved instances with their keys set, for
-    development without fixtures.
+    development without fixtures. `version` is to be raised when code computes stored columns in another way:
+    a copy of another version is not read.
     """
 
     resources: Sequence[Resource]
     fixtures: Sequence[Path] = ()
     sample: Callable[[], Iterable[models.Model]] | None = None
+    version: str = ""
 
     @cached_property
     def models(self) -> list[type[models.Model]]:
@@ -67,7 +69,7 @@ def declared() -> Export:
 
 
 def schema() -> str:
-    """Return 12 hex digits that change with the tables of the exported models.
+    """Return 12 hex digits that change with the tables of the exported models and the export's `version`.
 
     A file of another schema is not opened, so during a rolling deploy old and new workers each have their
     own.
@@ -78,7 +80,7 @@ def schema() -> str:
 @lru_cache(maxsize=8)
 def _schema(path: str | None) -> str:
     connection = connections[STATIC_ALIAS]
-    said: list[Any] = [FORMAT]
+    said: list[Any] = [FORMAT, declared().version]
     for model in declared().models:
         columns = [(field.column, field.db_type(connection)) for field in model._meta.concrete_fields]
         said.append((model._meta.db_table, columns))
