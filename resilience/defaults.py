@@ -79,7 +79,7 @@ def cache_writes(cache: Mapping[str, Any]) -> dict[str, Any]:
 BULKHEADS: dict[str, dict[str, Any]] = {
     "read": {"running": 20, "waiting": 50, "max_wait": 1.0},
     "write": {"running": 4, "waiting": 4, "max_wait": 1.0},
-    "auth": {"running": 1, "waiting": 3, "max_wait": 1.0},
+    "auth": {"running": 2, "waiting": 2, "max_wait": 1.0},
     "external": {"running": 2, "waiting": 1, "max_wait": 0.1},
     "other": {"running": 4, "waiting": 5, "max_wait": 1.0},
 }

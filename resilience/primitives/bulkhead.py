@@ -134,10 +134,11 @@ class Bulkhead:
         limit = self._limit(places)
         with self._threads.lock:
             free = places.running < self.config.running
-            why = self._why_full_locked(places, free=free)
-            if why and first and not free and places.displace():
-                why = ""
-            why = why or ("" if free else self._why_long_locked(places, limit, first=first))
+            why = "" if free else self._why_long_locked(places, limit, first=first)
+            if not why:
+                why = self._why_full_locked(places, free=free)
+                if why and first and not free and places.displace():
+                    why = ""
             if not why:
                 counted = self._threads.take_locked()
                 if not free:

@@ -66,7 +66,7 @@ class TestFigures:
     def test_of_pools(self) -> None:
         with registry.bulkhead("auth").enter():
             assert value("bulkhead_in_use", pool="auth") == 1
-            assert value("bulkhead_limit", pool="auth") == 1
+            assert value("bulkhead_limit", pool="auth") == 2
             assert value("bulkhead_rejected_total", pool="auth") == 0
 
     def test_of_requests_that_pools_have_shed(self) -> None:
