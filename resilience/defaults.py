@@ -75,9 +75,9 @@ def cache_writes(cache: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # A caller waits while others run, so what runs bounds the connections, and what waits the threads. The sizes
-# are for 96 threads. One of them always stays free to answer liveness and readiness.
+# are for 112 threads. One of them always stays free to answer liveness and readiness.
 BULKHEADS: dict[str, dict[str, Any]] = {
-    "read": {"running": 20, "waiting": 50, "max_wait": 1.0},
+    "read": {"running": 20, "waiting": 65, "max_wait": 1.0},
     "write": {"running": 4, "waiting": 4, "max_wait": 1.0},
     "auth": {"running": 2, "waiting": 2, "max_wait": 1.0},
     "external": {"running": 2, "waiting": 1, "max_wait": 0.1},

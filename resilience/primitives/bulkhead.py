@@ -83,7 +83,7 @@ class Bulkhead:
         """Hold a place for the block, and tell it whether there was a wait.
 
         The wait takes up to `max_wait`, and leaves of the current deadline the time for which a place is
-        usually held. `first` goes before all who are not. `look` is called ten times a second in the wait,
+        held on average. `first` goes before all who are not. `look` is called ten times a second in the wait,
         and at its end; it raises an error, such as a breaker's refusal, if there is nothing to wait for.
         Raises `BulkheadFullError`: at once if as many run and wait as may, or if the queue is too long for
         the time that is left; else when that is over. It can also be that someone else went `first`.
@@ -181,6 +181,15 @@ class Bulkhead:
             raise
         if self._withdraw(places, waiter, counted, refused=True):
             raise self._refusal("others go first" if waiter.displaced else f"no place within {limit:.3f} s")
+        if self._comes_too_late(places):
+            self._leave(places, counted, None, refused=True)
+            raise self._refusal("a place came, but too late for such a call")
+
+    @staticmethod
+    def _comes_too_late(places: Places) -> bool:
+        """Tell whether too little time is left. Calls may have become slower during the wait."""
+        deadline = current_deadline()
+        return deadline is not None and deadline.remaining() < places.held_for
 
     def _withdraw(self, places: Places, waiter: Waiter, counted: bool, *, refused: bool) -> bool:
         """Take the waiter out of the queue; return False if it has got a place in the meantime."""
@@ -194,12 +203,13 @@ class Bulkhead:
                 self._threads.give_back_locked()
             return True
 
-    def _leave(self, places: Places, counted: bool, held: float | None) -> None:
+    def _leave(self, places: Places, counted: bool, held: float | None, *, refused: bool = False) -> None:
         """Give a place back, `held` for so many seconds; None if nothing was done in it."""
         if places is not self._places:  # See Note [The child of a fork holds no place].
             return
         with self._threads.lock:
             places.hand_over()
+            places.rejected += refused
             if held is not None:
                 places.note_held(held)
             if counted:

@@ -86,7 +86,7 @@ class ShopServer(ServerProcess):
         return f"http://127.0.0.1:{self.port}"
 
     def command(self) -> list[str | Path]:
-        options = ["--workers", "2", "--threads", "96", "--no-control-socket"]
+        options = ["--workers", "2", "--threads", "112", "--no-control-socket"]
         place: list[str | Path] = ["--chdir", self.directory, "--bind", f"127.0.0.1:{self.port}"]
         return [sys.executable, "-m", "gunicorn", *options, *place, "shop.wsgi"]
 

@@ -50,7 +50,7 @@ class TestExample:
 
     def test_of_a_pool_knows_how_many_threads_are_left(self) -> None:
         taken = sum(pool["running"] + pool["waiting"] for pool in defaults.BULKHEADS.values())
-        assert f"the usual pools fill {taken} of 96 threads" in text("CONTRIBUTING.md")
+        assert f"the usual pools fill {taken} of 112 threads" in text("CONTRIBUTING.md")
 
 
 class TestVariables:

@@ -140,6 +140,22 @@ class TestTooLong:
             pool.execute(lambda: None)
         assert caught.value.reason.endswith("a wait of 0.600 s with 0.500 s left")
 
+    def test_is_looked_at_again_when_the_place_comes(self, clock: ManualClock, asleep: Asleep) -> None:
+        """In the meantime calls have become slower, and what would begin now would only be cut."""
+        pool = pool_on(clock)
+        with ExitStack() as held:
+            held.enter_context(pool.enter())
+
+            def come_free() -> None:
+                clock.advance(0.5)
+                held.close()
+
+            asleep.then = come_free  # after 1.0 + 0.5 s, so that such a call needs 1.5 s
+            with deadline_scope(2.0, clock=clock), pytest.raises(BulkheadFullError, match="too late"):
+                pool.execute(lambda: None)
+        assert (pool.in_use, pool.waiting, pool.rejected) == (0, 0, 1)
+        assert pool.held_for == pytest.approx(1.5)
+
     def test_is_not_known_before_any_call_has_ended(self, clock: ManualClock, asleep: Asleep) -> None:
         pool = pool_on(clock)
         with pool.enter(), pytest.raises(BulkheadFullError, match=r"no place within 1\.000 s"):

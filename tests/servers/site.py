@@ -27,7 +27,7 @@ class SiteServer(ServerProcess):
 
     death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
 
-    def __init__(self, *, workers: int = 2, threads: int = 96, **variables: str) -> None:
+    def __init__(self, *, workers: int = 2, threads: int = 112, **variables: str) -> None:
         super().__init__()
         self.variables = {
             "PORT": str(self.port),

@@ -91,7 +91,7 @@ class TestBounds:
 def test_a_site_answers_while_more_clients_stall_than_it_has_threads() -> None:
     """Tried by POST and GET, with bodies of a length and in chunks, to the API, the admin, and nothing."""
     site = SiteServer(workers=1, threads=16)
-    assert site.manage("migrate", "--verbosity=0", WEB_THREADS="96").returncode == 0
+    assert site.manage("migrate", "--verbosity=0", WEB_THREADS="112").returncode == 0
     with site, ExitStack() as held:
         paths = ("/api/auth/token", "/admin/login/", "/nope", "/api/categories")
         lengths = ("Content-Length: 1000", "Transfer-Encoding: chunked")

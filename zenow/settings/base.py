@@ -69,7 +69,7 @@ OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
 PORT = _number("PORT", 8080, most=65_535)
 WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, most=256)  # worker processes
-WEB_THREADS = _number("WEB_THREADS", 96, most=1_024)  # in each of them
+WEB_THREADS = _number("WEB_THREADS", 112, most=1_024)  # in each of them
 DRAIN_SECONDS = _number("DRAIN_SECONDS", 5, most=600, least=0)  # from the order to end to the last accept
 
 if DEBUG or "DATABASE_URL" not in os.environ:
