@@ -52,7 +52,10 @@ def main() -> None:
             title, part = PARTS[name]
             tell(f"{name}: {title}")
             print(f"## {title}\n\n{part(found, plan)}\n", flush=True)
-        print(machine.says())
+        opened = found.ours.openings()
+        print(f"Breakers of the healthy site opened {len(opened)} times. {machine.says()}")
+        for each in opened:
+            tell(each)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
 
 

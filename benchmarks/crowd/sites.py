@@ -61,6 +61,10 @@ class CrowdSite(SiteServer):
         token: str = json.loads(answer.body)["access_token"]
         return token
 
+    def openings(self) -> list[str]:
+        """Return what its log says of each breaker that has opened, and of its last failure."""
+        return re.findall(r'"message": "(\S+: CLOSED to OPEN, .*?)"', self.log.read_text())
+
     def memory(self) -> tuple[float, float]:
         """Return the MB of the heaviest worker: resident, and its share of what several have (Pss)."""
         return max(_memory(worker) for worker in self.workers())
