@@ -19,6 +19,7 @@ from resilience.answers.handling import Handler, HandlingView
 from resilience.answers.unavailable import unavailable
 from resilience.db.failures import OutcomeUnknownError
 from resilience.db.outages import is_outage
+from resilience.request.request_headers import IDEMPOTENCY_KEY
 from resilience.request.scope import is_read
 from resilience.tiers import conditions, labels
 
@@ -53,7 +54,7 @@ class ResilientWrites(HandlingView):
         if is_read(request._request):
             return super().handle(handler, request, *args, **kwargs)
         using = self.write_alias()
-        key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+        key = request.headers.get(IDEMPOTENCY_KEY) if request.method == "POST" else None
         claim = None if key is None else idempotency.claim_of(request, key)
         connection = transaction.get_connection(using)
         outermost = not connection.in_atomic_block

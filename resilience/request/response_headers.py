@@ -27,7 +27,10 @@ OF_BREAKERS = {
 }
 
 # Headers of HTTP itself that answers have, and that browsers show to no other site unless they are told to.
-OF_HTTP = ("Age", "Cache-Status", "ETag", "Location", "Retry-After")
+OF_HTTP = (
+    *("Accept", "Accept-Encoding", "Accept-Patch", "Age", "Allow"),
+    *("Cache-Status", "ETag", "Location", "Retry-After", "WWW-Authenticate"),
+)
 
 
 # Why an answer is degraded, or 503. `unavailable`: what it needs is down, silent, or refused by its breaker.

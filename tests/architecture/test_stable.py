@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from resilience import conf, signals
 from resilience.observe.metrics import exposition
 from resilience.operate.orders import PERMISSION, WORDS
+from resilience.request.request_headers import REQUEST_HEADERS
 from resilience.request.response_headers import HEADERS, OF_HTTP, ResponseHeader
 from resilience.testing import server_role
 
@@ -224,6 +225,7 @@ class TestLists:
         rows = [f"| `{name}` | {' | '.join(shown(header))} |" for name, header in HEADERS.items()]
         assert "\n".join(["| --- | --- | --- |", *rows, ""]) in PAGE, "correct 'Headers' in docs/stable.md"
         assert f"of HTTP itself ({', '.join(f'`{name}`' for name in OF_HTTP)})" in PAGE
+        assert f"Of requests: {', '.join(f'`{name}`' for name in REQUEST_HEADERS)}." in PAGE
 
     def test_name_the_permission(self) -> None:
         assert f"`{PERMISSION}`" in PAGE

@@ -1,10 +1,16 @@
 """nginx with the site file of deploy/, on ports and with a certificate of the suite's own."""
 
+import gzip
+import http.client
+import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+from email.message import Message
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from tests.servers.process import ServerProcess, free_port
 
@@ -15,12 +21,26 @@ SITE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
+class Got(NamedTuple):
+    status: int
+    headers: Message
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body, decompressed if it was compressed."""
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        return json.loads(gzip.decompress(self.body) if packed else self.body)
+
+
 class NginxServer(ServerProcess):
-    """nginx before an app on `upstream_port`: plain HTTP on `port`, TLS on `tls_port`."""
+    """nginx before an app on `upstream_port`: plain HTTP on `port`, TLS on `tls_port`.
+
+    It waits `read_timeout` for the app's answers.
+    """
 
     death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, *, read_timeout: str = "30s") -> None:
         super().__init__()
         self.tls_port = free_port()
         self.directory.chmod(0o711)  # Its workers run as another user and keep temporary files here.
@@ -32,6 +52,7 @@ class NginxServer(ServerProcess):
             "listen 443 ssl;": f"listen 127.0.0.1:{self.tls_port} ssl;",
             "/etc/ssl/learn.example": str(self.directory),
             "/var/cache/nginx": str(self.directory),
+            "proxy_read_timeout 30s": f"proxy_read_timeout {read_timeout}",
         }.items():
             if theirs not in site:
                 raise ValueError(f"{SITE.name} no longer says {theirs!r}")
@@ -56,6 +77,28 @@ class NginxServer(ServerProcess):
 
     def command(self) -> list[str | Path]:
         return [PROGRAM or "nginx", "-c", self._configuration, "-e", self.log]
+
+    def asks(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        host: str = "learn.example",
+        **headers: str,
+    ) -> Got:
+        """Ask over TLS, with the certificate checked for the site's name."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection("learn.example", context=context)
+        plain = socket.create_connection(("127.0.0.1", self.tls_port), timeout=10)
+        connection.sock = context.wrap_socket(plain, server_hostname="learn.example")
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, body, headers={"Host": host, **said})
+            response = connection.getresponse()
+            return Got(response.status, response.headers, response.read())
+        finally:
+            connection.close()
 
     def answers(self) -> bool:
         try:

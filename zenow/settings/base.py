@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from resilience.request.request_headers import REQUEST_HEADERS
 from resilience.request.response_headers import HEADERS, OF_HTTP
 from zenow.settings.addresses import database_settings as database_settings
 from zenow.settings.addresses import mail_settings, redis_address
@@ -64,6 +66,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_EXPOSE_HEADERS = [*HEADERS, *OF_HTTP]
+CORS_ALLOW_HEADERS = [*default_headers, *REQUEST_HEADERS]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
