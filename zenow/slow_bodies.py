@@ -57,6 +57,11 @@ class _Bounded(io.IOBase):
         self._ends: float | None = None  # set by the first read
         self._is_late = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was read, so that a client that waited for leave to send has it."""
+        return self._ends is not None
+
     def read(self, size: int | None = None, /) -> bytes:
         """Return up to `size` bytes, by default all."""
         if self._is_late:

@@ -19,8 +19,9 @@ from zenow.slow_bodies import SlowBodies
 os.environ.setdefault("RESILIENCE_ROLE", "server")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenow.settings.base")
 
-# In bytes. The body of a category or a course has hundreds.
-_SHORT = 65_536
+# In bytes: how much of a body that the application has not read is read for its client's sake, and at once.
+_MOST = 16 * 1_048_576
+_PART = 1_048_576
 
 
 def without_process_environment(app: Wsgi) -> Wsgi:
@@ -41,19 +42,23 @@ def without_process_environment(app: Wsgi) -> Wsgi:
 
 
 def reading_to_the_end(app: Wsgi) -> Wsgi:
-    """Read the rest of a short request body that the application has not read, before the answer goes out.
+    """Read the rest of a request body that the application has not read, before the answer goes out.
 
-    granian closes a connection whose request was not read. The reset can overtake the answer, and then a
-    write that was refused at once looks like a broken connection. A client that sends more than `_SHORT`
-    bytes is cut off all the same.
+    granian closes a connection whose request was not read. The reset can overtake the answer, and then a 401
+    or 413 looks like a broken connection. A client that sends more than `_MOST` bytes, or takes longer than a
+    body may take, is cut off all the same. One that waits for leave to send (`Expect: 100-continue`) gets the
+    answer instead: reading would be the leave.
     """
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        stream = environ["wsgi.input"]
         answer = app(environ, start_response)
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and 0 < int(length) <= _SHORT:
+        waits = "HTTP_EXPECT" in environ and not getattr(stream, "begun", True)
+        if not waits and (environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ):
             with suppress(OSError, RejectedError):  # the client, or too many of them, are slow: cut it off
-                environ["wsgi.input"].read()
+                for _ in range(_MOST // _PART):
+                    if not stream.read(_PART):
+                        break
         return answer
 
     return application

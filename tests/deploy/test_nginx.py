@@ -121,7 +121,7 @@ class TestClients:
         where = made.headers["Location"].partition(".example")[2].partition("/")[2]
         read = asks("GET", f"/{where}")
         assert read.headers["Content-Encoding"] == "gzip"
-        assert "accept-encoding" in ", ".join(read.headers.get_all("Vary")).lower()
+        assert "accept-encoding" in ", ".join(read.headers.get_all("Vary", [])).lower()
         seen = read.headers["ETag"]
         assert seen.startswith("W/")
         changed = asks("PATCH", f"/{where}", {"description": "y" * 200}, If_Match=seen)
@@ -161,8 +161,8 @@ class TestClients:
     def test_reads_why_nginx_refuses(self, asks: Callable[..., Got], nginx: NginxServer) -> None:
         large = asks("POST", "/api/categories", {"title": "x" * 1_100_000})
         problem(large, 413)
-        problem(nginx.asks("GET", "/" + "x" * 40_000), 414)
-        problem(nginx.asks("GET", "/", X_Long="x" * 40_000), 400)
+        problem(nginx.asks("GET", "/" + "x" * 9_000), 414)
+        problem(nginx.asks("GET", "/", X_Long="x" * 9_000), 400)
         problem(nginx.asks("GET", "/-/problem"), 404)
 
     def test_reads_why_the_app_refuses(self, asks: Callable[..., Got]) -> None:

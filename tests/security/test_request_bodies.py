@@ -8,6 +8,7 @@ point; bodies that are empty, or sent with a GET; HTTP/1.0; a client that waits 
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 from collections.abc import Iterator, Sequence
@@ -196,6 +197,31 @@ class TestWithoutALength:
         got = site.asks("GET", "/api/categories/kept", chunks(b'{"slug": "other"}'))
         assert (got.status, got.json()["slug"]) == (200, "kept")
         assert site.asks("GET", "/api/categories/kept", chunks(), kind=FORM).status == 200
+
+
+@pytest.mark.timeout(180)
+class TestThatNobodyWants:
+    """Its client reads why, though the answer is there before the body is."""
+
+    @pytest.mark.parametrize("chunked", [False, True])
+    @pytest.mark.parametrize(("token", "status"), [("nope", 401), ("", 413)])
+    def test_is_answered_when_it_was_sent(self, site: Raw, token: str, status: int, chunked: bool) -> None:
+        large = b'{"title": "' + b"x" * 6 * LIMIT + b'"}'
+        said = {"Authorization": f"Bearer {token or site.token}", "Content-Type": JSON}
+        for _ in range(3):  # a reset overtakes an answer now and then
+            sent: Any = iter([large[:LIMIT], large[LIMIT:]]) if chunked else large
+            connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+            connection.request("POST", "/api/categories", sent, said, encode_chunked=chunked)
+            answer = connection.getresponse()
+            # Of a body in chunks it is found that it is too large before anybody asks who sent it.
+            assert answer.status == (413 if chunked else status)
+            assert json.loads(answer.read())["status"] == answer.status
+            connection.close()
+
+    def test_is_refused_before_it_is_sent_if_its_client_waits(self, site: Raw) -> None:
+        length = f"Content-Length: {9 * LIMIT}\r\nExpect: 100-continue"
+        got = site.asks("POST", "/api/categories", b"", length=length, bearer="nope")
+        assert got.status == 401
 
 
 @pytest.mark.timeout(180)

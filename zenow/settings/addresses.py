@@ -1,5 +1,6 @@
 """Read addresses from the environment. They hold passwords, so a wrong one is refused without showing it."""
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -63,3 +64,12 @@ def mail_settings(url: str) -> dict[str, Any]:
     schemes = environ.Env.EMAIL_SCHEMES
     found: dict[str, Any] = read_address("EMAIL_URL", url, schemes, environ.Env.email_url_config)
     return found
+
+
+def url_prefix(value: str, problems: list[str]) -> str | None:
+    """Return the path with a slash before it and none behind, or None; note a value that is no path."""
+    bare = value.strip("/")
+    if not re.fullmatch(r"[\w.~/-]*", bare, re.ASCII) or "//" in bare:
+        problems.append(f"URL_PREFIX: {value!r} is no path of letters, digits, `-`, `.`, `_`, `~` and `/`")
+        return None
+    return f"/{bare}" if bare else None

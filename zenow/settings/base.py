@@ -15,10 +15,9 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from resilience.request.request_headers import REQUEST_HEADERS
-from resilience.request.response_headers import HEADERS, OF_HTTP
+from resilience.request import request_headers, response_headers
 from zenow.settings.addresses import database_settings as database_settings
-from zenow.settings.addresses import mail_settings, redis_address
+from zenow.settings.addresses import mail_settings, redis_address, url_prefix
 from zenow.settings.local_key import local_secret_key
 from zenow.settings.resilience import RESILIENCE
 
@@ -65,11 +64,12 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_EXPOSE_HEADERS = [*HEADERS, *OF_HTTP]
-CORS_ALLOW_HEADERS = [*default_headers, *REQUEST_HEADERS]
+CORS_EXPOSE_HEADERS = [*response_headers.HEADERS, *response_headers.OF_HTTP]
+CORS_ALLOW_HEADERS = [*default_headers, *request_headers.REQUEST_HEADERS]
 TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
+FORCE_SCRIPT_NAME = url_prefix(env.str("URL_PREFIX", default=""), _problems)  # a proxy takes it off
 PORT = _number("PORT", 8080, most=65_535)
 WEB_CONCURRENCY = _number("WEB_CONCURRENCY", 2, most=256)  # worker processes
 WEB_THREADS = _number("WEB_THREADS", 112, most=1_024)  # in each of them
@@ -228,7 +228,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
