@@ -10,5 +10,5 @@ class LearnConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        """Register what `check` asks."""
-        from learn import checks  # noqa: F401 (models are there only now)
+        """Register what `check` asks, and describe the limits of parameters to the schema."""
+        from learn import checks, schema  # noqa: F401 (models are there only now)

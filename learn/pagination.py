@@ -71,6 +71,22 @@ class CataloguePagination(PageNumberPagination):
     page_query_description = "The page, from 1."
     page_size_query_description = "Rows on a page, 1 to 100."
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return both parameters as the schema describes them, with their limits."""
+        limits = {
+            self.page_query_param: {"minimum": 1, "maximum": _LAST, "default": 1},
+            self.page_size_query_param: {
+                "minimum": 1,
+                "maximum": self.max_page_size,
+                "default": self.page_size,
+            },
+        }
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            parameter["schema"] |= limits[parameter["name"]]
+            parameter["allowEmptyValue"] = True
+        return parameters
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """Return one page's rows as the view shows them, read at the same moment as their count.
 

@@ -8,6 +8,7 @@ import copy
 import unicodedata
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from learn.models import Category, Course, Field
@@ -78,6 +79,7 @@ class EntrySerializer(StrictMembers, serializers.ModelSerializer[Any]):
         return attrs
 
 
+@extend_schema_field({"type": "string", "maxLength": SLUG_LENGTH})
 class ParentField(serializers.SlugRelatedField[Any]):
     """Name a parent, which may be a draft, by its slug."""
 

@@ -38,6 +38,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from resilience import registry, steward
 from resilience.registry import Registry
+from tests.contract.plugin import ContractPlugin
 from tests.servers import PostgresServer, RedisServer
 from zenow.settings.base import database_settings
 from zenow.settings.resilience import RESILIENCE
@@ -45,6 +46,11 @@ from zenow.settings.resilience import RESILIENCE
 LONG = {"browser", "docs", "functional", "security", "soak"}
 _FOLDER = pytest.StashKey[Path]()
 Database = Callable[[], AbstractContextManager[None]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    counts = "list the answers that were held against the schema, by address and tier"
+    parser.addoption("--contract-counts", action="store_true", help=counts)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     # A shell's background job ignores Ctrl-C, and what it starts inherits that; the servers must not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(ContractPlugin(), "contract")
     if not hasattr(config, "workerinput"):  # of xdist, which inherits it
         _have_a_temporary_folder(config)
 

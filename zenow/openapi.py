@@ -11,50 +11,11 @@ from resilience.request.response_headers import (
     DATA_SOURCE,
     DEGRADED_REASON,
     HEADERS,
+    REPLAYED,
     ResponseHeader,
 )
 from resilience.tiers.passed_over import REASONS
-
-PROBLEM = {
-    "type": "object",
-    "description": "What went wrong (RFC 9457).",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "example": "about:blank"},
-        "title": {"type": "string", "example": "Bad Request"},
-        "status": {"type": "integer", "example": 400},
-        "detail": {"type": "string"},
-        "reason": {
-            "type": "string",
-            "enum": HEADERS[DEGRADED_REASON].values,
-            "description": "Of a 503: why, as in `X-Degraded-Reason`.",
-        },
-        "outcome": {
-            "type": "string",
-            "enum": ["not_stored", "unknown"],
-            "description": "Of a write that an outage ended: what became of it.",
-        },
-        "errors": {
-            "type": "array",
-            "description": "One member for each query parameter or member of the body that is wrong.",
-            "items": {
-                "type": "object",
-                "required": ["detail"],
-                "properties": {
-                    "parameter": {"type": "string", "description": "A query parameter."},
-                    "pointer": {"type": "string", "description": "A JSON pointer into the body."},
-                    "detail": {"type": "string"},
-                    "allowed": {
-                        "description": "What would have been accepted.",
-                        "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-                    },
-                },
-            },
-        },
-    },
-}
-
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+from zenow import refusals
 
 DEGRADATION = {
     "type": "object",
@@ -85,38 +46,56 @@ STATUS_HEADERS = {
     for name, header in HEADERS.items()
     if header.on == "every answer"
 }
+
+
+def _header(text: str, kind: str = "string", *, always: bool = False) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": kind}} | ({"required": True} if always else {})
+
+
+_TAG = "What `If-None-Match` and, of an entry, `If-Match` take."
+_NOT_MODIFIED = "It is still what `If-None-Match` names."
 # Headers of each read of the catalogue.
 READ_HEADERS = {
     DATA_SOURCE: described(HEADERS[DATA_SOURCE]),
     DEGRADED_REASON: described(HEADERS[DEGRADED_REASON]),
-    "Age": {"description": "How old a stored answer is, in seconds.", "schema": {"type": "integer"}},
-    "Cache-Status": {
-        "description": "What the store of answers did (RFC 9211). `detail` names the tier of a stored answer "
-        "and, of a degraded one, each tier before it with the reason why it did not answer: "
-        f"{', '.join(REASONS)}.",
-        "schema": {"type": "string"},
-    },
-    "ETag": {
-        "description": "What `If-None-Match` and, of an entry, `If-Match` take.",
-        "schema": {"type": "string"},
-    },
+    "Age": _header("How old a stored answer is, in seconds.", "integer"),
+    "Cache-Status": _header(
+        "What the store of answers did (RFC 9211). `detail` names the tier of a stored answer and, of a "
+        f"degraded one, each tier before it with the reason why it did not answer: {', '.join(REASONS)}."
+    ),
+    "ETag": _header(_TAG),
 }
-WRITE_HEADERS = {
-    "post": ("Idempotency-Key", "A repeat with the same key gets the first answer, for a day.", 255),
-    "put": ("If-Match", "The tag of the entry that is to be replaced; of another one it is 412.", None),
-    "patch": ("If-Match", "The tag of the entry that is to be changed; of another one it is 412.", None),
-    "delete": ("If-Match", "The tag of the entry that is to be deleted; of another one it is 412.", None),
+# Headers of what was written, by method.
+_WRITTEN = {"ETag": _header(_TAG, always=True)}
+WRITTEN_HEADERS = dict.fromkeys(("put", "patch"), _WRITTEN) | {
+    "post": _WRITTEN
+    | {
+        "Location": _header("The address of the new entry.", always=True),
+        REPLAYED: described(HEADERS[REPLAYED]),
+    }
 }
 
 
-WRITE_PROBLEMS = {
-    "409": "What is stored does not allow it, or a request with this Idempotency-Key is under way.",
-    "412": "What is there is not as `If-Match` or `If-None-Match` has it, or the tag is a degraded answer's.",
-    "422": "The Idempotency-Key was used for another body.",
-    "503": "An outage; `outcome` says whether it was surely not stored, or may have been.",
+def _condition(name: str, text: str, **limits: int) -> dict[str, Any]:
+    return {"in": "header", "name": name, "description": text, "schema": {"type": "string"} | limits}
+
+
+_IF_MATCH = "The tag of the entry that is to be {}; of another one it is 412."
+# Headers that a request to the catalogue may have, by method.
+CONDITIONS = {
+    "get": [
+        _condition("If-None-Match", "Tags; if what is there has one of them, the answer is 304."),
+        _condition("If-Match", "Tags; if what is there has none of them, the answer is 412."),
+    ],
+    "post": [
+        _condition(
+            "Idempotency-Key", "A repeat with the same key gets the first answer, for a day.", maxLength=255
+        )
+    ],
+    "put": [_condition("If-Match", _IF_MATCH.format("replaced"))],
+    "patch": [_condition("If-Match", _IF_MATCH.format("changed"))],
+    "delete": [_condition("If-Match", _IF_MATCH.format("deleted"))],
 }
-# 422 is about an Idempotency-Key, which only a POST has.
-NOT_OF = {"put": "422", "patch": "422", "delete": "422"}
 
 
 class OneSchema(SchemaGenerator):
@@ -144,49 +123,68 @@ def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
 
 
 def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Return the schema with the headers of the catalogue's reads and writes."""
-    result["components"]["schemas"]["Degradation"] = DEGRADATION
-    member = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
-    degraded = {"type": "object", "properties": {"degradation": member}}
+    """Return the schema with the headers of the catalogue's reads and writes, and the label of stand-ins."""
+    schemas = result["components"]["schemas"]
+    schemas["Degradation"] = DEGRADATION
+    label = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
     for path, operations in result["paths"].items():
-        if not path.startswith(("/api/categories", "/api/fields", "/api/courses")) or path.endswith("rating"):
+        if not _is_of_catalogue(path):
             continue
         for method, operation in operations.items():
             if method == "get":
                 answer = operation["responses"]["200"]
-                answer["headers"] = dict(READ_HEADERS)
-                answer["content"] = {
-                    kind: {"schema": {"allOf": [content["schema"], degraded]}}
-                    for kind, content in answer["content"].items()
-                }
-            else:
-                name, text, longest = WRITE_HEADERS[method]
-                schema = {"type": "string"} | ({"maxLength": longest} if longest else {})
-                operation.setdefault("parameters", []).append(
-                    {"in": "header", "name": name, "description": text, "schema": schema}
-                )
-                operation["responses"] |= {
-                    status: {"description": text, "content": PROBLEM_CONTENT}
-                    for status, text in WRITE_PROBLEMS.items()
-                    if status != NOT_OF.get(method)
-                }
+                answer["headers"] = READ_HEADERS
+                operation["responses"]["304"] = {"description": _NOT_MODIFIED, "headers": READ_HEADERS}
+                for content in answer["content"].values():
+                    shown = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+                    shown["required"] = sorted(shown["properties"])  # null where something is not known
+                    shown["properties"]["degradation"] = label
+            elif method != "delete":
+                status = "201" if method == "post" else "200"
+                operation["responses"][status]["headers"] = WRITTEN_HEADERS[method]
+            operation.setdefault("parameters", []).extend(CONDITIONS[method])
+    return result
+
+
+def with_plain_texts(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Return the schema in which a text that may be left empty has one description, not a `oneOf` of two.
+
+    An empty text is taken and kept as null, so answers never have one. Where one may be sent, the `format` is
+    left out, which an empty text would break, and the pattern takes it too.
+    """
+    for name, component in result["components"]["schemas"].items():
+        for member in component.get("properties", {}).values():
+            if {"type": "string", "maxLength": 0} not in member.get("oneOf", ()):
+                continue
+            text, _ = member.pop("oneOf")
+            if name.endswith("Request"):
+                text.pop("format", None)
+                if "pattern" in text:
+                    text["pattern"] = f"^({text['pattern'].removeprefix('^').removesuffix('$')})?$"
+            member |= text
     return result
 
 
 def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Return the schema with what all operations share: problems, and headers of each response."""
-    result["components"]["schemas"]["Problem"] = PROBLEM
+    result["components"]["schemas"] |= {"Problem": refusals.PROBLEM, "ProblemError": refusals.PROBLEM_ERROR}
     result["components"]["headers"] = STATUS_HEADERS
     references = {name: {"$ref": f"#/components/headers/{name}"} for name in STATUS_HEADERS}
-    for operations in result["paths"].values():
+    for path, operations in result["paths"].items():
         for method, operation in operations.items():
-            if method != "patch" and "requestBody" in operation:
-                body = operation["requestBody"]
-                body["content"] = {
-                    kind: said for kind, said in body["content"].items() if not kind.endswith("patch+json")
-                }
-            responses = operation["responses"]
-            responses.setdefault("default", {"description": "An error.", "content": PROBLEM_CONTENT})
-            for response in responses.values():
+            if method != "patch":
+                _take_no_patches(operation)
+            refusals.refuse(path, method, operation, catalogue=_is_of_catalogue(path))
+            for response in operation["responses"].values():
                 response["headers"] = references | response.get("headers", {})
     return result
+
+
+def _take_no_patches(operation: dict[str, Any]) -> None:
+    if body := operation.get("requestBody"):
+        taken = body["content"].items()
+        body["content"] = {kind: said for kind, said in taken if not kind.endswith("patch+json")}
+
+
+def _is_of_catalogue(path: str) -> bool:
+    return path.startswith(("/api/categories", "/api/fields", "/api/courses")) and not path.endswith("rating")

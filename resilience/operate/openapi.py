@@ -23,20 +23,30 @@ _RESET = "The body of a reset. An unknown member is refused, since without names
 
 def with_operators(result: dict[str, Any], generator: Any, request: object, public: bool) -> dict[str, Any]:
     """Return the schema with the operators' views, at the addresses where the site has them."""
-    from drf_spectacular.plumbing import ResolvedComponent  # only drf-spectacular itself calls this
+    # Only drf-spectacular itself calls this; its functions have no types.
+    from drf_spectacular import plumbing
 
-    component: Any = ResolvedComponent  # untyped
+    component: Any = plumbing.ResolvedComponent
+    append_meta: Any = plumbing.append_meta
     schemes = result["components"].get("securitySchemes", {})
-    by_whom: dict[str, Any] = {"security": [*({scheme: []} for scheme in schemes), {}]}
+    by_whom = [*({scheme: []} for scheme in schemes), {}]
     for view, method, said in _operations():
         if view is not views.health_view:
-            said |= by_whom
+            said["security"] = by_whom
+            said["responses"] |= {
+                "401": {"description": "Nobody is known by what was sent."},
+                "403": {"description": "The account may not steer."},
+                "503": {"description": "Accounts cannot be looked up, or the store is busy; ask again."},
+            }
         try:
             result["paths"][reverse(view)] = {method: {"description": getdoc(view), **said}}
         except NoReverseMatch:
             continue  # the site does not use this view
     result["paths"] = dict(sorted(result["paths"].items()))
-    for name, schema in _schemas().items():
+    schemas = _schemas()
+    health_says = schemas["Health"]["properties"]
+    health_says["staticTier"] = append_meta(health_says["staticTier"], {"nullable": True})
+    for name, schema in schemas.items():
         # Other hooks build the components again, from the generator's registry.
         generator.registry.register(component(name, component.SCHEMA, schema, object=name))
         result["components"].setdefault("schemas", {})[name] = schema
@@ -85,7 +95,7 @@ def _operations() -> Iterator[tuple[Any, str, dict[str, Any]]]:
             "summary": "Reset circuit breakers",
             "tags": ["admin"],
             "requestBody": {"content": dict.fromkeys(("application/json", *FORMS), body)},
-            "responses": _answer(_by_name({})) | {"503": {"description": "The store is busy; ask again."}},
+            "responses": _answer(_by_name({})),
         },
     )
 
@@ -100,7 +110,7 @@ def _schemas() -> dict[str, Any]:
         "message": {"type": "string"},
         "store": {"enum": ["host", "local"], "type": "string"},
         "steward": {"type": "boolean"},
-        "staticTier": _by_name({}) | {"nullable": True},
+        "staticTier": _by_name({}),
         "pools": _by_name(_by_name({})),
         "drills": _by_name(_by_name({})),
         "folders": _by_name({"type": "string"}),

@@ -59,10 +59,10 @@ class TestWhoMayWrite:
 @pytest.mark.django_db(transaction=True)
 class TestTransaction:
     def test_is_one_without_savepoints(self, staff: APIClient, field: Field) -> None:
-        asked: list[tuple[str, str, dict[str, str]]] = [
+        asked: list[tuple[str, str, dict[str, str] | None]] = [
             ("post", "/api/courses", NEW),
             ("patch", "/api/courses/operating-systems", {"summary": "New."}),
-            ("delete", "/api/courses/operating-systems", {}),
+            ("delete", "/api/courses/operating-systems", None),
         ]
         for method, path, body in asked:
             with CaptureQueriesContext(connection) as sent:
@@ -75,7 +75,7 @@ class TestTransaction:
 class TestCreate:
     @pytest.mark.parametrize("path", ["/api/courses", "/api/courses/"])
     def test_stores_a_course_and_says_where(self, staff: APIClient, field: Field, path: str) -> None:
-        response = staff.post(path, {**NEW, "credits": "2.5", "terms": ["2026-1"], "language": "pt-BR"})
+        response = staff.post(path, {**NEW, "credits": 2.5, "terms": ["2026-1"], "language": "pt-BR"})
         assert response.status_code == 201
         assert response["Location"] == "http://testserver/api/courses/operating-systems"
         body = response.json()

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import Message
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
+from tests.contract.exchange import Exchange
 from tests.servers.process import ServerProcess, children_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,8 @@ class SiteServer(ServerProcess):
     """A running site. `variables` are those of the README, beside them nothing of ours is inherited."""
 
     death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
+    overheard: ClassVar[Callable[[Exchange], object]] = staticmethod(lambda exchange: None)
+    """Is told of each request that was answered."""
 
     def __init__(self, *, workers: int = 2, threads: int = 112, **variables: str) -> None:
         super().__init__()
@@ -105,6 +108,9 @@ class SiteServer(ServerProcess):
         try:
             connection.request(method, path, body or None, headers=headers)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
+            answer = Answer(response.status, response.headers, response.read().decode())
         finally:
             connection.close()
+        said = (answer.status, answer.headers.items(), answer.body)
+        self.overheard(Exchange.on_the_wire(method, path, body, headers, *said))
+        return answer

@@ -106,7 +106,7 @@ class TestSchema:
         (rating,) = schema["components"]["schemas"]["Rating"]["properties"]["degradation"]["allOf"]
         partner = described(rating)["properties"]
         assert described(partner["source"])["enum"] == ["cached", "none"]
-        assert partner["as_of"]["nullable"] is True
+        assert partner["as_of"]["type"] == ["string", "null"]
         tiers = schema["components"]["schemas"]["Degradation"]["properties"]
         assert tiers["source"]["enum"] == ["cached", "static", "mock"]
 

@@ -199,11 +199,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Zenow Learn",
     "DESCRIPTION": "A learning catalogue that keeps answering while what it depends on is down.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # in 3.0 nothing can be null that is described elsewhere (`$ref`, `oneOf`)
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["zenow.openapi.without_trailing_slash"],
     "POSTPROCESSING_HOOKS": [
         "resilience.operate.openapi.with_operators",
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "zenow.openapi.with_plain_texts",
         "zenow.openapi.with_tiers",
         "zenow.openapi.with_what_all_share",
     ],

@@ -1,0 +1,1 @@
+"""What the suite asks the site and gets is held against the schema that the site publishes."""
