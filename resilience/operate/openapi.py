@@ -29,7 +29,7 @@ def with_operators(result: dict[str, Any], generator: Any, request: object, publ
     component: Any = plumbing.ResolvedComponent
     append_meta: Any = plumbing.append_meta
     schemes = result["components"].get("securitySchemes", {})
-    by_whom = [*({scheme: []} for scheme in schemes), {}]
+    by_whom: list[dict[str, Any]] = [*({scheme: []} for scheme in schemes), {}]
     for view, method, said in _operations():
         if view is not views.health_view:
             said["security"] = by_whom

@@ -28,9 +28,16 @@ ADDRESSES = "zenow.urls"
 @cache
 def contract() -> Contract:
     """Return the contract of this process; the schema is made when the first exchange is to be judged."""
+    return Contract(published())
+
+
+def published() -> dict[str, Any]:
+    """Return the schema that the site publishes."""
     from zenow.openapi import OneSchema
 
-    return Contract(OneSchema(urlconf=ADDRESSES).get_schema())
+    generator: Any = OneSchema  # untyped
+    schema: dict[str, Any] = generator(urlconf=ADDRESSES).get_schema()
+    return schema
 
 
 class ContractPlugin:
@@ -48,7 +55,7 @@ class ContractPlugin:
         self._as_shipped = _shape()
         for factory in (RequestFactory, AsyncRequestFactory):
             self._undo.setattr(factory, "generic", self._listened_to(factory.generic))
-        self._undo.setattr(SiteServer, "overheard", staticmethod(self._overheard.append))
+        self._undo.setattr(SiteServer, "overheard", staticmethod(self.hear))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._undo.undo()
@@ -83,18 +90,22 @@ class ContractPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        return self._judged((yield))
+        return self.judge((yield))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        return self._judged((yield))
+        return self.judge((yield))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
-        return self._judged((yield))
+        return self.judge((yield))
 
-    def _judged(self, result: object) -> object:
-        """Judge what was heard, afterwards, so that no answer seems to have taken longer."""
+    def hear(self, exchange: Exchange) -> None:
+        """Note an exchange. It is judged later, so that no answer seems to have taken longer."""
+        self._overheard.append(exchange)
+
+    def judge(self, result: object) -> object:
+        """Judge what was heard; fail the test if something breaks the schema, else return its result."""
         while self._overheard:
             contract().judge(self._overheard.popleft(), lenient=self._lenient)
         broken = contract().broken if contract.cache_info().currsize else []
@@ -127,7 +138,7 @@ class ContractPlugin:
     def _answered(self, data: Any, answer: Any) -> None:
         # A factory that is no client returns the request.
         if isinstance(answer, HttpResponseBase) and _shape() == self._as_shipped:
-            self._overheard.append(Exchange.of_test_client(data, answer))
+            self.hear(Exchange.of_test_client(data, answer))
 
 
 def _shape() -> tuple[object, ...]:

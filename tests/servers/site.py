@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.message import Message
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from tests.contract.exchange import Exchange
 from tests.servers.process import ServerProcess, children_of
@@ -27,8 +27,6 @@ class SiteServer(ServerProcess):
     """A running site. `variables` are those of the README, beside them nothing of ours is inherited."""
 
     death_signal = signal.SIGTERM  # Killed, it would leave its workers behind.
-    overheard: ClassVar[Callable[[Exchange], object]] = staticmethod(lambda exchange: None)
-    """Is told of each request that was answered."""
 
     def __init__(self, *, workers: int = 2, threads: int = 112, **variables: str) -> None:
         super().__init__()
@@ -45,6 +43,10 @@ class SiteServer(ServerProcess):
             "STATIC_DIR": str(self.directory / "static-tier"),
             "TMPDIR": str(self.directory),
         } | variables
+
+    @staticmethod
+    def overheard(exchange: Exchange) -> None:
+        """Is told of each request that was answered; the suite puts a judge here."""
 
     @property
     def url(self) -> str:

@@ -77,9 +77,62 @@ class TestSchema:
         self, schema: dict[str, dict[str, dict[str, dict[str, list[dict[str, str]]]]]]
     ) -> None:
         parameters = schema["paths"]["/api/courses"]["get"]["parameters"]
-        assert {parameter["name"] for parameter in parameters} == {
+        in_query = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+        assert in_query == {
             "category", "field", "level", "language", "search", "ordering", "page", "page_size",
         }  # fmt: skip
+
+    def test_has_the_limits_of_parameters(self, schema: dict[str, Any]) -> None:
+        parameters = schema["paths"]["/api/courses"]["get"]["parameters"]
+        limits = {
+            parameter["name"]: {
+                name: limit
+                for name, limit in parameter["schema"].items()
+                if name in ("minimum", "maximum", "maxLength", "pattern", "default")
+            }
+            for parameter in parameters
+            if parameter["in"] == "query"
+        }
+        assert limits == {
+            "category": {"maxLength": 120},
+            "field": {"maxLength": 120},
+            "language": {"pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"},
+            "level": {"maxLength": 50},
+            "ordering": {},
+            "page": {"minimum": 1, "maximum": 999_999_999, "default": 1},
+            "page_size": {"minimum": 1, "maximum": 100, "default": 20},
+            "search": {"maxLength": 200},
+        }
+
+    def test_describes_nothing_as_one_of_two_texts(self, schema: dict[str, Any]) -> None:
+        """A generator would make a class of its own of it, that holds a text."""
+        for component in schema["components"]["schemas"].values():
+            for member in component.get("properties", {}).values():
+                kinds = [each.get("type") for each in member.get("oneOf", ())]
+                assert kinds.count("string") < 2, member
+
+    def test_has_all_members_of_an_entry_in_each_answer(self, schema: dict[str, Any]) -> None:
+        course = schema["components"]["schemas"]["Course"]
+        assert set(course["properties"]) - set(course["required"]) == {"degradation"}
+        assert course["properties"]["url"]["type"] == ["string", "null"]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "header"),
+        [
+            ("get", "/api/courses", "503", "Retry-After"),
+            ("post", "/api/auth/token", "429", "Retry-After"),
+            ("get", "/api/auth/me", "401", "WWW-Authenticate"),
+            ("post", "/api/courses", "201", "Location"),
+            ("patch", "/api/courses/{slug}", "200", "ETag"),
+        ],
+    )
+    def test_says_what_stands_in_a_header(
+        self, schema: dict[str, Any], method: str, path: str, status: str, header: str
+    ) -> None:
+        response = schema["paths"][path][method]["responses"][status]
+        assert response["headers"][header]["required"] is True
+        kind = "application/json" if status < "400" else "application/problem+json"
+        assert response["content"][kind]["schema"]
 
     def test_says_how_a_write_may_be_refused(
         self, schema: dict[str, dict[str, dict[str, dict[str, dict[str, object]]]]]
