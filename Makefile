@@ -10,7 +10,7 @@ STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 .DEFAULT_GOAL := help
 .PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos interleaving \
 	outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
-	ledger soak outage-table drills differential django-suites bench
+	ledger soak outage-table drills differential django-suites bench clients schema-attack
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -104,6 +104,16 @@ mutation: $(VENV)/.peers ## Show that the tests notice what is changed in the pr
 	nice $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
+# In an environment of their own, beside Node and Java of the system. Without them their tests are skipped.
+clients: .venv-clients/.installed ## Install the generators whose clients the tests try; needs node, npm and java
+
+.venv-clients/.installed: tests/clients/requirements.txt tests/clients/package.json tests/clients/package-lock.json
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	cp tests/clients/package.json tests/clients/package-lock.json .venv-clients/
+	npm ci --silent --no-audit --no-fund --prefix .venv-clients
+	@touch $@
+
 ##@ Prove it: longer proofs, which `make test` has in a short form or not at all
 
 # 200 writes whose connection is killed, 200 whose disk fills.
@@ -175,6 +185,11 @@ drills: install ## Drill each dependency by each fault, real servers killed and 
 differential: export DIFFERENTIAL_QUESTIONS := 6000
 differential: install ## Ask SQLite, PostgreSQL and the static copy 6000 questions: the same answers
 	$(BIN)/pytest -q --timeout=900 tests/learn/test_same_everywhere.py
+
+# 180 for each of some 28 operations, healthy and in an outage.
+schema-attack: export SCHEMA_CASES := 180
+schema-attack: install ## Make up 10,000 requests from the schema: each answer is as it says
+	$(BIN)/pytest -q tests/security/test_schema_attack.py
 
 # The store in each order of steps: all with few preemptions or a death, then 100,000 seeds of three processes.
 interleaving: install ## Run the host's store in each order of its processes' steps (ARGS='--only record')

@@ -16,7 +16,9 @@ from tests.architecture.test_house import PRODUCT, PROOFS, ROOT, python_files
 RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
 CONSTRAINTS = "constraints.txt"
-FILES = (RUNTIME, DEVELOPMENT, CONSTRAINTS, "benchmarks/requirements.txt")
+FILES = (RUNTIME, DEVELOPMENT, CONSTRAINTS, "benchmarks/requirements.txt", "tests/clients/requirements.txt")
+# Made of the schema, and imported by what runs in an environment of its own.
+GENERATED = {"attrs_client", "pydantic_client"}
 # The environment brings it; everything else is brought by it.
 PIP = "pip"
 # The oldest Python that installs us: some packages need more on it than on the one that runs here.
@@ -61,7 +63,7 @@ def foreign(paths: list[Path]) -> dict[str, set[str]]:
     brought_by = packages_distributions()
     return {
         package: {canonical(name) for name in brought_by.get(package, [])}
-        for package in packages - sys.stdlib_module_names - {*PRODUCT, *PROOFS}
+        for package in packages - sys.stdlib_module_names - {*PRODUCT, *PROOFS} - GENERATED
     }
 
 

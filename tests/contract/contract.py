@@ -119,7 +119,7 @@ def _wrong_request(operation: Any, exchange: Exchange) -> Iterator[str]:
     for parameter in operation.query:
         if parameter.is_required and parameter.name not in dict(given):
             yield f"the parameter {parameter.name!r} is required"
-    if not exchange.sent:
+    if not exchange.sent or exchange.method in ("GET", "HEAD", "DELETE"):  # there it means nothing (RFC 9110)
         return
     kinds = {each.media_type: each for each in operation.body}
     body = kinds.get(exchange.sent_as)

@@ -1,8 +1,8 @@
 """Show the contract each exchange of the suite with the site: of Django's test clients and of real servers.
 
 A test during which an exchange breaks the schema fails at its end. What is not the site as it is published is
-left out: other addresses, other middleware. A test that sends what the site takes and the schema does not
-promise is marked `@pytest.mark.lenient(reason=…)`; its answers alone are judged then.
+left out: other addresses, other middleware, a site for TLS alone. A test that sends what the site takes and
+the schema does not promise is marked `@pytest.mark.lenient(reason=…)`; its answers alone are judged then.
 """
 
 from __future__ import annotations
@@ -142,4 +142,5 @@ class ContractPlugin:
 
 
 def _shape() -> tuple[object, ...]:
-    return settings.ROOT_URLCONF, tuple(settings.MIDDLEWARE), repr(settings.REST_FRAMEWORK)
+    before = settings.ROOT_URLCONF, settings.SECURE_SSL_REDIRECT, tuple(settings.MIDDLEWARE)
+    return *before, repr(settings.REST_FRAMEWORK)

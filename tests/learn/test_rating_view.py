@@ -138,7 +138,7 @@ class TestSchema:
         schema = api.get("/api/schema", headers={"Accept": "application/json"}).json()
 
         described = schema["paths"]["/api/courses/{slug}/rating"]["get"]["responses"]
-        assert described.keys() == {"200", "404", "default"}
+        assert described.keys() == {"200", "400", "401", "404", "406", "default"}
         rating = schema["components"]["schemas"]["Rating"]["properties"]
-        assert rating["rating"]["nullable"] is True
+        assert rating["rating"]["type"] == ["number", "null"]
         assert "degradation" in rating

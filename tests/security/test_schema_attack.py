@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +33,10 @@ CONFORMS = [
     openapi_checks.response_headers_conformance,
     openapi_checks.response_schema_conformance,
 ]
+# For each operation, healthy and in an outage.
+CASES = int(os.environ.get("SCHEMA_CASES", "8"))
 bounded = settings(
-    max_examples=8,
+    max_examples=CASES,
     deadline=None,
     database=None,
     derandomize=True,
@@ -78,7 +81,7 @@ def outage(site: Attacked) -> Iterator[Attacked]:
     assert site.manage("breakers", "auto", *dependencies).returncode == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + 10 * CASES)
 class TestHealthy:
     @SCHEMA.parametrize()
     @bounded
@@ -88,7 +91,7 @@ class TestHealthy:
         case.validate_response(site.asked(case), checks=[checks.not_a_server_error, *CONFORMS])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + 10 * CASES)
 class TestOutage:
     @SCHEMA.parametrize()
     @bounded
