@@ -92,7 +92,7 @@ audit: install ## Look for known vulnerabilities of what runs in production; nee
 	$(BIN)/pip-audit --strict --requirement requirements.txt --progress-spinner off
 
 settings-page: export DJANGO_SETTINGS_MODULE := zenow.settings.test
-settings-page: install ## Write the tables of docs/settings.md from the code that reads the settings
+settings-page: install ## Write the tables of docs/settings.md and docs/capacity.md from the code
 	$(BIN)/python -m tests.docs
 
 coverage: install ## Show that each branch of the primitives is tested

@@ -20,8 +20,10 @@ from benchmarks.crowd.inside import inside
 from benchmarks.crowd.outages import outages
 from benchmarks.crowd.plan import Plan, tell
 from benchmarks.crowd.sites import field
+from benchmarks.crowd.weight import weight
 
 PARTS = {
+    "weight": ("What a worker weighs", weight),
     "clients": ("Crowds of usual sizes", clients),
     "big": ("A crowd of 128", big),
     "capacity": ("The largest crowd without a stand-in, and twice as many", capacity),

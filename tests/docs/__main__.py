@@ -1,9 +1,10 @@
-"""`make settings-page`: write the tables of `docs/settings.md` anew."""
+"""`make settings-page`: write the tables of `docs/settings.md` and `docs/capacity.md` from the code."""
 
 import django
 
 django.setup()
 
-from tests.docs.settings_page import PAGE, made  # noqa: E402 - it names functions of apps
+from tests.docs import capacity_page, settings_page  # noqa: E402 - they name functions of apps
 
-PAGE.write_text(made())
+for page in (settings_page, capacity_page):
+    page.PAGE.write_text(page.made())

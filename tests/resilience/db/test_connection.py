@@ -40,6 +40,13 @@ class TestConnect:
         monkeypatch.setattr(TICKS, "late_within", lambda seconds: True)
         assert own_trouble(caught.value, 0.3) == "processor"
 
+    def test_takes_five_round_trips_with_that_of_tcp(self, server: PostgresServer) -> None:
+        with FaultProxy(server.port) as proxy, deadline_scope(5):
+            url = server.url.replace(f":{server.port}", f":{proxy.port}")
+            connection = DeadlineConnection.connect(url)
+            assert 1 + proxy.chunks == 5
+            connection.close()
+
     def test_shares_the_budget_among_all_addresses(self, server: PostgresServer) -> None:
         url = server.url.replace(f"127.0.0.1:{server.port}", ",".join([f"127.0.0.1:{server.port}"] * 3))
         with frozen(server), deadline_scope(0.45), takes(0.45, 0.75), pytest.raises(ConnectionTimeout):
