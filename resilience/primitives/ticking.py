@@ -1,7 +1,8 @@
 """A thread that ticks, to find out when this process got no processor.
 
 If the process was stopped or starved, a wait of 0.25 s for an answer ends without one, although the answer
-may lie in the socket. A tick of 50 ms that comes 200 ms late shows this.
+may lie in the socket. A tick of 50 ms that comes 200 ms late shows this, as do several that come 100 ms late:
+on a machine that is overloaded, a process gets the processor often, but each time late.
 """
 
 import os
@@ -11,10 +12,12 @@ from collections import deque
 
 EVERY = 0.05
 LATE = 0.2
-"""Seconds after which a tick that was due counts as late."""
+"""The least seconds, of all late ticks in a wait together, that excuse it."""
+# Seconds after which a tick that was due counts as late. Threads that take turns in Python make it less late.
+_LATE_AT_ALL = 0.1
 # A wait is excused if ticks were late for this share of its time.
 _SHARE = 0.2
-# How many late ticks are remembered: 12 s of a process that gets nothing done but ticks.
+# How many late ticks are remembered: at least 7 s of a process that gets nothing done but ticks.
 _REMEMBERED = 48
 
 
@@ -38,16 +41,16 @@ class Ticks:
 
     def note(self, due: float, came: float) -> None:
         """Note a tick."""
-        if came - due >= LATE:
+        if came - due >= _LATE_AT_ALL:
             self._late.append((due, came))
 
     def late_within(self, seconds: float) -> bool:
-        """Tell whether ticks were late by `LATE` in the last `seconds`, and by a fifth of that time."""
+        """Tell whether ticks were late in the last `seconds`, by `LATE` together and a fifth of that time."""
         if self._thread is None:
             return False
         now = time.monotonic()
         since = now - seconds
-        spans = [*self._late, (self._due, now)] if now - self._due >= LATE else list(self._late)
+        spans = [*self._late, (self._due, now)] if now - self._due >= _LATE_AT_ALL else list(self._late)
         late = sum(max(0.0, came - max(due, since)) for due, came in spans)
         return late >= max(LATE, _SHARE * seconds)
 
