@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from learn.folding import folded, identity_of, kept, set_apart
 
-BATCH = 1000
+BATCH = 250
 """The most rows in one transaction."""
 # Seconds between two lines of progress where nobody watches a terminal.
 _LOGGED_EVERY = 10.0
