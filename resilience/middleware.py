@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -50,7 +51,6 @@ class ResilienceMiddleware:
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
             self._call: Callable[[HttpRequest], Any] = self._answer_async
-            registry.threads().are_unlimited()
         else:
             self._call = self._answer
         got_request_exception.connect(_remember_outage, dispatch_uid="resilience.middleware")
@@ -58,10 +58,13 @@ class ResilienceMiddleware:
             _say_that_nothing_is_guarded()
 
     def __call__(self, request: HttpRequest) -> Any:
+        if isinstance(request, ASGIRequest):
+            registry.threads().are_unlimited()
+        else:
+            registry.threads().serves()
         return self._call(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        registry.threads().serves()
         with RequestScope(name_of(request)) as scope:
             if (response := _at_once(request, scope)) is None:
                 try:

@@ -196,6 +196,22 @@ class TestPools:
         assert registry.bulkhead("other").in_use == 0
 
 
+class TestThreads:
+    def test_are_counted_as_they_serve(self, server: Registry, client: Client, settings: Any) -> None:
+        settings.WEB_THREADS = None
+        assert registry.threads().may_wait_locked()  # nobody knows yet
+        client.get("/api/left")
+        assert not registry.threads().may_wait_locked()  # the only one stays free
+
+    def test_have_no_limit_under_asgi(
+        self, server: Registry, async_client: AsyncClient, settings: Any
+    ) -> None:
+        settings.WEB_THREADS = 1
+        assert not registry.threads().may_wait_locked()
+        async_to_sync(async_client.get)("/api/lost-async")
+        assert registry.threads().may_wait_locked()
+
+
 class TestBudget:
     def test_starts_with_the_request(self, server: Registry, client: Client) -> None:
         assert 1.5 < client.get("/api/left").json()["left"] <= 2.0
