@@ -1,5 +1,6 @@
 """Read addresses from the environment. They hold passwords, so a wrong one is refused without showing it."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -73,3 +74,14 @@ def url_prefix(value: str, problems: list[str]) -> str | None:
         problems.append(f"URL_PREFIX: {value!r} is no path of letters, digits, `-`, `.`, `_`, `~` and `/`")
         return None
     return f"/{bare}" if bare else None
+
+
+def networks(values: list[str], problems: list[str]) -> list[str]:
+    """Return addresses and networks in canonical form; note each value that is neither."""
+    found = []
+    for value in values:
+        try:
+            found.append(str(ipaddress.ip_network(value, strict=False)))
+        except ValueError:
+            problems.append(f"TRUSTED_PROXIES: {value!r} is no IP address or network (10.0.0.0/8, say)")
+    return found

@@ -5,7 +5,6 @@ This one module is for every way to run: `manage.py` turns DEBUG on for a local 
 """
 
 import contextlib
-import ipaddress
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from resilience.request import request_headers, response_headers
 from zenow.settings.addresses import database_settings as database_settings
-from zenow.settings.addresses import mail_settings, redis_address, url_prefix
+from zenow.settings.addresses import mail_settings, networks, redis_address, url_prefix
 from zenow.settings.local_key import local_secret_key
 from zenow.settings.resilience import RESILIENCE
 
@@ -38,17 +37,6 @@ def _number(name: str, default: int, most: int, least: int = 1) -> int:
     return int(value)
 
 
-def _networks(values: list[str]) -> list[str]:
-    """Return addresses and networks in canonical form; note each value that is neither."""
-    networks = []
-    for value in values:
-        try:
-            networks.append(str(ipaddress.ip_network(value, strict=False)))
-        except ValueError:
-            _problems.append(f"TRUSTED_PROXIES: {value!r} is no IP address or network (10.0.0.0/8, say)")
-    return networks
-
-
 def _refuse_if_incomplete() -> None:
     """Stop the start with one message that lists all missing or wrong variables."""
     if _problems:
@@ -66,7 +54,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_EXPOSE_HEADERS = [*response_headers.HEADERS, *response_headers.OF_HTTP]
 CORS_ALLOW_HEADERS = [*default_headers, *request_headers.REQUEST_HEADERS]
-TRUSTED_PROXIES = _networks(env.list("TRUSTED_PROXIES", default=[]))
+TRUSTED_PROXIES = networks(env.list("TRUSTED_PROXIES", default=[]), _problems)
 OPS_TOKEN = env.str("OPS_TOKEN", default="")
 RATINGS_URL = env.str("RATINGS_URL", default="")
 FORCE_SCRIPT_NAME = url_prefix(env.str("URL_PREFIX", default=""), _problems)  # a proxy takes it off
