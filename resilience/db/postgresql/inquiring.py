@@ -58,7 +58,8 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
     began, other = time.monotonic(), None
     try:
         with deadline_scope(conf.deadline("connect")):
-            other = wrapper.idle.take_living(silent.taken_at) or _new(wrapper, silent)
+            taken = wrapper.idle.take_living(silent.taken_at)
+            other = taken or _new(wrapper, silent)
             state = other.ask(_STATE.format(own=other.server_process, silent=silent.server_process))
             forgotten = state not in _NO_PROOF and silent.is_silent()
             if forgotten:
@@ -71,7 +72,9 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
         return False
     finally:
         wrapper.idle.inquiry.release()
-    if not wrapper.keep(other):
+    # A new one is of use where nothing is kept. Else each slow query would leave one more.
+    surplus = taken is None and not forgotten and len(wrapper.idle) > 0
+    if surplus or not wrapper.keep(other):
         other.close()
     return forgotten
 

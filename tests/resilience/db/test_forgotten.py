@@ -185,6 +185,16 @@ class TestUnderWay:
             assert query(guarded, "SELECT pg_backend_pid(), pg_sleep(0.9)::text")[0][0] == first
         assert len(idle.of("guarded")) == 1  # what inquired
 
+    def test_of_slow_queries_one_after_the_other_needs_no_more_connections(
+        self, guarded: GuardedWrapper
+    ) -> None:
+        for _ in range(3):
+            as_in_a_new_request(guarded)
+            with deadline_scope(2):
+                query(guarded, "SELECT pg_sleep(0.4)")
+        as_in_a_new_request(guarded)
+        assert len(idle.of("guarded")) <= 2  # its own, and what inquired first
+
     def test_of_a_query_in_a_hurry_on_one_that_answered_says_nothing(
         self, guarded: GuardedWrapper, wire: FaultProxy, calls: Calls
     ) -> None:
