@@ -215,8 +215,6 @@ globals().update(mail_settings(env.str("EMAIL_URL", default="smtp://localhost:25
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_I18N = True
-USE_TZ = True
 
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
