@@ -18,6 +18,8 @@ from learn.models import Category, Course, Entry, Field
 from resilience.tiers.static_copy.sources import snapshot
 
 _CHUNK = 500
+# What a spreadsheet takes a cell for a formula by.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # prepare() fills these columns again.
 _DERIVED = frozenset({"title_sort", "search_text", "level_key"})
 
@@ -56,6 +58,15 @@ def export(directory: Path) -> dict[str, int]:
         _write_table(files.enter_context(replaced(directory / "courses.csv")))
         written["courses.csv"] = written["courses.json"]
     return written
+
+
+def formulas_in(table: Path) -> int:
+    """Return how many cells of an exported table a spreadsheet would run as formulas.
+
+    They are not escaped: `import_catalogue` would bring them back changed.
+    """
+    with table.open(encoding="utf-8", newline="") as file:
+        return sum(cell.startswith(_FORMULA) for row in csv.reader(file) for cell in row)
 
 
 def _write_records(file: IO[str], model: type[Entry]) -> None:

@@ -150,6 +150,17 @@ class TestFiles:
         call_command("export_catalogue", tmp_path / "new" / "directory", stdout=out)
         assert f"{tmp_path / 'new' / 'directory' / 'courses.csv'}: 0 rows" in out.getvalue()
 
+    def test_says_what_a_spreadsheet_would_run(self, tmp_path: Path) -> None:
+        field = Field.objects.create(title="Music", category=Category.objects.create(title="Arts"))
+        said = StringIO()
+        Course.objects.create(title="Jazz", field=field, summary="a = b")
+        call_command("export_catalogue", tmp_path, stdout=StringIO(), stderr=said)
+        assert said.getvalue() == ""
+        Course.objects.create(title='=HYPERLINK("https://evil.example")', field=field, summary="@SUM(1)")
+        call_command("export_catalogue", tmp_path, stdout=StringIO(), stderr=said)
+        assert "2 cells begin as formulas do" in said.getvalue()
+        assert '"@SUM(1)"' in (tmp_path / "courses.csv").read_text()
+
 
 class TestWriters:
     def test_are_not_held_up_and_what_they_write_is_not_in_the_export(

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from learn.exporting import export
+from learn.exporting import export, formulas_in
 
 
 class Command(BaseCommand):
@@ -27,9 +27,15 @@ class Command(BaseCommand):
         """Write the files, and print the number of rows in each."""
         try:
             written = export(directory)
+            formulas = formulas_in(directory / "courses.csv")
         except DatabaseError as error:
             raise CommandError(f"The database cannot be read: {error}", returncode=2) from error
         except OSError as error:
             raise CommandError(f"{error.filename or directory}: {error.strerror}.", returncode=2) from error
         for name, count in written.items():
             self.stdout.write(f"{directory / name}: {count} rows")
+        if formulas:
+            self.stderr.write(
+                f"{directory / 'courses.csv'}: {formulas} cells begin as formulas do (=, +, -, @, a tab) and "
+                "were left as they are, for import_catalogue. Open the file in a spreadsheet as text."
+            )
