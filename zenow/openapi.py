@@ -154,6 +154,8 @@ def with_plain_texts(result: dict[str, Any], generator: Any, request: Any, publi
     """
     for name, component in result["components"]["schemas"].items():
         for member in component.get("properties", {}).values():
+            if member.pop("nullable", False):  # DRF's pages say so in the words of OpenAPI 3.0
+                member["type"] = [member["type"], "null"]
             if {"type": "string", "maxLength": 0} not in member.get("oneOf", ()):
                 continue
             text, _ = member.pop("oneOf")
