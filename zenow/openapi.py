@@ -125,6 +125,7 @@ def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
 def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Return the schema with the headers of the catalogue's reads and writes, and the label of stand-ins."""
     schemas = result["components"]["schemas"]
+    _describe_plainly(schemas)
     schemas["Degradation"] = DEGRADATION
     label = {"allOf": [{"$ref": "#/components/schemas/Degradation"}], "readOnly": True}
     for path, operations in result["paths"].items():
@@ -146,13 +147,13 @@ def with_tiers(result: dict[str, Any], generator: Any, request: Any, public: boo
     return result
 
 
-def with_plain_texts(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Return the schema in which a text that may be left empty has one description, not a `oneOf` of two.
+def _describe_plainly(schemas: dict[str, Any]) -> None:
+    """Describe a text that may be left empty once, not as a `oneOf` of two.
 
     An empty text is taken and kept as null, so answers never have one. Where one may be sent, the `format` is
     left out, which an empty text would break, and the pattern takes it too.
     """
-    for name, component in result["components"]["schemas"].items():
+    for name, component in schemas.items():
         for member in component.get("properties", {}).values():
             if member.pop("nullable", False):  # DRF's pages say so in the words of OpenAPI 3.0
                 member["type"] = [member["type"], "null"]
@@ -164,7 +165,6 @@ def with_plain_texts(result: dict[str, Any], generator: Any, request: Any, publi
                 if "pattern" in text:
                     text["pattern"] = f"^({text['pattern'].removeprefix('^').removesuffix('$')})?$"
             member |= text
-    return result
 
 
 def with_what_all_share(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:

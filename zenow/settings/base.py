@@ -193,7 +193,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "resilience.operate.openapi.with_operators",
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "zenow.openapi.with_plain_texts",
         "zenow.openapi.with_tiers",
         "zenow.openapi.with_what_all_share",
     ],
@@ -201,7 +200,6 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 # --- Mail: alerts alone; see RESILIENCE["ALERTS"] ---
