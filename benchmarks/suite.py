@@ -241,6 +241,23 @@ BENCHMARKS = (
         ),
     ),
     Benchmark(
+        name="writers",
+        title="What writers of the catalogue lose to each other",
+        module="benchmarks.writers",
+        versions=("Django", "psycopg", "postgres"),
+        drawn=(
+            Dots(
+                title="Writers at the same time, where a COMMIT takes 5 ms",
+                axis="writes a second: median, slowest to fastest round (logarithmic)",
+                labels=("catalogue version",),
+                columns=("writes a second",),
+                panels="processes",
+                ours="32 rows",
+                log=True,
+            ),
+        ),
+    ),
+    Benchmark(
         name="ledger",
         title="Writes through outages",
         module="tests.ledger",
