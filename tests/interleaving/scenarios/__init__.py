@@ -1,7 +1,7 @@
 """What is tried, by its name."""
 
 from tests.interleaving.scenario import Scenario
-from tests.interleaving.scenarios import breakers, lists, record, sections
+from tests.interleaving.scenarios import breakers, lists, record, values
 
 SCENARIOS: dict[str, type[Scenario]] = {
     scenario.name: scenario
@@ -9,13 +9,13 @@ SCENARIOS: dict[str, type[Scenario]] = {
         record.Record,
         record.Late,
         record.Newcomer,
-        sections.LeaseHeld,
-        sections.MarksRise,
-        sections.FaultsPut,
-        sections.LatestNoted,
-        sections.TableLocksMet,
-        sections.FoldersWritten,
-        sections.LastErrorsPut,
+        values.LeaseHeld,
+        values.MarksRise,
+        values.FaultsPut,
+        values.LatestNoted,
+        values.TableLocksMet,
+        values.FoldersWritten,
+        values.LastErrorsPut,
         lists.CountersRaised,
         lists.CountersFull,
         lists.PoolsFull,

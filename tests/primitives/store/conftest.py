@@ -28,6 +28,24 @@ def another(tmp_path: Path) -> Iterator[Another]:
 
 
 @pytest.fixture
+def one(another: Another) -> HostStore:
+    return another()
+
+
+@pytest.fixture
+def two(another: Another) -> HostStore:
+    return another()
+
+
+@pytest.fixture
+def busy(another: Another) -> HostStore:
+    """A process that holds the lock."""
+    store = another()
+    assert store.lock.take() is not None
+    return store
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "resilience"
 

@@ -1,21 +1,9 @@
 """What a host knows of the catalogue version: each row of it, and one name for all."""
 
-import pytest
-
 from resilience.primitives import HostStore
 from resilience.primitives.store import Mark
 
 from .conftest import Another
-
-
-@pytest.fixture
-def one(another: Another) -> HostStore:
-    return another()
-
-
-@pytest.fixture
-def two(another: Another) -> HostStore:
-    return another()
 
 
 class TestRise:
