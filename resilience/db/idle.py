@@ -25,6 +25,7 @@ import psycopg
 
 from resilience import registry
 from resilience.conf.databases import BREAKER
+from resilience.db import turns
 from resilience.db.connection import CutError, DeadlineConnection
 from resilience.primitives import own_trouble
 
@@ -92,6 +93,7 @@ class Idle:
             if len(self._kept) >= most:
                 return False
             self._kept.append(connection)
+        turns.wake_first(self._breaker)
         self.reap()
         return True
 

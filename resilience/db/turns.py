@@ -2,14 +2,16 @@
 
 When all threads of a process connect together, in the first second of a crowd or after an outage, each
 handshake takes as long as all of them: they run out of time, and the breaker of a healthy server opens. So
-the others wait for their turn. That wait is not part of the call which the breaker is told of. The steward's
-ping and an inquiry about a silent connection, one of each at a time, wait for no turn.
+the others wait for their turn, and who came first goes first. That wait is not part of the call which the
+breaker is told of. The steward's ping and an inquiry about a silent connection, one of each at a time, wait
+for no turn.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,7 +19,61 @@ AT_ONCE = 2
 # Seconds between two looks of a thread that waits for its turn.
 LOOK_EVERY = 0.05
 
-_turns: dict[str, threading.Semaphore] = {}  # Each step on it is one that no other thread interrupts.
+
+class _Waiter:
+    """One thread that has its turn, or waits for it. It wakes when it should look again."""
+
+    __slots__ = ("has_turn", "wake")
+
+    def __init__(self) -> None:
+        self.has_turn = False
+        self.wake = threading.Event()
+
+
+class _Turns:
+    """The turns of one database. While any is free nobody waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free = AT_ONCE
+        self._waiting: deque[_Waiter] = deque()
+
+    def ask(self) -> _Waiter:
+        """Take a free turn, or queue for one."""
+        waiter = _Waiter()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                waiter.has_turn = True
+            else:
+                self._waiting.append(waiter)
+        return waiter
+
+    def leave(self, waiter: _Waiter) -> None:
+        """End a turn: the first who waits gets it, so that no newcomer overtakes. Or end a wait in vain."""
+        with self._lock:
+            if not waiter.has_turn:
+                self._waiting.remove(waiter)
+                self._wake_first()
+            elif self._waiting:
+                following = self._waiting.popleft()
+                following.has_turn = True
+                following.wake.set()
+            else:
+                self._free += 1
+
+    def wake_first(self) -> None:
+        """Have the first who waits look at once."""
+        if self._waiting:
+            with self._lock:
+                self._wake_first()
+
+    def _wake_first(self) -> None:
+        if self._waiting:
+            self._waiting[0].wake.set()
+
+
+_turns: dict[str, _Turns] = {}  # Each step on it is one that no other thread interrupts.
 
 
 @contextmanager
@@ -27,16 +83,24 @@ def turn(breaker: str, look: Callable[[], bool]) -> Iterator[None]:
     In the wait for it, and at its end, `look` is called. If it returns True no turn is needed any longer, and
     the block begins without; its errors end the wait, too.
     """
-    turns = _turns.get(breaker) or _turns.setdefault(breaker, threading.Semaphore(AT_ONCE))
-    taken = free = turns.acquire(blocking=False)
+    turns = _turns.get(breaker) or _turns.setdefault(breaker, _Turns())
+    waiter = turns.ask()
     try:
+        free = waiter.has_turn
         while not free:
-            taken = turns.acquire(timeout=LOOK_EVERY)
-            free = look() or taken
+            waiter.wake.wait(LOOK_EVERY)
+            waiter.wake.clear()
+            free = look() or waiter.has_turn
         yield
     finally:
-        if taken and _turns.get(breaker) is turns:
-            turns.release()
+        if _turns.get(breaker) is turns:
+            turns.leave(waiter)
+
+
+def wake_first(breaker: str) -> None:
+    """Tell the first who waits for a turn that a connection was given back, which it may take instead."""
+    if (turns := _turns.get(breaker)) is not None:
+        turns.wake_first()
 
 
 # In a child no thread of the parent ends its turn, and one of them may have held a lock within.

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from resilience import registry
-from resilience.db import idle
+from resilience.db import idle, turns
 from resilience.db.connection import DeadlineConnection
 from resilience.db.failures import DatabaseDeadlineError, DatabaseRefusedError
-from resilience.db.turns import AT_ONCE, turn
+from resilience.db.turns import AT_ONCE, LOOK_EVERY, turn
 from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import CircuitBreaker, Outcome, State, deadline_scope
 from tests.faultproxy import FaultProxy
@@ -97,6 +97,65 @@ class TestTurns:
         assert len({each.result() for each in begun}) == CROWD
         assert most == AT_ONCE
         assert {outcome for _, outcome in calls} == {Outcome.SUCCESS}
+
+    def test_go_to_those_who_wait_in_their_order_and_to_no_newcomer(
+        self, threads: ThreadPoolExecutor
+    ) -> None:
+        order: list[str] = []
+
+        def wait(name: str) -> None:
+            with turn("database", never):
+                order.append(name)
+
+        with turn("database", never):
+            with turn("database", never):
+                begun = []
+                for name in ("first", "second", "third"):
+                    begun.append(threads.submit(wait, name))
+                    time.sleep(LOOK_EVERY * 0.7)
+            wait("newcomer")
+            for each in begun:
+                each.result(5.0)
+        assert order == ["first", "second", "third", "newcomer"]
+
+    def test_pass_on_when_a_wait_ends_with_an_error(
+        self, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(turns, "LOOK_EVERY", 60.0)
+
+        def fail() -> bool:
+            raise DatabaseDeadlineError("spent", before_call=True)
+
+        def wait(look: Callable[[], bool]) -> None:
+            with turn("database", look):
+                pass
+
+        with turn("database", never):
+            with turn("database", never):
+                fails = threads.submit(wait, fail)
+                assert waits(fails)
+                follows = threads.submit(wait, never)
+                assert waits(follows)
+            assert isinstance(fails.exception(5.0), DatabaseDeadlineError)
+            follows.result(5.0)
+
+    def test_are_left_at_once_for_a_connection_that_is_given_back(
+        self,
+        guarded: GuardedWrapper,
+        all_taken: ExitStack,
+        threads: ThreadPoolExecutor,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        all_taken.close()
+        request(guarded, pid)
+        given = idle.of("guarded")._pop()
+        assert given is not None
+        monkeypatch.setattr(turns, "LOOK_EVERY", 60.0)
+        with turn("database", never), turn("database", never):
+            begun = threads.submit(request, guarded, pid)
+            assert waits(begun)
+            idle.of("guarded").keep(given, most=5, max_age=60.0)
+            assert begun.result(1.0 + ROOM) == given.info.backend_pid
 
     def test_are_waited_for_no_longer_than_the_budget(
         self, guarded: GuardedWrapper, all_taken: ExitStack, calls: Calls
