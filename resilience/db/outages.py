@@ -40,9 +40,14 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Tell of an outage whether the server is well and others were first: a full pool, or their lock."""
+    """Tell of an outage whether the server is well and others were first: a full pool, or their lock.
+
+    So is a budget that was spent before the call: what was asked until then has been answered, but too late.
+    """
     if isinstance(error, RejectedError) and error.busy:
         return True
+    if isinstance(error, DeadlineExceededError):
+        return error.before_call
     cause = failures.first_error(error)
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -7,9 +7,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from resilience.db.failures import DatabaseDeadlineError
 from resilience.db.outages import is_busy, is_outage
 from resilience.db.table_locks import TableLockedError
-from resilience.primitives import BulkheadFullError, RejectedError
+from resilience.primitives import BulkheadFullError, DeadlineExceededError, RejectedError
 
 
 def raised(kind: type[django.db.Error], cause: Exception | None = None) -> django.db.Error:
@@ -63,6 +64,14 @@ def test_only_a_lock_of_others_means_that_the_server_is_busy(error: Exception) -
     locked = (errors.LockNotAvailable, errors.DeadlockDetected)
     code = getattr(error.__cause__, "sqlite_errorcode", None)
     assert is_busy(error) == (isinstance(error.__cause__, locked) or code == sqlite3.SQLITE_BUSY)
+
+
+@pytest.mark.parametrize("kind", [DeadlineExceededError, DatabaseDeadlineError])
+def test_a_budget_that_was_spent_before_the_call_says_nothing_of_the_server(
+    kind: type[DeadlineExceededError],
+) -> None:
+    assert is_busy(kind("too late", before_call=True))
+    assert not is_busy(kind("no answer"))
 
 
 def test_a_full_pool_and_a_table_that_others_hold_are_busy_too() -> None:
