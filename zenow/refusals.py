@@ -67,6 +67,7 @@ _MEANINGS = {
     "default": "An error.",
 }
 _UNSTORED = "An outage; `outcome` says whether it was surely not stored, or may have been."
+_AGAIN = "Retry-After"
 _WAIT = {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 1}}
 # By status, the headers that say more.
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -77,13 +78,13 @@ _HEADERS: dict[str, dict[str, Any]] = {
             "schema": {"type": "string"},
         }
     },
-    "409": {"Retry-After": _WAIT},
+    "409": {_AGAIN: _WAIT},
     "415": {
         "Accept-Encoding": {"description": "The codings that a body may have.", "schema": {"type": "string"}}
     },
-    "429": {"Retry-After": _WAIT | {"required": True}},
+    "429": {_AGAIN: _WAIT | {"required": True}},
     "503": {
-        "Retry-After": _WAIT | {"required": True},
+        _AGAIN: _WAIT | {"required": True},
         DEGRADED_REASON: {
             "description": "Why: others were first, or what the answer needs is not available.",
             "schema": {"type": "string", "enum": list(HEADERS[DEGRADED_REASON].values)},

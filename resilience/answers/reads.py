@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, cast
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from resilience.answers.handling import Handler, HandlingView
 from resilience.answers.unavailable import not_held, unavailable_for
 from resilience.conf import databases
 from resilience.db.outages import is_outage, retry_after
+from resilience.db.wrapper import GuardedWrapper
 from resilience.primitives import BulkheadFullError, CircuitBreaker, Mark, TierUnavailableError
 from resilience.request.scope import current_scope, note_degraded
 from resilience.tiers import catalogue_version, conditions, fresh, labels, passed_over, static_copy, stored
@@ -35,7 +36,8 @@ class Lookup:
     key: str = ""  # the key of its stored answer; "" if it must not be stored
     mark: Mark = field(default_factory=Mark)  # the state of the catalogue before the database was asked
     found: Stored | None = None  # a stored answer that stands for the live one
-    held: ExitStack | None = None  # what the live tier holds; None in stand-ins
+    held: ExitStack | None = None  # what the live tier holds until the answer is stored; None in stand-ins
+    place: ExitStack = field(default_factory=ExitStack)  # what it holds until the answer is made
     passed: list[tuple[str, str]] = field(default_factory=list)  # each tier that had no answer, and why
 
 
@@ -105,24 +107,27 @@ class ResilientReads(HandlingView):
             if lookup.key and not lookup.held.enter_context(flight(lookup.key, look)):
                 lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
-            self._take_place(lookup, lookup.held, known=getattr(request.user, "is_authenticated", False))
+            self._take_place(lookup, known=getattr(request.user, "is_authenticated", False))
         if lookup.found is None:
             # Read before the database is asked: any write from here on makes the answer an old one.
             lookup.mark = catalogue_version.current()
 
-    def _take_place(self, lookup: Lookup, held: ExitStack, *, known: bool) -> None:
+    def _take_place(self, lookup: Lookup, *, known: bool) -> None:
         """Take a place in the pool `read`. `known` are those who are signed in; they go first.
 
         Those who had to wait, or find no place, look again for an answer that somebody has stored meanwhile.
         """
         place = registry.bulkhead("read").enter(first=known, look=self._database().raise_if_refusing)
         try:
-            has_waited = held.enter_context(place)
+            has_waited = lookup.place.enter_context(place)
         except BulkheadFullError:
             lookup.found = stored.find_fresh(lookup.key) if lookup.key else None
             if lookup.found is None:
                 raise
         else:
+            if isinstance(database := connections[self.read_alias()], GuardedWrapper):
+                # Before the place: else its next holder would find no kept connection, and make one.
+                lookup.place.callback(database.give_back)
             if has_waited and lookup.key:
                 lookup.found = stored.find_fresh(lookup.key)
 
@@ -146,7 +151,8 @@ class ResilientReads(HandlingView):
     def _live(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
         with ExitStack() as lookup.held:
             try:
-                response = run()
+                with lookup.place:  # given back before the answer is stored, since a cache may be slow
+                    response = run()
             finally:
                 lookup.held = None
             if response.status_code == 200:

@@ -184,6 +184,9 @@ class GuardedWrapper(KeptTransactions):
         finally:
             self._release()
 
+    def give_back(self) -> None:
+        """Give the connection to its next user before the request ends, if the engine keeps connections."""
+
     def before_commit(self, key: Hashable, run: Last) -> Last:
         """Call `run` at the end of this transaction, before COMMIT; return the one kept for `key`.
 

@@ -118,7 +118,7 @@ class Bulkhead:
             raise self._refusal(why)
         try:
             self._changed()
-            yield self._limit(places)
+            yield self._limit(places, most=2 * self.config.max_wait)
         finally:
             if places is self._places:  # See Note [The child of a fork holds no place].
                 with self._threads.lock:
@@ -151,7 +151,7 @@ class Bulkhead:
     def _why_full_locked(self, places: Places, *, free: bool) -> str:
         """Return why a call can neither run nor wait, "" if it can."""
         running, waiting, threads = self.config.running, self.config.waiting, self._threads
-        if places.running + places.waiting() >= running + waiting:
+        if not free and places.waiting() >= waiting:
             return f"{running} running and {waiting} waiting"
         if not (threads.may_run_locked() if free else threads.may_wait_locked()):
             return f"{threads.taken} threads are taken, and one is kept free"
@@ -162,11 +162,11 @@ class Bulkhead:
         expected = places.turn_comes_in(self.config.running, first=first)
         return f"a wait of {expected:.3f} s with {limit:.3f} s left" if expected > limit else ""
 
-    def _limit(self, places: Places) -> float:
-        """Return the seconds that a call may wait now."""
+    def _limit(self, places: Places, most: float | None = None) -> float:
+        """Return the seconds that a call may wait now, `most` at the most; by default `max_wait`."""
         deadline = current_deadline()
         left = inf if deadline is None else deadline.remaining() - places.held_for
-        return max(0.0, min(self.config.max_wait, left))
+        return max(0.0, min(self.config.max_wait if most is None else most, left))
 
     # --- Wait ---
 

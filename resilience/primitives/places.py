@@ -25,7 +25,7 @@ class Waiter:
 class Places:
     """How many places are taken, and who waits for one. The bulkhead's lock guards all of it."""
 
-    __slots__ = ("first", "held_for", "queued_elsewhere", "rejected", "running", "usual")
+    __slots__ = ("_noted", "first", "held_for", "queued_elsewhere", "rejected", "running", "usual")
 
     def __init__(self) -> None:
         self.running = 0
@@ -34,6 +34,7 @@ class Places:
         self.queued_elsewhere = 0  # threads that wait for another's result
         self.rejected = 0
         self.held_for = 0.0  # seconds for which a place is held: a moving average
+        self._noted = 0
 
     def waiting(self) -> int:
         """Return how many threads wait, also those that wait elsewhere."""
@@ -64,5 +65,9 @@ class Places:
         waiter.wake.set()
 
     def note_held(self, seconds: float) -> None:
-        """Note for how long a place was held."""
-        self.held_for += (seconds - self.held_for) * _WEIGHT if self.held_for else seconds
+        """Note for how long a place was held.
+
+        The first ones weigh the same: a process that has just started needs long for its first call.
+        """
+        self._noted += 1
+        self.held_for += (seconds - self.held_for) * max(_WEIGHT, 1 / self._noted)

@@ -17,8 +17,9 @@ _flying: dict[str, threading.Event] = {}  # Each step on it is one that no other
 def flight(key: str, look: Look) -> Iterator[bool]:
     """Yield True to the request that computes; False to the others, when it is done or has taken too long.
 
-    Waiting counts in the pool `read`, since it holds a thread, and takes as long as for a place there. If no
-    more may wait there, nobody waits. `look` raises an error if there is nothing to wait for.
+    Waiting counts in the pool `read`, since it holds a thread. It may take twice as long as for a place
+    there, since the other request may have to wait for one. If no more may wait there, nobody waits. `look`
+    raises an error if there is nothing to wait for.
     """
     mine = threading.Event()
     landing = _flying.setdefault(key, mine)
@@ -26,7 +27,8 @@ def flight(key: str, look: Look) -> Iterator[bool]:
         try:
             yield True
         finally:
-            del _flying[key]
+            if _flying.get(key) is mine:  # In a forked child it is not.
+                del _flying[key]
             mine.set()
         return
     try:

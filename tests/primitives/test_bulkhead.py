@@ -311,10 +311,13 @@ class TestQueued:
 
     def test_never_fills_more_threads_than_run_and_wait(self) -> None:
         pool = bulkhead(1, 1)
-        with pool.queued(), pool.queued(), pytest.raises(BulkheadFullError), pool.enter():
-            pytest.fail("entered a full bulkhead")
-        with pool.enter():
-            assert pool.in_use == 1
+        with pool.queued(), pytest.raises(BulkheadFullError), pool.queued():
+            pytest.fail("queued where as many wait as may")
+
+    def test_leaves_the_places_to_those_who_run(self) -> None:
+        pool = bulkhead(1, 1)
+        with pool.queued(), pool.enter():
+            assert (pool.in_use, pool.waiting) == (1, 1)
 
     def test_ends_when_the_block_raises(self) -> None:
         pool = bulkhead(1, 1)

@@ -180,6 +180,9 @@ class KeepingWrapper(GuardedWrapper):
         self.close()  # closes the connection if it was not kept, and ends all else that belongs to this use
         return None
 
+    def give_back(self) -> None:
+        self.close_if_unusable_or_obsolete()
+
     def keep(self, connection: DeadlineConnection) -> bool:
         """Keep a connection for the next use; return False if it must not be used again."""
         connection.inquire = None

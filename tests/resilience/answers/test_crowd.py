@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
+from pytest_django import Settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -71,7 +73,8 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def server() -> Iterator[None]:
+def server(settings: Settings) -> Iterator[None]:
+    settings.RESILIENCE = {**settings.RESILIENCE, "FALLBACK": None}
     with server_role():
         registry.store().marks.rise(version=1)
         yield
@@ -112,6 +115,23 @@ def until_waiting(name: str, number: int = 1) -> None:
     watch = bulkhead._on_change
     assert isinstance(watch, Watch)
     watch.until(lambda: bulkhead.waiting == number)
+
+
+class TestPlace:
+    def test_comes_free_when_the_connection_is_back_and_before_the_answer_is_stored(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        running = []
+        keep = stored.keep
+
+        def note(*args: Any) -> Any:
+            running.append(registry.bulkhead("read").in_use)
+            return keep(*args) if args else None
+
+        monkeypatch.setattr(connection, "give_back", note)
+        monkeypatch.setattr(stored, "keep", note)
+        assert Client().get("/ours")["X-Data-Source"] == "live"
+        assert running[:2] == [1, 0]
 
 
 class TestWaiting:

@@ -23,7 +23,7 @@ from tests.resilience.db.conftest import (
 )
 from tests.servers import PostgresServer
 
-SUCCESS, SLOW = Outcome.SUCCESS, Outcome.SLOW
+SUCCESS, IGNORED = Outcome.SUCCESS, Outcome.IGNORED
 
 
 class TestWhatARequestHasStored:
@@ -74,7 +74,7 @@ class TestOtherWaysToAsk:
 
         with frozen(server, from_start=False), takes(0.3, 0.8), pytest.raises(DatabaseDeadlineError):
             work()
-        assert calls[-1] == ("fetch", SLOW)
+        assert calls[-1] == ("fetch", IGNORED)  # cut before it was slow
 
     def test_copy_works(self, guarded: GuardedWrapper, table: str, calls: Calls) -> None:
         with guarded.cursor() as cursor:
@@ -97,7 +97,7 @@ class TestOtherWaysToAsk:
         raised = pytest.raises(OutcomeUnknownError)
         with frozen(server, from_start=False), deadline_scope(0.5), takes(0.4, 0.8), raised:
             work()
-        assert calls[-1] == ("query", SLOW)
+        assert calls[-1] == ("query", IGNORED)  # cut before it was slow
 
     def test_executemany_and_callproc_are_counted(
         self, guarded: GuardedWrapper, table: str, calls: Calls
