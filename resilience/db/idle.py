@@ -150,10 +150,12 @@ class Idle:
         """Whether there are orphans: sessions that may live on, unused."""
         return bool(self._orphans)
 
-    def next_orphan(self) -> DeadlineConnection | None:
-        """Return an orphan, and forget it; None without one."""
+    def take_orphans(self) -> list[DeadlineConnection]:
+        """Return all orphans, and forget them."""
         with self._lock:
-            return self._orphans.pop() if self._orphans else None
+            orphans = list(self._orphans)
+            self._orphans.clear()
+        return orphans
 
     def _is_over(self, connection: DeadlineConnection, max_age: float | None) -> bool:
         if max_age is not None and time.monotonic() - connection.made_at >= max_age:

@@ -7,19 +7,22 @@ So another connection asks the server which it is. One thread of a process does 
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
 import django.db
 import psycopg
 
-from resilience import conf
-from resilience.db.connection import DeadlineConnection
+from resilience import conf, registry
+from resilience.db.connection import DeadlineConnection, SpentError
 from resilience.db.idle import Idle
 from resilience.primitives import deadline_scope
 
 if TYPE_CHECKING:
     from resilience.db.postgresql.keeping import KeepingWrapper
+
+logger = logging.getLogger(__name__)
 
 # Behind a pooler the process number that we were told is not the server's: then the state is unknown, and no
 # session is ended.
@@ -30,8 +33,9 @@ ELSE coalesce((SELECT state FROM pg_stat_activity WHERE pid = {silent}), 'gone')
 # A session that began after ours only has the same process number.
 _END = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE pg_backend_pid() = {own} AND pid = {orphan} AND usename = current_user
-AND backend_start <= clock_timestamp() - {age} * interval '1 second'
+JOIN (VALUES {orphans}) AS orphan (process, age) ON pid = process
+WHERE pg_backend_pid() = {own} AND usename = current_user
+AND backend_start <= clock_timestamp() - age * interval '1 second'
 """
 # Seconds of silence after which the server is asked. They are few, since the waiting request holds a place.
 PATIENCE = 0.2
@@ -79,11 +83,25 @@ def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
     return forgotten
 
 
-def end_orphans(idle: Idle, connection: DeadlineConnection) -> None:
-    """End the sessions of connections that were dropped, if the server has not noticed their end."""
-    while (orphan := idle.next_orphan()) is not None:
-        age = time.monotonic() - orphan.made_at
-        connection.ask(_END.format(own=connection.server_process, orphan=orphan.server_process, age=age))
+def end_orphans(idle: Idle, connection: DeadlineConnection) -> bool:
+    """End the sessions of connections that were dropped, if the server has not noticed their end.
+
+    Returns False if the connection was lost by it: the next one tries again. An error is counted and logged,
+    and says nothing of the server, which may be slow to end so many.
+    """
+    if not (orphans := idle.take_orphans()):
+        return True
+    now = time.monotonic()
+    rows = ", ".join(f"({each.server_process}, {now - each.made_at:.6f})" for each in orphans)
+    try:
+        with deadline_scope(conf.deadline("health_check")):
+            connection.ask(_END.format(own=connection.server_process, orphans=rows))
+    except psycopg.Error as error:
+        if connection.closed or isinstance(error, SpentError):  # else the server would say the same again
+            idle.abandon(orphans)
+        registry.store().counters.add("questions_failed", "end of dropped sessions")
+        logger.warning("the sessions of %d dropped connections could not be ended: %s", len(orphans), error)
+    return not connection.closed
 
 
 def _new(wrapper: KeepingWrapper, like: DeadlineConnection) -> DeadlineConnection:

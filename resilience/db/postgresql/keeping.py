@@ -54,18 +54,31 @@ class KeepingWrapper(GuardedWrapper):
         if not registry.is_server():
             return super().connect()
         with self._prepare() as admission:
-            self._offered = self._take(admission)
-            try:
-                with (
-                    nullcontext()
-                    if self._offered
-                    else turn(self.breaker_name, partial(self._turn_is_needless, admission))
-                ):
-                    return super().connect()
-            finally:
-                if self._offered is not None:
-                    self._offered.close()
-                    self._offered = None
+            self._take_or_make(admission)
+            made = self.connection
+            # In its own time, and when others have the turn: a server that is slow at it can be connected to.
+            if (
+                isinstance(made, DeadlineConnection)
+                and not made.kept
+                and not inquiring.end_orphans(self.idle, made)
+            ):
+                made.close()
+                self.connection = None
+                self._take_or_make(admission)
+
+    def _take_or_make(self, admission: Admission) -> None:
+        self._offered = self._take(admission)
+        try:
+            with (
+                nullcontext()
+                if self._offered
+                else turn(self.breaker_name, partial(self._turn_is_needless, admission))
+            ):
+                super().connect()
+        finally:
+            if self._offered is not None:
+                self._offered.close()
+                self._offered = None
 
     def _turn_is_needless(self, admission: Admission) -> bool:
         """Tell, in the wait for a turn to connect, whether another request has given a connection back.
@@ -98,7 +111,6 @@ class KeepingWrapper(GuardedWrapper):
             if self._admission is not None:
                 connection.generation = self._admission.generation
             if self.preparing:
-                inquiring.end_orphans(self.idle, connection)
                 self._watch(connection)
         return connection
 
@@ -148,11 +160,11 @@ class KeepingWrapper(GuardedWrapper):
         limit, began = conf.deadline("health_check"), time.monotonic()
         try:
             connection.ping(limit)
-            inquiring.end_orphans(self.idle, connection)
         except psycopg.Error as error:
             self.idle.doubt(began, error, connection, limit=limit)
         else:
-            return True
+            if inquiring.end_orphans(self.idle, connection):
+                return True
         connection.close()
         return False
 
