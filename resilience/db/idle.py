@@ -28,6 +28,7 @@ from resilience.conf.databases import BREAKER
 from resilience.db import turns
 from resilience.db.connection import CutError, DeadlineConnection
 from resilience.primitives import own_trouble
+from resilience.primitives.store.latest import SUSPECTED
 
 logger = logging.getLogger(__name__)
 
@@ -120,25 +121,38 @@ class Idle:
         and does nothing, if the call waited for less than `limit` seconds, because its request had no more
         time, or if only this process lacked something, for example the processor.
         """
-        took = time.monotonic() - began
-        cut = isinstance(error, CutError | psycopg.errors.ConnectionTimeout)
-        if (cut and took < limit) or own_trouble(error, took):
+        if not _says_something(began, error, limit):
             return False
         self._silent = max(self._silent, began)
         registry.store().silences.note(self._breaker, began)
         dropped = self._close(lambda each: each.made_at < began)
         self.abandon([*dropped, failed] if failed else dropped)
         self._count("silent", 1 + len(dropped))
+        self._tell(
+            "a connection of %r failed, which says nothing of its server; %d idle ones of its age are "
+            "dropped: %s",
+            self._alias,
+            len(dropped),
+            error,
+        )
+        return True
+
+    def suspect(self, began: float, error: BaseException, *, limit: float) -> None:
+        """Have the steward ping at once: no connection could be made to ask about a silent one.
+
+        That drops no idle one: in a busy process a connect may run out of time, while the server is well.
+        Where `doubt` does nothing, this only counts.
+        """
+        registry.store().counters.add("questions_failed", "silent connection")
+        if not _says_something(began, error, limit):
+            return
+        registry.store().silences.note(SUSPECTED.format(name=self._breaker), began)
+        self._tell("a new connection of %r could not ask about a silent one: %s", self._alias, error)
+
+    def _tell(self, message: str, *values: object) -> None:
         if time.monotonic() >= self._told + TOLD_EVERY:  # on a frozen server they fail one after another
             self._told = time.monotonic()
-            logger.warning(
-                "a connection of %r failed, which says nothing of its server; %d idle ones of its age are "
-                "dropped: %s",
-                self._alias,
-                len(dropped),
-                error,
-            )
-        return True
+            logger.warning(message, *values)
 
     def abandon(self, closed: list[DeadlineConnection]) -> None:
         """Remember closed connections as orphans: a server that did not notice keeps session and locks."""
@@ -183,6 +197,12 @@ class Idle:
 
     def _count(self, reason: str, amount: int = 1) -> None:
         registry.store().counters.add("connections_dropped", self._alias, reason, amount=amount)
+
+
+def _says_something(began: float, error: BaseException, limit: float) -> bool:
+    took = time.monotonic() - began
+    cut = isinstance(error, CutError | psycopg.errors.ConnectionTimeout)
+    return not (cut and took < limit) and own_trouble(error, took) is None
 
 
 _lists: dict[str, Idle] = {}  # Each step on it is one that no other thread interrupts.

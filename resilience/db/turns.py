@@ -3,8 +3,8 @@
 When all threads of a process connect together, in the first second of a crowd or after an outage, each
 handshake takes as long as all of them: they run out of time, and the breaker of a healthy server opens. So
 the others wait for their turn, and who came first goes first. That wait is not part of the call which the
-breaker is told of. The steward's ping and an inquiry about a silent connection, one of each at a time, wait
-for no turn.
+breaker is told of. The steward's ping needs no turn. An inquiry about a silent connection is made only if one
+is free.
 """
 
 from __future__ import annotations
@@ -83,15 +83,28 @@ def turn(breaker: str, look: Callable[[], bool]) -> Iterator[None]:
     In the wait for it, and at its end, `look` is called. If it returns True no turn is needed any longer, and
     the block begins without; its errors end the wait, too.
     """
-    turns = _turns.get(breaker) or _turns.setdefault(breaker, _Turns())
-    waiter = turns.ask()
-    try:
+    with _asked(breaker) as waiter:
         free = waiter.has_turn
         while not free:
             waiter.wake.wait(LOOK_EVERY)
             waiter.wake.clear()
             free = look() or waiter.has_turn
         yield
+
+
+@contextmanager
+def turn_at_once(breaker: str) -> Iterator[bool]:
+    """Hold a turn for the block if one is free, and tell whether: nobody waits."""
+    with _asked(breaker) as waiter:
+        yield waiter.has_turn
+
+
+@contextmanager
+def _asked(breaker: str) -> Iterator[_Waiter]:
+    turns = _turns.get(breaker) or _turns.setdefault(breaker, _Turns())
+    waiter = turns.ask()
+    try:
+        yield waiter
     finally:
         if _turns.get(breaker) is turns:
             turns.leave(waiter)

@@ -9,6 +9,7 @@ from functools import partial
 
 from resilience import conf, registry
 from resilience.primitives import SYSTEM_CLOCK, TICKS
+from resilience.primitives.store.latest import SUSPECTED
 from resilience.steward.chores import Chore
 from resilience.steward.runner import Duty, Steward
 from resilience.steward.watch import Watch
@@ -54,7 +55,7 @@ def duties(epoch: int) -> list[Duty]:
 
 def watches() -> list[Watch]:
     """Make the watch of each breaker whose entry in `RESILIENCE` names a `ping` or a `probe`."""
-    limit, silences = conf.deadline("probe"), registry.store().silences
+    limit = conf.deadline("probe")
     return [
         Watch(
             registry.breaker(name),
@@ -62,11 +63,16 @@ def watches() -> list[Watch]:
             limit=limit,
             clock=SYSTEM_CLOCK,
             pinged=kind == "ping",
-            silent=partial(silences.latest, name),
+            silent=partial(_last_silence, name),
         )
         for kind in ("ping", "probe")
         for name, ask in conf.probes(kind).items()
     ]
+
+
+def _last_silence(name: str) -> float:
+    latest = registry.store().silences.latest
+    return max(latest(name), latest(SUSPECTED.format(name=name)))
 
 
 def _forget_after_fork() -> None:

@@ -17,6 +17,7 @@ import psycopg
 from resilience import conf, registry
 from resilience.db.connection import DeadlineConnection, SpentError
 from resilience.db.idle import Idle
+from resilience.db.turns import turn_at_once
 from resilience.primitives import deadline_scope
 
 if TYPE_CHECKING:
@@ -48,36 +49,46 @@ def inquire(wrapper: KeepingWrapper, silent: DeadlineConnection, waited: float) 
     """Ask whether the server is at work for a connection that has been silent for `waited` seconds.
 
     Returns 0 if it is not, and ends the session, which may hold locks. Otherwise returns the seconds after
-    which to ask again: `PATIENCE` if another connection of that age was found silent, else `waited`. Behind a
-    pooler there is no telling. If no other connection answers either, the steward is told to ping.
+    which to ask again: `PATIENCE` if another connection of that age was found silent, or if nobody could be
+    asked because others connect; else `waited`. Behind a pooler there is no telling. If no other connection
+    answers either, the steward is told to ping.
     """
-    if _is_forgotten(wrapper, silent):
-        return 0.0
-    return PATIENCE if wrapper.idle.is_doubtful(silent) else waited
+    idle = wrapper.idle
+    if silent.local is None and idle.inquiry.acquire(timeout=TURN):
+        try:
+            with deadline_scope(conf.deadline("connect")):
+                if _is_forgotten(wrapper, silent):
+                    return 0.0
+        except _NobodyToAskError:
+            return PATIENCE
+        finally:
+            idle.inquiry.release()
+    return PATIENCE if idle.is_doubtful(silent) else waited
+
+
+class _NobodyToAskError(Exception):
+    """No kept connection has answered lately, and others have all turns to connect."""
 
 
 def _is_forgotten(wrapper: KeepingWrapper, silent: DeadlineConnection) -> bool:
-    if silent.local is not None or not wrapper.idle.inquiry.acquire(timeout=TURN):
-        return False
-    began, other = time.monotonic(), None
+    idle, began = wrapper.idle, time.monotonic()
+    kept = other = idle.take_living(silent.taken_at)
     try:
-        with deadline_scope(conf.deadline("connect")):
-            taken = wrapper.idle.take_living(silent.taken_at)
-            other = taken or _new(wrapper, silent)
-            state = other.ask(_STATE.format(own=other.server_process, silent=silent.server_process))
-            forgotten = state not in _NO_PROOF and silent.is_silent()
-            if forgotten:
-                wrapper.idle.abandon([silent])
-            end_orphans(wrapper.idle, other)
+        if other is None:
+            other = _new(wrapper, silent)
+        state = other.ask(_STATE.format(own=other.server_process, silent=silent.server_process))
     except (psycopg.Error, django.db.Error) as error:
         if other is not None:
             other.close()
-        wrapper.idle.doubt(began, error, limit=conf.deadline("connect"))
+        note = idle.suspect if kept is None else idle.doubt
+        note(began, error, limit=conf.deadline("connect"))
         return False
-    finally:
-        wrapper.idle.inquiry.release()
+    forgotten = state not in _NO_PROOF and silent.is_silent()
+    if forgotten:
+        idle.abandon([silent])
+    end_orphans(idle, other)
     # A new one is of use where nothing is kept. Else each slow query would leave one more.
-    surplus = taken is None and not forgotten and len(wrapper.idle) > 0
+    surplus = kept is None and not forgotten and len(idle) > 0
     if surplus or not wrapper.keep(other):
         other.close()
     return forgotten
@@ -105,7 +116,10 @@ def end_orphans(idle: Idle, connection: DeadlineConnection) -> bool:
 
 
 def _new(wrapper: KeepingWrapper, like: DeadlineConnection) -> DeadlineConnection:
-    made: DeadlineConnection = wrapper.get_new_connection(wrapper.get_connection_params())
+    with turn_at_once(wrapper.breaker_name) as free:
+        if not free:
+            raise _NobodyToAskError
+        made: DeadlineConnection = wrapper.get_new_connection(wrapper.get_connection_params())
     made.autocommit = like.autocommit
     made.generation = like.generation
     return made

@@ -8,6 +8,9 @@ from .versioned import Versioned
 if TYPE_CHECKING:
     from .store import Store
 
+# The name under which it is noted that a silence of `name` is suspected, and not yet known.
+SUSPECTED = "{name}?"
+
 
 class Latest:
     """When each of a few things was met last, in monotonic seconds: any process tells all others."""
