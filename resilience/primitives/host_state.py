@@ -21,6 +21,9 @@ from .store.versioned import Versioned
 from .transitions import Transition, between, tell
 from .window import Window, is_counted, sum_rows
 
+# Seconds in which nobody else begins what one thread does about once a second.
+_MEANWHILE = 0.1
+
 
 class HostState:
     """One process's view of a breaker in the store `home`; in its own memory while that has no place for it.
@@ -200,6 +203,8 @@ class HostState:
         """
         if self._placed and self.window is None and self._holds():
             return
+        if self._placed:
+            self._due = now + _MEANWHILE  # one thread does it; the others need not wait for that
         self._home.refresh()
         with self._lock:
             if not self._placed or self.store is not self._home or not self._holds():

@@ -32,7 +32,7 @@ class HostStore(Store):
         self.path = directory / f"{namespace}-v{FORMAT}.store"
         self._create = create
         self._seat_lock = threading.Lock()
-        # Guarded by _seat_lock.
+        # Set under _seat_lock alone; read without it.
         self._slot: int | None = None
         self._open()
 
@@ -45,6 +45,9 @@ class HostStore(Store):
         self.limits_lock = HostLock(self.path.with_suffix(".limits-lock"), self.times, LIMITS_HELD)
 
     def slot(self) -> int | None:
+        # Each count asks for it: without a lock, which threads would wait for in line.
+        if (slot := self._slot) is not None:
+            return slot
         with self._seat_lock:
             if self._slot is None:
                 self._slot = self._claim_locked()
@@ -91,21 +94,25 @@ class HostStore(Store):
 
     def refresh(self) -> None:
         """Move to the store that the path names now, if it is another one or gone."""
+        slot = self._slot
+        if slot is not None and self.words[USED_SLOTS] <= slot:
+            # Another process raised it at the same time, from a lower number.
+            self.words[USED_SLOTS] = slot + 1
+        # Looked for without the lock: the look lets other threads run, and they would all wait for this one.
+        if self._is_current():
+            return
         with self._seat_lock:
-            slot = self._slot
-            if slot is not None and self.words[USED_SLOTS] <= slot:
-                # Another process raised it at the same time, from a lower number.
-                self.words[USED_SLOTS] = slot + 1
             if self._is_current():
-                return
-            old = self._locks
+                return  # another thread was first
+            # No thread may take its number in the old store for one in the new.
+            old, slot, self._slot = self._locks, self._slot, None
             try:
                 self._open()
             except StoreUnavailableError as error:
+                self._slot = slot
                 self.say_once(f"the store was taken away, and its memory is used on: {error}")
                 return
             old.close()
-            self._slot = None
         log.warning("the store at %s was replaced; this process has moved to the new one", self.path)
         self.breaker_names.forget()
         self.counters.forget()
