@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -115,6 +116,33 @@ class TestSlots:
         at = store.layout.slot_info.of(slot)
         assert store.times[at] > 0
         assert store.words[at + 1] == os.getpid()
+
+
+class TestThreads:
+    def test_count_while_another_one_looks_for_the_file(
+        self, store: HostStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hundred would else stand in line, since the look lets the others run."""
+        store.counters.add("calls", "a")
+        looks, go_on = Event(), Event()
+        is_current = store._is_current
+
+        def slow() -> bool:
+            looks.set()
+            assert go_on.wait(30)
+            return is_current()
+
+        monkeypatch.setattr(store, "_is_current", slow)
+        looking = Thread(target=store.refresh)
+        looking.start()
+        assert looks.wait(30)
+        counting = Thread(target=store.counters.add, args=("calls", "a"), daemon=True)
+        counting.start()
+        counting.join(10)
+        waits = counting.is_alive()
+        go_on.set()
+        looking.join(30)
+        assert not waits
 
 
 class TestForkedChildren:
