@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from django.db import connections
 
@@ -22,6 +24,8 @@ from resilience.primitives import (
     probing,
 )
 
+logger = logging.getLogger("resilience.steward")
+
 # Start to start, in seconds: of pings, and of looks at a breaker that is not closed (an operator may reset it
 # at any moment).
 PING_EVERY = 1.0
@@ -31,13 +35,20 @@ LOOK_EVERY = 0.1
 REPEAT_AFTER = 0.2
 
 
+class _Failed(NamedTuple):
+    """A ping that failed, after `took` seconds."""
+
+    error: BaseException
+    took: float
+
+
 class Watch:
     """Ping or probe one dependency at each `step`, which returns how long to pause before the next.
 
-    `ping` asks the dependency once, within the current deadline, and raises what went wrong. A failed ping
-    counts as a failure, and two more follow it at once. A successful one is not counted: it says little about
-    the work that users ask for. Nor is a server counted that has no connection left: it is there, and those
-    who have one may go on.
+    `ping` asks the dependency once, within the current deadline, and raises what went wrong. After a failed
+    ping two more follow at once. All three count as failures, unless a later one is answered: then none does.
+    A successful one is not counted: it says little about the work that users ask for. Nor is a server counted
+    that has no connection left: it is there, and those who have one may go on.
     If the process itself lacks what a ping needs, `step` raises `OwnTroubleError`, and another process asks.
     Only a probe closes a breaker, and only when its open time is over. With `pinged=False` there are only
     probes, for a dependency that is expensive to ask.
@@ -80,28 +91,47 @@ class Watch:
         if now < self._next_ping and not self._suspected():
             return min(self._next_ping - now, LOOK_EVERY)
         self._next_ping = now + PING_EVERY
-        if not self._answers() and self._breaker.shown() is State.CLOSED:
-            self._ask_twice_more()
+        self._ping_and_count()
         return min(max(self._next_ping - self._clock.monotonic(), 0.0), LOOK_EVERY)
 
-    def _answers(self) -> bool:
-        """Ping once, and count a failure; tell whether there was an answer."""
+    def _ping_and_count(self) -> None:
+        """Ping, and twice more if there is no answer. Count the failures unless a later ping is answered."""
+        first = self._ping_once()
+        if first is None:
+            return
+        if is_full(first.error) or own_trouble(*first):
+            self._count(first)
+            return
+        repeated = self._ask_twice_more()
+        refuted = repeated is None or all(is_full(each.error) for each in repeated)
+        for failed in (first, *(repeated or ())):
+            self._count(failed, refuted=refuted)
+
+    def _ping_once(self) -> _Failed | None:
+        """Return what went wrong; None if there was an answer."""
         began = self._clock.monotonic()
         error = self._ask()
         if error is None:
             self._answered = max(self._answered, began)
-            return True
-        self._count(error, self._clock.monotonic() - began)
-        return is_full(error)
+            return None
+        return _Failed(error, self._clock.monotonic() - began)
 
-    def _ask_twice_more(self) -> None:
-        """Ping now and a moment later, side by side; the later ping is left out if the other is answered."""
+    def _ask_twice_more(self) -> list[_Failed] | None:
+        """Ping now and a moment later, side by side; the later ping is left out if the other is answered.
+
+        Return both failures; None if either ping was answered.
+        """
         answered = threading.Event()
 
-        def later() -> None:
+        def once() -> _Failed | None:
+            failed = self._ping_once()
+            if failed is None:
+                answered.set()
+            return failed
+
+        def later() -> _Failed | None:
             try:
-                if not answered.wait(self._repeat_after):
-                    self._answers()
+                return None if answered.wait(self._repeat_after) else once()
             finally:
                 connections.close_all()  # This thread's own.
 
@@ -110,9 +140,9 @@ class Watch:
                 asked = beside.submit(later)
             except RuntimeError as error:
                 raise OwnTroubleError(f"{self.name} cannot ask again, for want of threads") from error
-            if self._answers():
-                answered.set()
-            asked.result()
+            second = once()
+            third = asked.result()
+        return None if second is None or third is None else [second, third]
 
     def _suspected(self) -> bool:
         """Tell, once for each silence of a kept connection, whether no later ping was answered."""
@@ -122,13 +152,19 @@ class Watch:
         self._looked_into = silent
         return silent > self._answered
 
-    def _count(self, error: BaseException, took: float) -> None:
-        """Count a failed ping, as a call of its own that was admitted like any other."""
+    def _count(self, failed: _Failed, *, refuted: bool = False) -> None:
+        """Count a failed ping, as a call of its own that was admitted; `refuted`: as ignored."""
         try:
             admission = self._breaker.admit()
         except BreakerOpenError:
             return  # other processes have opened it meanwhile
-        self._settle(admission, error, "ping", took)
+        if refuted:
+            self._breaker.settle(admission, Outcome.IGNORED, error=failed.error, operation="ping")
+            logger.info(
+                "a ping of %s failed, but the next was answered: %s", self._breaker.name, failed.error
+            )
+            return
+        self._settle(admission, failed.error, "ping", failed.took)
 
     def _probe(self) -> float:
         """Take the permit if the open time is over, ask, and let the answer decide."""

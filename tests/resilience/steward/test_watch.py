@@ -136,18 +136,31 @@ class TestPings:
         assert len(failed) == CONFIG.failure_threshold
         assert len(set(failed)) == 1
 
-    def test_are_repeated_once_if_the_second_is_answered(self, scene: Scene) -> None:
-        answers = iter([ConnectionError()])
+    def test_that_fail_count_for_nothing_if_the_next_is_answered(self, scene: Scene) -> None:
+        for _ in range(CONFIG.failure_threshold):
+            answers = iter([ConnectionError()])
+
+            def ping(answers: Iterator[Exception] = answers) -> None:
+                scene.dependency.asked.append(0.0)
+                for error in answers:
+                    raise error
+
+            Watch(scene.breaker, ping, limit=0.5, clock=scene.clock, repeat_after=60.0).step()
+        assert len(scene.dependency.asked) == 2 * CONFIG.failure_threshold, "it is repeated once"
+        assert scene.breaker.snapshot().failures == 0
+        assert scene.breaker.shown() is State.CLOSED
+        assert scene.breaker.calls()["ping", "ignored"] == CONFIG.failure_threshold
+
+    def test_are_not_refuted_by_a_server_without_a_free_connection(self, scene: Scene) -> None:
+        full = psycopg.OperationalError("FATAL:  sorry, too many clients already")
+        answers = iter([ConnectionError(), full, ConnectionError()])
 
         def ping() -> None:
-            scene.dependency.asked.append(0.0)
-            for error in answers:
-                raise error
+            raise next(answers)
 
-        watch = Watch(scene.breaker, ping, limit=0.5, clock=scene.clock, repeat_after=60.0)
-        watch.step()
-        assert len(scene.dependency.asked) == 2
-        assert scene.breaker.snapshot().failures == 1
+        Watch(scene.breaker, ping, limit=0.5, clock=scene.clock, repeat_after=0.0).step()
+        assert scene.breaker.snapshot().failures == 2
+        assert scene.breaker.calls()["ping", "ignored"] == 1
 
     def test_wait_side_by_side_when_they_are_repeated(self, scene: Scene) -> None:
         """The third begins although the second has no answer yet."""
