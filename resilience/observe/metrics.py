@@ -28,6 +28,10 @@ _COUNTERS = {
         ("question",),
         "Questions on the side that the database did not answer, though it answered the ping.",
     ),
+    "catalogue_version": (
+        ("outcome",),
+        "Catalogue versions that the host's store could not take at once: it was busy (late), or failed.",
+    ),
     "own_trouble": (
         ("breaker", "lacked"),
         "Calls that failed because a process of this host lacked something; none counts.",

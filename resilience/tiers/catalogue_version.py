@@ -149,12 +149,22 @@ class _PendingRise:
         return raised
 
     def tell(self) -> None:
-        """Tell the host's store. If that is busy, the steward learns the version within a second."""
+        """Tell the host's store, once: each written row of a transaction asks for it.
+
+        If the store is busy, the steward learns the version within a second.
+        """
         if self._raised is None:
             return
-        row, version, removals = self._raised
-        if not registry.store().marks.rise(row, version=version, removals=removals):
-            registry.store().counters.add("catalogue_version", "late")
+        (row, version, removals), self._raised = self._raised, None
+        store = registry.store()
+        try:
+            told = store.marks.rise(row, version=version, removals=removals)
+        except Exception:  # of any kind: the write is stored
+            store.counters.add("catalogue_version", "failed")
+            logger.exception("the store failed: stored answers of before this write may be served for 2 s")
+            return
+        if not told:
+            store.counters.add("catalogue_version", "late")
             logger.warning("the store is busy: stored answers of before this write may be served for 2 s")
 
 

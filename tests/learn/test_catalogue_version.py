@@ -11,7 +11,9 @@ from django.db import transaction
 from learn.models import Category, Course, Field
 from resilience import registry
 from resilience.models import Generation
+from resilience.observe.metrics import exposition
 from resilience.primitives import Mark
+from resilience.primitives.store.marks import Marks
 from resilience.testing import server_role
 from resilience.tiers import catalogue_version
 
@@ -31,6 +33,13 @@ def course(server: None) -> Course:
     Field.objects.create(title="Hidden", category=arts, published=False)
     made: Course = Course.objects.create(title="Jazz", field=music)
     return made
+
+
+def _counted(outcome: str) -> float:
+    """Return what a scrape says of versions that the host learned late, or not from their writer."""
+    said, _ = exposition("text/plain")
+    name = f'resilience_catalogue_version_total{{outcome="{outcome}"}} '
+    return next(float(line[len(name) :]) for line in said.decode().splitlines() if line.startswith(name))
 
 
 def _rename(course: Course) -> None:
@@ -139,6 +148,34 @@ class TestRaising:
         before = catalogue_version.current()
         _rename(course)
         assert catalogue_version.current().version == before.version + 1
+
+    def test_many_rows_of_one_transaction_tell_the_host_once(
+        self, course: Course, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[int] = []
+
+        def rise(_: Marks, row: int = 1, **__: int) -> bool:
+            told.append(row)
+            return False
+
+        monkeypatch.setattr(Marks, "rise", rise)
+        with transaction.atomic():
+            for _ in range(3):
+                catalogue_version.raise_version()
+        assert len(told) == 1
+        assert _counted("late") == 1
+
+    def test_a_store_that_fails_is_counted_and_logged(
+        self, course: Course, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def rise(*_: object, **__: object) -> bool:
+            raise OSError("no such store")
+
+        monkeypatch.setattr(Marks, "rise", rise)
+        with transaction.atomic():
+            _rename(course)
+        assert _counted("failed") == 1
+        assert "the store failed" in caplog.text
 
     def test_what_others_wrote_comes_with_the_next_refresh(self) -> None:
         Generation.objects.update_or_create(pk=1, defaults={"generation": 7_000, "removals": 12})

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # row gives the name itself.
 
 _MODULUS = 2**61 - 1  # A prime, so that no weight is a multiple of another by a small number.
-_WEIGHT = 0x9E3779B97F4A7C15 % _MODULUS
+_ROWS = 32  # As many as the database has, and as fit into `MARKS_COPY`.
+# Computed once: a name is made under the host's lock.
+_WEIGHTS = {row: pow(0x9E3779B97F4A7C15, row - 1, _MODULUS) for row in range(1, _ROWS + 1)}
 
 
 class Mark(NamedTuple):
@@ -51,7 +53,7 @@ def _known(rows: Rows) -> _Known:
 
 def _name(values: Mapping[int, int]) -> int:
     """See Note [The name of a version]."""
-    return sum(value * pow(_WEIGHT, row - 1, _MODULUS) for row, value in values.items()) % _MODULUS
+    return sum(value * _WEIGHTS[row] for row, value in values.items()) % _MODULUS
 
 
 class Marks:
