@@ -182,7 +182,7 @@ class ResilientReads(HandlingView):
         return response
 
     def _static(self, request: HttpRequest, lookup: Lookup, run: Run) -> HttpResponse:
-        with static_copy.opened() as info:
+        with static_copy.turn(), static_copy.opened() as info:
             response = run()
         if response.status_code == 404:
             passed_over.note("static", "missing", "the copy does not hold what was asked for")

@@ -3,3 +3,4 @@
 from resilience.tiers.static_copy.declared import Export, Resource
 from resilience.tiers.static_copy.info import StaticInfo
 from resilience.tiers.static_copy.reading import opened
+from resilience.tiers.static_copy.turns import turn
