@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from resilience import registry
 from resilience.conf import databases
 from resilience.db import faults
+from resilience.db.failures import is_full
 
 logger = logging.getLogger("resilience.db")
 
@@ -38,15 +39,21 @@ def ping(alias: str = DEFAULT_DB_ALIAS) -> None:
     """
     wrapper = connections[alias]
     faults.inject(databases.breaker_of(alias))
-    connection = wrapper.get_new_connection(wrapper.get_connection_params())
+    asked = _questions if alias == DEFAULT_DB_ALIAS and registry.is_server() else {}
+    try:
+        connection = wrapper.get_new_connection(wrapper.get_connection_params())
+    except Exception as error:
+        if is_full(error):  # The watch does not count it: without a word here nobody would know.
+            for name in asked:
+                _failed(name, error)
+        raise
     try:
         if wrapper.vendor == "postgresql":
             connection.autocommit = True  # a pooler drops a session that is closed within a transaction
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
-        if alias == DEFAULT_DB_ALIAS and registry.is_server():
-            for name, question in _questions.items():
-                _ask(name, question, cursor, wrapper.vendor)
+        for name, question in asked.items():
+            _ask(name, question, cursor, wrapper.vendor)
     finally:
         connection.close()
 
@@ -55,12 +62,16 @@ def _ask(name: str, question: Question, cursor: Any, vendor: str) -> None:
     try:
         question(cursor, vendor)
     except Exception as error:  # of any kind: the server has answered the ping
-        registry.store().counters.add("questions_failed", name)
-        if name not in _unanswered:
-            _unanswered.add(name)
-            logger.warning("a ping could not ask for the %s, and the next one tries again: %s", name, error)
+        _failed(name, error)
     else:
         _unanswered.discard(name)
+
+
+def _failed(name: str, error: Exception) -> None:
+    registry.store().counters.add("questions_failed", name)
+    if name not in _unanswered:
+        _unanswered.add(name)
+        logger.warning("a ping could not ask for the %s, and the next one tries again: %s", name, error)
 
 
 def __getattr__(name: str) -> Any:
