@@ -26,7 +26,7 @@ _COUNTERS = {
     "chores": (("chore", "outcome"), "Runs of the steward's chores."),
     "questions_failed": (
         ("question",),
-        "Questions on the side that the database did not answer, though it answered the ping.",
+        "Questions on the side that the database did not answer, though it was there.",
     ),
     "catalogue_version": (
         ("outcome",),

@@ -145,6 +145,20 @@ class TestPing:
         assert registry.store().counters.totals()["questions_failed", "catalogue version"] == 2
         assert caplog.text.count("could not ask for the catalogue version") == 1
 
+    def test_is_counted_as_missed_where_the_server_is_full(
+        self, url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: object) -> None:
+            raise psycopg.OperationalError("FATAL:  sorry, too many clients already")
+
+        monkeypatch.setattr(probe, "_unanswered", set())
+        monkeypatch.setattr(connections["default"], "get_new_connection", full)
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError):
+                probe.ping()
+        assert registry.store().counters.totals()["questions_failed", "catalogue version"] == 2
+        assert caplog.text.count("could not ask for the catalogue version") == 1
+
 
 class Crowd:
     """Writers and readers of two hosts, which share a cache, on one database."""
