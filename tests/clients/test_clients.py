@@ -14,17 +14,21 @@ from tests.clients.generators import GENERATORS, Client, missing
 from tests.servers.partner import Partner
 from tests.servers.site import ROOT, SiteServer
 
-USER, PASSWORD = "ada", "correct horse battery staple"
+PASSWORD = "correct horse battery staple"
 COURSES = 130
 FOUND = 2  # of them, by the search of the journeys
 WELL_RATED, BADLY_RATED = (
     "afad-231-africa-and-the-americas-the-diaspora-experience",
     "afad-294-academic-internship",
 )
-ACCOUNT = f"""
+# One for each journey: an account has five attempts a minute to sign in.
+ACCOUNTS = f"""
+import json
 from django.contrib.auth.models import User
 from zenow.accounts import access
-print(access.mint(User.objects.create_superuser("{USER}", "", "{PASSWORD}")))
+names = [f"ada-{{number}}" for number in range(3 * {len(GENERATORS)})]
+accounts = [User.objects.create_superuser(name, "", "{PASSWORD}") for name in names]
+print(json.dumps([(account.username, access.mint(account)) for account in accounts]))
 """
 
 pytestmark = [
@@ -45,7 +49,9 @@ class Catalogue(SiteServer):
         load = ["loaddata", "fixtures/categories.json", "fixtures/fields.json", str(courses)]
         for command in (["migrate"], load, ["fallback", "export"]):
             self._done(*command, "--verbosity=0")
-        self.token = self._done("shell", "--verbosity=0", "-c", ACCOUNT).strip()
+        accounts = self._done("shell", "--verbosity=0", "-c", ACCOUNTS)
+        self.accounts: Iterator[tuple[str, str]] = iter(json.loads(accounts))
+        """Names and access tokens of accounts that nobody has signed in to."""
 
     def _done(self, *command: str) -> str:
         ran = self.manage(*command)
@@ -86,8 +92,10 @@ def client(
 
 
 def journey(client: Client, site: Catalogue, course: str) -> dict[str, Any]:
-    """Return what the client met on its journey."""
-    return client.journey(site.url, USER, PASSWORD, site.token, course)
+    """Return what the client met on its journey; `who` is whether it is told its own name."""
+    name, token = next(site.accounts)
+    seen = client.journey(site.url, name, PASSWORD, token, course)
+    return seen | {"who": seen["who"] == name}
 
 
 def met(course: str, **otherwise: Any) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def met(course: str, **otherwise: Any) -> dict[str, Any]:
         "missing": [404, None],
         "nobody": [401, None],
         "sign in": 200,
-        "who": USER,
+        "who": True,
         "create": [201, True, "true"],
         "change of another": [412, None],
         "change": "Another title",
