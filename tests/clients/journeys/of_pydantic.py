@@ -33,7 +33,7 @@ def refusal(ask: Any, *arguments: Any, **options: Any) -> list[Any]:
 
 def header(response: Any, name: str) -> str:
     """Return a header; the client has them by their names as the server has written them."""
-    return next(value for key, value in response.headers.items() if key.lower() == name.lower())
+    return next(str(value) for key, value in response.headers.items() if key.lower() == name.lower())
 
 
 def stand_in(shown: Any) -> Any:
