@@ -21,6 +21,7 @@ from resilience.primitives.store.marks import Marks
 from resilience.primitives.store.names import Names
 from resilience.primitives.store.pools import Pools
 from resilience.primitives.store.versioned import Versioned
+from resilience.primitives.store.wrong_folders import Folders
 from resilience.primitives.window import Window
 from tests.interleaving.schedule import Bounds
 
@@ -164,6 +165,15 @@ DEFECTS = (
         "return _known({**last.rows, row: _higher(_of(last.rows, row), Mark(version, removals))})\n",
         "return _known({**rows, row: _higher(before, Mark(version, removals))})\n\n    rows = self.rows()",
         "marks",
+    ),
+    Defect(
+        "a write is told that was not made",
+        Folders,
+        "write",
+        "self._value.update(lambda _: short) is not None",
+        "self._value.update(lambda _: short) != {}",
+        "folders",
+        STOPS,
     ),
     Defect(
         "a last error is summed by its text alone",

@@ -54,6 +54,29 @@ class TestTheStore:
         assert len({schedule for schedule, _ in runs}) > SEEDS * 0.9
 
 
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        # One asks for the lease, waits for the lock, and has it after another one that had it and died.
+        (
+            "lease",
+            "c 1>b 9=c 12>b 19>a 22>c 30>c 33>b 36>a 38>c 39>b 40>a 42>c 45>b 46>a 57>b 70>c 74>a 81!c",
+        ),
+        # The first write of all is taken back, and one looks who could not write itself.
+        (
+            "folders",
+            "b 3>a 5>c 10>b 15>c 18>b 20>c 22>b 26>a 28>c 29>a 36>b 38=c 39>a 44!c 50>b 51>c 64>c 66>b 70>b "
+            "95>c",
+        ),
+    ],
+    ids=["lease", "folders"],
+)
+def test_the_store_keeps_its_promises_in_orders_of_three_that_are_rare(name: str, schedule: str) -> None:
+    world = World(SCENARIOS[name](), 3)
+    with in_place(world):
+        assert replay(world, parse(schedule)) is None
+
+
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_planted_defect_is_found_and_told_by_a_schedule_that_shows_it_again(defect: Defect) -> None:
     with defect.planted():

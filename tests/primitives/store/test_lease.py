@@ -33,6 +33,20 @@ class TestLease:
         assert two.lease.holder(100.1) is None
         assert two.lease.take(100.1) == 2
 
+    def test_is_had_by_a_clock_of_before_once_who_had_it_in_between_is_dead(
+        self, one: HostStore, two: HostStore, another: Another
+    ) -> None:
+        """Whoever had to wait for the lock has asked before, and has the lease for as much less."""
+        waiting = another()
+        one.lease.take(100.0)
+        assert two.lease.take(102.5) == 2
+        assert waiting.lease.take(101.0) is None
+        two.close()
+        assert waiting.lease.take(101.0) == 3
+        assert one.lease.holder(102.9) == (3, waiting.me(), 101.0)
+        assert one.lease.take(102.9) is None
+        assert one.lease.holder(103.0) is None
+
     def test_may_be_given_up_in_its_own_epoch_only(self, one: HostStore, two: HostStore) -> None:
         one.lease.take(100.0)
         two.lease.release(7)
