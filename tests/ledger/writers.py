@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ class Ledger:
 class Writer(threading.Thread):
     """Write one title after the other, each under a key of its own, until told to stop.
 
-    `pause` lies between two of them. A repeat is answered at the latest when the database is back: beyond
-    `patience` something hangs. Both in seconds.
+    `pause` lies between two of them, on average. A repeat is answered at the latest when the database is
+    back: beyond `patience` something hangs. Both in seconds.
     """
 
     _numbers = itertools.count(1)
@@ -45,7 +46,7 @@ class Writer(threading.Thread):
         ledger: Ledger,
         lock: threading.Lock,
         *,
-        pause: float = 0.02,
+        pause: float = 0.1,
         patience: float = 60.0,
     ) -> None:
         super().__init__(daemon=True)
@@ -57,7 +58,8 @@ class Writer(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        while not self.stopping.wait(self._pause):
+        # At random: in step, all writers would be at the same point when a fault comes.
+        while not self.stopping.wait(random.uniform(0.0, 2 * self._pause)):  # noqa: S311 - no secret
             number = next(self._numbers)
             self._tell(f"Ledger {number}", f"key-{number}")
 
