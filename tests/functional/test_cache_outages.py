@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from resilience.primitives.ticking import Ticks
 from tests.faultproxy import FaultProxy, Mode
 from tests.functional.outages import Outage, Seen, open_for
 from tests.functional.rated import CacheSite, ready
@@ -86,6 +87,19 @@ def test_a_flapping_redis_ends_no_request_in_an_error(site: CacheSite) -> None:
 
 def test_time_outs_of_workers_that_were_stopped_are_not_the_server_s(site: CacheSite) -> None:
     """A stopped process gets no processor: a wait of 0.25 s for Redis is over when it goes on."""
+    ticks = Ticks()
+    ticks.start()
+    for tries_left in (2, 1, 0):
+        began = time.monotonic()
+        failures = _failures_of_stopped_workers(site)
+        # The relay before Redis is in this process: where it got no processor, Redis was slow indeed.
+        if not (failures and tries_left and any(came > began for _, came in ticks._late)):
+            break
+    assert failures == 0
+    assert "cache is not blamed: process" in site.log.read_text()
+
+
+def _failures_of_stopped_workers(site: CacheSite) -> int:
     assert site.manage("breakers", "reset", "cache").returncode == 0
     site.proxy.set("latency", delay=0.04)  # so that a request waits for Redis for most of its time
     seen: list[Seen] = []
@@ -116,8 +130,8 @@ def test_time_outs_of_workers_that_were_stopped_are_not_the_server_s(site: Cache
     assert {answer.status for answer in seen} == {200}
 
     assert {answer.breaker for answer in seen} == {"CLOSED"}
-    assert site.breaker()["failures"] == 0
-    assert "cache is not blamed: process" in site.log.read_text()
+    failures: int = site.breaker()["failures"]
+    return failures
 
 
 def health(site: CacheSite) -> dict[str, Any]:

@@ -267,7 +267,7 @@ class TestTwoHosts:
     def test_would_give_some_if_rows_were_counted_and_added_up(
         self, url: str, stores: list[Store], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(marks, "_WEIGHT", 1)
+        monkeypatch.setattr(marks, "_WEIGHTS", dict.fromkeys(marks._WEIGHTS, 1))
         crowd = Crowd(url, stores, COUNTERS)
         crowd.run(until_wrong=True, answers=100_000)
         assert crowd.wrong > 0, crowd.fresh

@@ -67,7 +67,7 @@ def test_a_server_that_is_slow_at_it_has_not_failed_and_is_asked_again(
         with deadline_scope(2):
             assert query(guarded, "SELECT 1") == [(1,)]
     assert counted(calls) == [("query", Outcome.SUCCESS)]
-    assert failed() == before + 1
+    assert before < failed() <= before + 2  # a kept connection, if there was one, asks before the new one
     assert f"the sessions of {MANY} dropped connections could not be ended" in caplog.text
     guarded.close()
     query(guarded, "SELECT 1")
