@@ -130,7 +130,8 @@ def _failures_of_stopped_workers(site: CacheSite) -> int:
     assert {answer.status for answer in seen} == {200}
 
     assert {answer.breaker for answer in seen} == {"CLOSED"}
-    failures: int = site.breaker()["failures"]
+    failures = site.breaker()["failures"]
+    assert isinstance(failures, int)
     return failures
 
 
