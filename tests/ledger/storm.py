@@ -25,8 +25,8 @@ SLOW_COMMIT = """
 """
 # Longer than any client waits, so that what was under way is decided by the thaw.
 FROZEN_FOR = 3.5
-# Longer than a COMMIT is waited for: it is carried out, and its answer never arrives.
-MUTE_FOR = 1.5
+# Longer than a write with its COMMIT is waited for: it is carried out, and its answer never arrives.
+MUTE_FOR = 2.5
 
 
 def run(
