@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -72,6 +73,14 @@ def most(site: Site, *, at_once: int) -> tuple[int, Counter[int]]:
     return counted, answers
 
 
+def until_copied(site: Site) -> None:
+    """Wait for the static copy of a site that has just started: a reader who is shed needs it."""
+    limit = time.monotonic() + 30
+    while json.loads(site.get("/api/health").body)["staticTier"] is None:
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
 def test_are_bounded_by_what_runs_under_asgi(asgi: AsgiSite) -> None:
     counted, answers = most(asgi, at_once=4)
     assert set(answers) == {200}
@@ -79,6 +88,7 @@ def test_are_bounded_by_what_runs_under_asgi(asgi: AsgiSite) -> None:
 
 
 def test_are_those_of_the_places_and_three_however_many_ask(wsgi: Site) -> None:
+    until_copied(wsgi)
     counted, answers = most(wsgi, at_once=CROWD)
     assert set(answers) == {200}
     assert 4 < counted <= capacity.connections(conf.bulkheads(), 1)
