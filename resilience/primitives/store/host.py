@@ -31,8 +31,8 @@ class HostStore(Store):
         super().__init__(layout, role)
         self.path = directory / f"{namespace}-v{FORMAT}.store"
         self._create = create
-        self._seat_lock = threading.Lock()
-        # Set under _seat_lock alone; read without it.
+        self._slot_lock = threading.Lock()
+        # Set under _slot_lock alone; read without it.
         self._slot: int | None = None
         self._open()
 
@@ -48,7 +48,7 @@ class HostStore(Store):
         # Each count asks for it: without a lock, which threads would wait for in line.
         if (slot := self._slot) is not None:
             return slot
-        with self._seat_lock:
+        with self._slot_lock:
             if self._slot is None:
                 self._slot = self._claim_locked()
             return self._slot
@@ -101,7 +101,7 @@ class HostStore(Store):
         # Looked for without the lock: the look lets other threads run, and they would all wait for this one.
         if self._is_current():
             return
-        with self._seat_lock:
+        with self._slot_lock:
             if self._is_current():
                 return  # another thread was first
             # No thread may take its number in the old store for one in the new.
@@ -127,12 +127,12 @@ class HostStore(Store):
 
     def close(self) -> None:
         """Give the slot back; the memory stays mapped while anybody looks into it."""
-        with self._seat_lock:
+        with self._slot_lock:
             self._slot = None
             self._locks.close()
 
     def _after_fork(self) -> None:
-        self._seat_lock = threading.Lock()
+        self._slot_lock = threading.Lock()
         self._slot = None
         self._locks.reopen()
         for lock in (self.lock, self.limits_lock):

@@ -203,7 +203,7 @@ class TestMoving:
 
 
 class TestLocal:
-    def test_has_one_seat(self) -> None:
+    def test_has_one_slot(self) -> None:
         assert LocalStore().used_slots == 1
         assert LocalStore(Layout(breakers=2, slots=1)).used_slots == 1
 
