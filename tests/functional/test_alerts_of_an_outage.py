@@ -81,7 +81,9 @@ def test_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
             for _ in range(20):  # so that each worker has had its first request, and has a standby
                 site.ask()
             proxy.set("refuse")
-            wait(lambda: site.ask().source == "static" and any("opened" in text for text in refused), site)
+            # The refused text may be an early warning, behind which that of the opening waits.
+            wait(lambda: site.ask().source == "static" and bool(refused), site)
+            wait(lambda: '"alert": "opened"' in site.log.read_text(), site)
             steward = re.findall(r"process (\d+) is the steward", site.log.read_text())[-1]
             os.kill(int(steward), signal.SIGKILL)
             busy.clear()
