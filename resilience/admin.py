@@ -86,6 +86,7 @@ class BreakerAdmin(LookedAt):
             "q": wanted,
             "actions": WORDS,
             "ends": ENDS,
+            "in_shadow": health.in_shadow(),
         }
         if request.method != "POST":
             return TemplateResponse(request, "admin/resilience/breaker/list.html", context)

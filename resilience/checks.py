@@ -42,7 +42,7 @@ ORDER = (
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """E001 to E006: the entries of `RESILIENCE` are known, complete and possible, and can be imported."""
+    """E001 to I007: the entries of `RESILIENCE` are known, complete and possible, and can be imported."""
     for key in conf.unknown_keys():
         yield Error(
             f"RESILIENCE has a key that nothing reads: {key}.",
@@ -85,6 +85,8 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
             hint=f'Add the line "{DRILLS}", to INSTALLED_APPS, or remove DRILLS.',
             id="resilience.E006",
         )
+    if said := _shadow():
+        yield Info(said, hint="manage.py breakers report tells what would be. Take it out to be guarded.", id="resilience.I007")
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
@@ -218,6 +220,13 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
             hint=f"Add the alias {STATIC_ALIAS!r} with Django's own engine, django.db.backends.sqlite3.",
             id="resilience.E071",
         )
+
+
+def _shadow() -> str:
+    if conf.shadow():
+        return "RESILIENCE['SHADOW'] is true: nothing is refused, cut or stood in for."
+    named = [name for name, entry in conf.get("BREAKERS").items() if entry.get("shadow")]
+    return f"RESILIENCE['BREAKERS']: {', '.join(named)} in shadow, and nothing of theirs is refused." if named else ""
 
 
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (

@@ -133,6 +133,11 @@ SETTINGS: Mapping[str, Setting] = {
         "dotted path of the `resilience.tiers.static_copy.Export` that says what the static copy holds; None "
         "for no static tier",
     ),
+    "SHADOW": Setting(
+        False,
+        "whether nothing is refused, cut or stood in for, and what would have been is counted: see "
+        "[adopting.md](adopting.md#shadow)",
+    ),
     "DRILLS": Setting(False, "whether drills may break calls on purpose"),
     "DRILL_PATHS": Setting([], "what `manage.py drill` reads; `{n}` stands for a number from 1 to 60"),
     "DRILL_SIGN_IN": Setting(

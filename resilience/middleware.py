@@ -104,7 +104,7 @@ class ResilienceMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an outage that the view let through; leave any other error to Django."""
-        return unavailable.for_request(request, error) if is_outage(error) else None
+        return unavailable.for_request(request, error) if _is_answered(error) else None
 
 
 @cache
@@ -130,17 +130,22 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
         return _with_headers(_probed(request, _readiness), degraded=False)
     if path == conf.get("METRICS_PATH"):
         return _with_headers(metrics_view(request), degraded=False)
-    known = fresh.answer(request) or bodies.receive(request)
+    known = None if conf.shadow() else fresh.answer(request) or bodies.receive(request)
     if known is not None:
         return _finished(request, known, scope)
     scope.start_clock(request)
     return None
 
 
+def _is_answered(error: BaseException) -> bool:
+    """Tell whether an error is answered by a 503 of ours. In shadow it goes on, as without the app."""
+    return not conf.shadow() and is_outage(error)
+
+
 def _remember_outage(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
     """Keep the outage that ended a request in another middleware: there `process_exception` is not called."""
     scope, error = current_scope(), sys.exc_info()[1]
-    if scope is not None and error is not None and is_outage(error):
+    if scope is not None and error is not None and _is_answered(error):
         scope.outage = error
 
 
@@ -155,12 +160,15 @@ def _last_resort(request: HttpRequest, response: HttpResponseBase, outage: BaseE
 
 def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
     """Answer an outage that the site's own error page ran into; raise any other error."""
-    if not is_outage(error):
+    if not _is_answered(error):
         raise error
     return unavailable.for_request(request, error)
 
 
 def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
+    response[REQUEST_ID] = scope.request_id
+    if conf.shadow():
+        return response
     if response.status_code == 503:
         reports.refused(request)
     if request.method == "OPTIONS" and response.status_code == 405:
@@ -168,7 +176,6 @@ def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope
     if response.status_code >= 400:
         # Without it a cache may keep some errors, a 404 among them, for as long as it sees fit.
         response.setdefault("Cache-Control", "no-store")
-    response[REQUEST_ID] = scope.request_id
     return response
 
 
@@ -217,7 +224,8 @@ def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestSc
     if response.status_code == 500 and scope.outage is not None:
         response = _last_resort(request, response, scope.outage)
     scope.outage = None  # its traceback would keep the whole request in memory
-    response = conditions.kept_elsewhere(request, response)
+    if not conf.shadow():
+        response = conditions.kept_elsewhere(request, response)
     if scope.answered is not None:
         scope.answered(request, response)
     answer_counts.count(response, degraded=scope.degraded)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from circuitbreaker import CircuitBreakerMonitor
 from django.conf import settings
@@ -24,6 +25,8 @@ from resilience.primitives import (
     LocalStore,
     Retry,
     Role,
+    ShadowBreaker,
+    ShadowBulkhead,
     Store,
     StoreUnavailableError,
     Threads,
@@ -31,6 +34,7 @@ from resilience.primitives import (
     in_use,
     open_store,
 )
+from resilience.primitives.shadow import note_full, note_late
 
 
 @dataclass
@@ -73,6 +77,14 @@ def role() -> Role:
 def is_server() -> bool:
     """Tell whether this process is guarded: its calls are counted, may be refused, and have deadlines."""
     return role() == "server"
+
+
+def enforces() -> bool:
+    """Tell whether this process may refuse calls, cut them and answer in their place.
+
+    A server may, unless the site is in shadow: then its calls are counted, and all else is plain Django.
+    """
+    return is_server() and not conf.shadow()
 
 
 def store() -> Store:
@@ -133,8 +145,21 @@ def guard(
 
     `pool` names a bulkhead, `limit` is in seconds; `Guard.call` says what they do and raise.
     """
-    place = None if pool is None else bulkhead(pool)
-    return Guard(name, bulkhead=place, retry=retry, breaker=breaker(name), limit=limit, clock=_registry.clock)
+    return Guard(
+        name,
+        bulkhead=None if pool is None else bulkhead(pool),
+        retry=retry,
+        breaker=breaker(name),
+        limit=limit,
+        clock=_registry.clock,
+        late=partial(note_overdue, name) if conf.shadow() else None,
+    )
+
+
+def note_overdue(what: str, seconds: float) -> None:
+    """Count in shadow that a call, or a request, went on for so many seconds after its deadline."""
+    if is_server():
+        note_late(store(), what, seconds)
 
 
 def breakers() -> dict[str, CircuitBreaker]:
@@ -195,7 +220,10 @@ def _make_breaker(name: str) -> CircuitBreaker:
         made = _registry.breakers.get(name)
         if made is None:
             config = conf.watched().get(name)
-            made = CircuitBreaker(
+            kind: Callable[..., CircuitBreaker] = CircuitBreaker
+            if conf.in_shadow(name):
+                kind = partial(ShadowBreaker, counted_in=store())
+            made = kind(
                 name=name,
                 config=config,
                 # One that is not declared is this process's own.
@@ -223,9 +251,16 @@ def _make_bulkhead(name: str) -> Bulkhead:
                 raise LookupError(
                     f"no bulkhead {name!r} in RESILIENCE: {', '.join(declared) or 'none at all'}"
                 )
-            made = Bulkhead(name, declared[name], threads=threads(), on_change=_show)
+            kind: Callable[..., Bulkhead] = Bulkhead
+            if conf.shadow():
+                kind = partial(ShadowBulkhead, full=partial(_note_full, name))
+            made = kind(name, declared[name], threads=threads(), on_change=_show)
             _registry.bulkheads[name] = made
         return made
+
+
+def _note_full(name: str) -> None:
+    note_full(store(), name)
 
 
 def _show(pool: Bulkhead) -> None:

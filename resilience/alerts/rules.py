@@ -113,6 +113,9 @@ class _Breaker:
         self._now = seen.now
 
     def alerts(self) -> list[Alert]:
+        if self._snapshot.would_be is not None:
+            would = self._would_have_opened()
+            return [] if would is None else [would]
         found = [self._opened(), self._flapping(), self._open_long(), self._recovered(), self._warning()]
         return [alert for alert in (*found, self._override()) if alert is not None]
 
@@ -143,6 +146,19 @@ class _Breaker:
         known.setdefault("opened", self._now - (snapshot.lasted or 0.0) if is_open else self._now)
         reason = f"last error {snapshot.last_error}" if snapshot.last_error else "slow calls"
         return self._tell("opened", f"opened; {reason}", count=new)
+
+    def _would_have_opened(self) -> Alert | None:
+        """Warn that one in shadow would have opened; once in `quiet` seconds, since nobody has to act."""
+        snapshot, known = self._snapshot, self._known
+        openings = self._seen.totals.get(("shadow_transitions", snapshot.name, "CLOSED", "OPEN"), 0)
+        new = openings - known.setdefault("would_open", openings)
+        last = known.get("would_told")
+        if new <= 0 or (last is not None and self._now - last < self._config.quiet):
+            return None
+        known["would_open"], known["would_told"] = openings, self._now
+        reason = f"last error {snapshot.last_error}" if snapshot.last_error else "slow calls"
+        text = f"would have opened, but is in shadow; {reason}"
+        return self._tell("shadow", text, count=new, serious=False)
 
     def _flapping(self) -> Alert | None:
         known, config = self._known, self._config

@@ -71,6 +71,9 @@ class ResilientReads(HandlingView):
         # OPTIONS reads nothing from a tier.
         if request.method not in ("GET", "HEAD") or not registry.is_server():
             return super().dispatch(request, *args, **kwargs)
+        if not registry.enforces():
+            with registry.bulkhead("read").enter():  # only to see whether there would be a place
+                return super().dispatch(request, *args, **kwargs)
         self.lookup = lookup = Lookup()
         run = partial(self._rendered, request, *args, **kwargs)
         seconds = 0.0

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from resilience import conf
 from resilience.answers import idempotency
 from resilience.answers.handling import Handler, HandlingView
 from resilience.answers.unavailable import unavailable
@@ -98,7 +99,7 @@ class ResilientWrites(HandlingView):
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an outage in a write with a 503 that says whether it was stored, a refused key with why."""
         request = getattr(self, "request", None)
-        if request is not None and not is_read(request) and is_outage(exc):
+        if request is not None and not is_read(request) and is_outage(exc) and not conf.shadow():
             set_rollback()
             return unavailable(exc, writes=True)  # type: ignore[return-value]  # DRF takes any response
         if isinstance(exc, idempotency.KeyRefusedError):

@@ -48,6 +48,9 @@ class Calls:
         if has_given_up_cache() or (deadline is not None and deadline.expired):
             return otherwise
         breaker = registry.breaker(self._breaker)
+        if conf.shadow():
+            with breaker.calling(operation, judge=self._judge):
+                return call()
         storing = operation in STORING
         writes = registry.breaker(self._writes)
         if storing and writes.refuses():

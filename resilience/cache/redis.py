@@ -24,6 +24,9 @@ _NEEDED = {
     "IGNORE_EXCEPTIONS": False,
 }
 
+# Seconds in shadow, in which nothing is cut.
+_NO_LIMIT = 3600.0
+
 # Answers of a server that is not (or no longer) the primary, or has not loaded its data. A new connection may
 # lead to a server that can answer.
 _LEAVING = (redis.ReadOnlyError, redis.exceptions.MasterDownError, redis.BusyLoadingError)
@@ -40,7 +43,7 @@ def bounded_options(options: dict[str, Any]) -> dict[str, Any]:
                 f"CACHES: the option {name} must be left out inside ResilientCache, which needs {needed!r}, "
                 f"not {options[name]!r}"
             )
-    limit = conf.deadline("cache")
+    limit = _NO_LIMIT if conf.shadow() else conf.deadline("cache")
     return {"SOCKET_CONNECT_TIMEOUT": limit, "SOCKET_TIMEOUT": limit, **options, **_NEEDED}
 
 

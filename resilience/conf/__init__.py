@@ -25,6 +25,7 @@ BESIDE: Mapping[str, str] = {
     "classify": "dotted path of a function that says how an exception counts; without it each is a failure",
     "ping": "dotted path of a function that asks the dependency once; the steward calls it all the time",
     "probe": "the same for an expensive question: the steward calls it only when the open time is over",
+    "shadow": "whether it refuses nothing, and only counts what it would have refused",
 }
 
 
@@ -129,6 +130,16 @@ def static_dir(*, inside: bool = True) -> Path:
 def events_dir() -> Path:
     """Return the folder of the host's journal of events."""
     return own(Path(get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR") or _var() / "events"))
+
+
+def shadow() -> bool:
+    """Tell whether the site is in shadow: nothing is refused, cut or stood in for, only counted."""
+    return bool(get("SHADOW"))
+
+
+def in_shadow(name: str) -> bool:
+    """Tell whether a breaker is in shadow, by itself or with the whole site."""
+    return shadow() or bool(_beside(name, "shadow"))
 
 
 def faults_allowed() -> bool:

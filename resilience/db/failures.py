@@ -45,6 +45,12 @@ class NotStoredError(django.db.OperationalError):
     """
 
 
+class OverdueError(TimeoutError):
+    """In shadow: a call took longer than its limit, so that it would have been cut. Nobody gets this error."""
+
+    timed_out = True
+
+
 # Errors of our own. The breaker was told of the call where they were raised.
 TOLD = (DatabaseRefusedError, DatabaseDeadlineError, NotStoredError, OutcomeUnknownError)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import django.db
 
+from resilience import conf, registry
 from resilience.db import failures
 from resilience.db.connection import CutError, SpentError
-from resilience.primitives import Admission
+from resilience.primitives import Admission, ShadowBreaker
 from resilience.request.scope import note_commit
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ class Measured:
         if isinstance(error, failures.TOLD):
             return  # counted where it was raised, within this call
         cause = None if error is None else failures.driver_error(error)
+        if self._shadow:
+            self._call.__exit__(kind, self._overdue() or cause, traceback)
+            return  # the error goes on as the driver raised it
         self._call.__exit__(kind, cause, traceback)
         if self._call.outcome is not None:
             self._wrapper.asked = True
@@ -74,6 +79,22 @@ class Measured:
                 note_commit()
         elif (told := self._told(cause)) is not None:
             raise told from cause
+
+    @property
+    def _shadow(self) -> bool:
+        return isinstance(self._call.breaker, ShadowBreaker) and conf.shadow()
+
+    def _overdue(self) -> failures.OverdueError | None:
+        """Note in shadow that the call took longer than its limit, if so; return what that counts as."""
+        call = self._call
+        if not call.timed:
+            return None
+        limit, took = self._wrapper.limit_of(call.operation), time.monotonic() - call.began
+        if took <= limit:
+            return None
+        if call.admission.counts:  # else it would have been refused, and its whole time is counted so
+            registry.note_overdue(call.breaker.name, took - limit)
+        return failures.OverdueError(f"took {took:.1f} s, and would have been cut after {limit:g} s")
 
     def _stores_at_once(self) -> bool:
         wrapper = self._wrapper

@@ -1,7 +1,8 @@
 """Connections and transactions of a guarded alias: when the breaker is asked, and what always passes.
 
-Only server processes are guarded. In a command each method does the same as Django's. In every process a
-transaction that is not stored ends with an error (`db.transactions`).
+Only server processes are guarded. In a command each method does the same as Django's. In shadow a server's
+calls are measured, and nothing else differs from Django's. In every process a transaction that is not stored
+ends with an error (`db.transactions`).
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class GuardedWrapper(KeptTransactions):
         with (
             self._prepare() as admission,
             Measured(self, admission, "connect"),
-            deadline_scope(conf.deadline("connect")),
+            deadline_scope(conf.deadline("connect")) if registry.enforces() else nullcontext(),
         ):
             return super().connect()
 
@@ -135,7 +136,7 @@ class GuardedWrapper(KeptTransactions):
 
     def is_usable(self) -> bool:
         """As Django's, between requests; returns False without a wait while calls are refused."""
-        if self.preparing or not self.has_server or not registry.is_server():
+        if self.preparing or not self.has_server or not registry.enforces():
             return super().is_usable()
         if self.breaker.refuses():
             return False
@@ -147,9 +148,16 @@ class GuardedWrapper(KeptTransactions):
 
     def judge(self, call: Call, cause: BaseException) -> Outcome:
         """Return what a driver's error counts as; it is ignored if only a kept connection failed."""
-        limit = conf.deadline(call.operation if call.operation in _OWN_LIMIT else "statement")
+        if isinstance(cause, failures.OverdueError):
+            return Outcome.FAILURE
+        limit = self.limit_of(call.operation)
         outcome = failures.classify(cause, cut=cut_short(self.breaker.config, call.took, limit))
         return Outcome.IGNORED if self.doubts(cause, call, outcome) else outcome
+
+    @staticmethod
+    def limit_of(operation: str) -> float:
+        """Return the seconds that a call may take."""
+        return conf.deadline(operation if operation in _OWN_LIMIT else "statement")
 
     def doubts(self, error: BaseException, call: Call, outcome: Outcome) -> bool:
         """Tell whether a call failed only by its kept connection, which is no failure of the server."""
@@ -251,9 +259,9 @@ class GuardedWrapper(KeptTransactions):
     def make_cursor(self, cursor: Any) -> Any:
         if not registry.is_server():
             return super().make_cursor(cursor)
-        return self.cursor_class(cursor, self)
+        return (self.cursor_class if registry.enforces() else GuardedCursor)(cursor, self)
 
     def make_debug_cursor(self, cursor: Any) -> Any:
         if not registry.is_server():
             return super().make_debug_cursor(cursor)
-        return self.debug_cursor_class(cursor, self)
+        return (self.debug_cursor_class if registry.enforces() else GuardedDebugCursor)(cursor, self)

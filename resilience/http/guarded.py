@@ -121,7 +121,7 @@ class GuardedSession:
                 **options,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self._connect, self._total),
+                timeout=None if conf.shadow() else (self._connect, self._total),
             )
             with response:
                 # `content` and `json()` of the response read this.
@@ -151,6 +151,8 @@ class _PlainSession(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers.update({"Connection": "close", "Accept-Encoding": "identity"})
+        if conf.shadow():
+            return
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundedAdapter())
 

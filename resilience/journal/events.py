@@ -53,9 +53,12 @@ def record(
 
 
 def heard(transition: Transition) -> None:
-    """Record a breaker's change; the event's kind is the operator's order, or `transition` without one."""
+    """Record a breaker's change; the event's kind is the operator's order, or `transition` without one.
+
+    In shadow it is `shadow`, since nobody sees the breaker change: the history has no outage then.
+    """
     record(
-        transition.order or "transition",
+        transition.order or ("shadow" if transition.shadow else "transition"),
         breaker=transition.name,
         who=transition.who,
         why=transition.why,

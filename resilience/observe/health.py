@@ -58,6 +58,7 @@ def report(names: Sequence[str] | None = None) -> dict[str, Any]:
         "drills": running_faults(),
         "folders": folders.without(),
         "notices": noticed,
+        "shadow": in_shadow(),
     }
 
 
@@ -82,6 +83,7 @@ def service(found: BreakerSnapshot) -> dict[str, Any]:
         "slow": found.slow,
         "isolated": found.isolated,
         "disabled": found.disabled,
+        "wouldBe": None if found.would_be is None else found.would_be.value,
         "retryAfter": round(max(0.0, found.retry_after), 1),
     }
 
@@ -161,6 +163,14 @@ def notices() -> list[str]:
     if not _cache_takes_writes():
         found.append("The cache stores nothing: it answers reads, and refuses what is written.")
     return found + folders.notices()
+
+
+def in_shadow() -> str:
+    """Return a sentence on what is in shadow; "" if nothing is."""
+    if conf.shadow():
+        return "Nothing is refused, cut or stood in for. What would be: manage.py breakers report."
+    named = [name for name in conf.declared_breakers() if conf.in_shadow(name)]
+    return f"Calls of {', '.join(named)} are not refused, but counted if they would be." if named else ""
 
 
 def _cache_takes_writes() -> bool:

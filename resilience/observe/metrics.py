@@ -36,6 +36,20 @@ _COUNTERS = {
         ("breaker", "lacked"),
         "Calls that failed because a process of this host lacked something; none counts.",
     ),
+    "shadow_transitions": (
+        ("breaker", "from", "to"),
+        "Changes of state that a circuit breaker in shadow would have made.",
+    ),
+    "shadow_calls": (
+        ("breaker", "outcome"),
+        "Calls that a breaker in shadow would have refused, by how they ended.",
+    ),
+    "shadow_late": (("what",), "Calls and requests in shadow that would have been cut."),
+    "shadow_full": (("pool",), "Calls in shadow that would have found no place."),
+    "shadow_waited_ms": (
+        ("what", "by"),
+        "Milliseconds of waiting in shadow that a refusal, or a cut, would have spared.",
+    ),
     "drilled": (("breaker",), "Calls that a drill has hit."),
     "connections_dropped": (("database", "reason"), "Kept connections that could not be used again."),
     "limits": (("limit", "outcome"), "Attempts that a limit refused, or could not count."),

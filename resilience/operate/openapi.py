@@ -115,6 +115,7 @@ def _schemas() -> dict[str, Any]:
         "drills": _by_name(_by_name({})),
         "folders": _by_name({"type": "string"}),
         "notices": {"type": "array", "items": {"type": "string"}},
+        "shadow": {"type": "string"},
     }
     name = {"type": "string", "minLength": 1, "maxLength": NAME}
     names = {"type": "array", "items": name, "description": _NAMES, "maxItems": NAMES}

@@ -10,7 +10,7 @@ from functools import partial
 
 from django.http import QueryDict
 
-from resilience import registry
+from resilience import conf, registry
 from resilience.primitives import BreakerSnapshot, CircuitBreaker
 
 PERMISSION = "resilience.steer_breakers"
@@ -106,6 +106,8 @@ def steer(order: Order, *, who: str) -> list[BreakerSnapshot]:
     if order.until is not None and order.until <= time.time():
         raise OrderError("the end has passed already")
     breakers = chosen(order.names)
+    if action == "isolate" and (shadows := [each.name for each in breakers if conf.in_shadow(each.name)]):
+        raise OrderError(f"{', '.join(shadows)}: in shadow, so nothing is refused; take SHADOW out first")
     deadline = time.monotonic() + _PATIENCE
     missed = [
         each.name

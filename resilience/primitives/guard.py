@@ -14,6 +14,7 @@ from resilience.primitives.clock import SYSTEM_CLOCK, Clock
 from resilience.primitives.deadline import budget, deadline_scope
 from resilience.primitives.errors import DeadlineExceededError, RejectedError
 from resilience.primitives.retry import Retry
+from resilience.primitives.shadow import measured
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class Guard:
 
     A call waits for its place once. Each try asks the breaker and is counted by it. Each try has a deadline
     of `limit` seconds (`current_deadline`), or the request's if that ends sooner.
+    With `late` nothing is cut: that is called with the seconds that a try has taken beyond its limit.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Guard:
         breaker: CircuitBreaker | None = None,
         limit: float | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        late: Callable[[float], None] | None = None,
     ) -> None:
         self.name = name
         self.bulkhead = bulkhead
@@ -41,6 +44,7 @@ class Guard:
         self.breaker = breaker
         self.limit = limit
         self._clock = clock
+        self._late = late
 
     def call(
         self, fn: Callable[..., T], /, *args: Any, fallback: Callable[..., T] | None = None, **kwargs: Any
@@ -89,5 +93,10 @@ class Guard:
                 judge = None if classify is None else lambda _, error: classify(error)
                 stack.enter_context(self.breaker.calling(operation, judge=judge))
             if self.limit is not None:
-                stack.enter_context(deadline_scope(self.limit, clock=self._clock))
+                stack.enter_context(self._bounds(self.limit))
             yield
+
+    def _bounds(self, limit: float) -> AbstractContextManager[object]:
+        if self._late is not None:
+            return measured(limit, self._late, self._clock)
+        return deadline_scope(limit, clock=self._clock)

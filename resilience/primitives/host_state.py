@@ -36,6 +36,8 @@ class HostState:
         self.config = config
         self.clock = clock
         self.listeners: list[Callable[[Transition], None]] = []
+        self.shadow = False
+        """Whether the breaker refuses nothing, so that its changes are seen by nobody."""
         self.store = home
         self.index = 0
         self.window: Window | None = None
@@ -117,9 +119,11 @@ class HostState:
                 cause=self._cause(after.window) if after.state is OPEN and not order else "",
                 order=order,
                 override=override,
+                shadow=self.shadow,
             )
             if self.store.layout.counters and made.before is not made.after:
-                self.store.counters.add("transitions", self.name, made.before, made.after)
+                kind = "shadow_transitions" if self.shadow else "transitions"
+                self.store.counters.add(kind, self.name, made.before, made.after)
             tell(made, list(self.listeners))
         return after
 

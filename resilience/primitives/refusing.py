@@ -27,6 +27,11 @@ def probing() -> Iterator[None]:
         _probing.reset(token)
 
 
+def is_probing() -> bool:
+    """Tell whether this is a steward's probe."""
+    return _probing.get()
+
+
 def why_refused(host: HostState, record: Record, now: float) -> Refused | None:
     """Return why a call would be refused now; None if it may be made, perhaps as a probe."""
     if record.admission is not None:
@@ -46,7 +51,7 @@ def _why_no_permit(host: HostState, record: Record, now: float) -> Refused | Non
     if (
         host.config.probed
         and store.layout.whole
-        and not _probing.get()
+        and not is_probing()
         and store.lease.holder(now) is not None
     ):
         return _STEWARDS

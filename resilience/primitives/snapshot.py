@@ -50,6 +50,8 @@ class BreakerSnapshot:
     last_error_age: float | None
     rejected: int
     shared: bool
+    would_be: State | None = None
+    """The state that one in shadow would be in; None if it is not in shadow."""
 
 
 def snapshot(host_state: HostState) -> BreakerSnapshot:

@@ -29,6 +29,8 @@ class Transition:
     until: float | None = None
     cause: str = ""
     """The last failure before it opened, in a sentence; "" if nothing failed, or it did not open."""
+    shadow: bool = False
+    """Whether the breaker is in shadow: it only would have changed, and refuses nothing."""
 
 
 def between(
@@ -42,6 +44,7 @@ def between(
     cause: str,
     order: str | None,
     override: Override | None,
+    shadow: bool = False,
 ) -> Transition:
     """Describe the change from one record to the next. `now` (monotonic) and `wall` are its time."""
     return Transition(
@@ -57,13 +60,15 @@ def between(
         who="" if override is None else override.who,
         why="" if override is None else override.why,
         until=None if override is None or override.until is None else override.until - now + wall,
+        shadow=shadow,
     )
 
 
 def tell(transition: Transition, listeners: list[Callable[[Transition], None]]) -> None:
     """Log the change and call the listeners; an error of one is logged and does not affect the others."""
     log.info(
-        "%s: %s to %s, %s%s",
+        "%s%s: %s to %s, %s%s",
+        "in shadow, " if transition.shadow else "",
         transition.name,
         transition.before,
         transition.after,

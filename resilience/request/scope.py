@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from resilience import conf, registry
-from resilience.primitives import BreakerOpenError, deadline_scope
+from resilience.primitives import BreakerOpenError, as_one, deadline_scope, measured
 
 View = TypeVar("View", bound=Callable[..., Any])
 Listener = Callable[[HttpRequest, HttpResponseBase], None]
@@ -63,10 +64,16 @@ class RequestScope:
                 self._bounds.__exit__(*error)
 
     def start_clock(self, request: HttpRequest) -> None:
-        """Start the clock: one budget for all calls that the request waits for. Only servers have one."""
-        if registry.is_server():
-            self._bounds = deadline_scope(conf.deadline("read" if is_read(request) else "write"))
-            self._bounds.__enter__()
+        """Start the clock: one budget for all calls that the request waits for. Only servers have one.
+
+        In shadow nothing is cut: the seconds beyond the budget are counted.
+        """
+        if not registry.is_server():
+            return
+        budget = "read" if is_read(request) else "write"
+        enforced = registry.enforces()
+        self._bounds = deadline_scope(conf.deadline(budget)) if enforced else _measured_only(budget)
+        self._bounds.__enter__()
 
     def enter_pool(self, name: str) -> None:
         """Hold a place in the pool until the request ends, but never two. Raises `BulkheadFullError`.
@@ -87,6 +94,14 @@ class RequestScope:
             place = pool.queued()
             place.__enter__()
         self._place = place
+
+
+@contextmanager
+def _measured_only(budget: str) -> Iterator[None]:
+    """Bound nothing: count in shadow what this request would not have waited for."""
+    late = partial(registry.note_overdue, f"request {budget}")
+    with as_one(registry.store()), measured(conf.deadline(budget), late):
+        yield
 
 
 def current_scope() -> RequestScope | None:

@@ -83,7 +83,9 @@ class Watch:
 
     def step(self) -> float:
         """Do what is due now, and return the seconds until something may be due again."""
-        if self._breaker.shown() is not State.CLOSED:
+        with probing():  # one in shadow shows its state to nobody else
+            state = self._breaker.shown()
+        if state is not State.CLOSED:
             return self._probe()
         if not self._pinged:
             return LOOK_EVERY
@@ -155,7 +157,8 @@ class Watch:
     def _count(self, failed: _Failed, *, refuted: bool = False) -> None:
         """Count a failed ping, as a call of its own that was admitted; `refuted`: as ignored."""
         try:
-            admission = self._breaker.admit()
+            with probing():
+                admission = self._breaker.admit()
         except BreakerOpenError:
             return  # other processes have opened it meanwhile
         if refuted:

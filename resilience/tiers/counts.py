@@ -91,7 +91,7 @@ def _state(rows: QuerySet[Any]) -> tuple[Hashable, Combinable | None]:
     Within a transaction the state cannot be told: its own writes raise the version only at its end.
     """
     connection = connections[rows.db]
-    if registry.is_server() and not connection.in_atomic_block:
+    if registry.enforces() and not connection.in_atomic_block:
         if rows.db == DEFAULT_DB_ALIAS:
             return None, catalogue_version.as_column(rows.db)
         if isinstance(connection, FileConnection):

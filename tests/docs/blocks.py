@@ -10,6 +10,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "CODE_OF_CONDUCT.md",
     "SECURITY.md",
+    "docs/adopting.md",
     "docs/containers.md",
     "docs/importing.md",
     "docs/operating.md",

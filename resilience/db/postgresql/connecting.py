@@ -16,6 +16,7 @@ from resilience.db.connection import DeadlineConnection
 from resilience.db.postgresql import limits
 from resilience.db.set_local import SetLocalConnection
 from resilience.db.wrapper import GuardedWrapper
+from resilience.primitives import current_deadline
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
         own: dict[str, str] = {limits.MARK: registry.role()}
-        if registry.is_server():
+        if registry.enforces():
             own |= limits.own(check_interval=not self._without_check_interval)
         # Ours come first, so that a project's own options, further right, win.
         params["options"] = f"{limits.as_options(own)} {params.get('options', '')}".rstrip()
@@ -125,7 +126,7 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
                 "DATABASES[%r] takes no start-up parameters: limits go into each transaction", self.alias
             )
         # A command keeps no idle connections, and need not know.
-        holds = registry.is_server() and self._holds_session(connection, params)
+        holds = registry.enforces() and self._holds_session(connection, params)
         return limits.learn(limits.address_of(params), takes_options=False, holds_session=holds)
 
     def _holds_session(self, connection: Any, params: dict[str, Any]) -> bool:
@@ -178,7 +179,12 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
 
 
 def _connect(conninfo: str = "", **kwargs: Any) -> psycopg.Connection[Any]:
-    return (DeadlineConnection if registry.is_server() else SetLocalConnection).connect(conninfo, **kwargs)
+    return (DeadlineConnection if _is_bounded() else SetLocalConnection).connect(conninfo, **kwargs)
+
+
+def _is_bounded() -> bool:
+    """Tell whether waits on a new connection end in time. In shadow only those of the steward do."""
+    return registry.enforces() or (registry.is_server() and current_deadline() is not None)
 
 
 def guarded_driver() -> ModuleType:

@@ -51,7 +51,7 @@ class KeepingWrapper(GuardedWrapper):
 
     def connect(self) -> None:
         """Take a kept connection if there is one, else make one when it is this thread's turn."""
-        if not registry.is_server():
+        if not registry.enforces():
             return super().connect()
         with self._prepare() as admission:
             self._take_or_make(admission)
@@ -171,7 +171,7 @@ class KeepingWrapper(GuardedWrapper):
     # --- Give back ---
 
     def create_cursor(self, name: str | None = None) -> Any:
-        if name is not None and registry.is_server():
+        if name is not None and registry.enforces():
             self.prove()
         cursor = super().create_cursor(name)
         if name is not None:
@@ -182,7 +182,8 @@ class KeepingWrapper(GuardedWrapper):
         """Give the connection back. Django calls this when a request begins and when it has ended."""
         connection = self.connection
         usual = self.autocommit == self.settings_dict["AUTOCOMMIT"] and not self._by_hand
-        if not isinstance(connection, DeadlineConnection) or not usual or self.allow_thread_sharing:
+        kept = registry.enforces() and isinstance(connection, DeadlineConnection)
+        if not kept or not usual or self.allow_thread_sharing:
             return super().close_if_unusable_or_obsolete()
         if self.in_atomic_block:
             return None  # it is in use

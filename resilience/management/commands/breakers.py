@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import registry
-from resilience.observe import history
+from resilience.observe import history, shadow
 from resilience.observe.tables import columns
 from resilience.operate import orders
 from resilience.operate.orders import Order, OrderError, StoreBusyError
@@ -29,13 +29,14 @@ _EVENTS = 20
 
 class Command(BaseCommand):
     help = (
-        "List the circuit breakers of this host, steer some or all of them, or show their history. "
+        "List the circuit breakers of this host, steer some or all of them, show their history, or report what "
+        "those in shadow would have done. "
         "Exit status: 0 done, 2 a wrong name or order, 3 no server's store here."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = ["list", *orders.WORDS, "history"]
+        actions = ["list", *orders.WORDS, "history", "report"]
         parser.add_argument("action", nargs="?", default="list", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME", help="names of breakers (default: all)")
         parser.add_argument(
@@ -57,6 +58,10 @@ class Command(BaseCommand):
             registry.host_store()
             if action == "history":
                 self.stdout.write(_history(names, seconds or _UNITS["d"], as_json=options["json"]))
+                return
+            if action == "report":
+                found = shadow.report()
+                self.stdout.write(json.dumps(found, indent=2) if options["json"] else shadow.table(found))
                 return
             snapshots = _done(action, names, reason, seconds)
         except OrderError as error:
@@ -139,7 +144,8 @@ def _table(snapshots: list[BreakerSnapshot]) -> str:
 
 def _note(found: BreakerSnapshot) -> str:
     order = found.override
+    shadow = f"in shadow, would be {found.would_be}" if found.would_be else ""
     if order is None:
-        return found.last_error or ""
+        return "; ".join(filter(None, (shadow, found.last_error)))
     until = "" if order.until is None else f" until {iso(order.until)}"
-    return f"{order.kind} by {order.who}{until}: {order.why}"
+    return "; ".join(filter(None, (shadow, f"{order.kind} by {order.who}{until}: {order.why}")))

@@ -141,6 +141,8 @@ def _table(found: dict[str, Any]) -> str:
         f"drill: {name}, fault {one['fault']}, {one['secondsLeft']:.0f} s left"
         for name, one in found["drills"].items()
     ]
+    if found["shadow"]:
+        lines.append(f"shadow: {found['shadow']}")
     return "\n".join([f"{found['status']}: {found['message']}", *lines])
 
 

@@ -46,7 +46,9 @@ function showBreaker(one, rates) {
   if (!card) return;
   card.dataset.state = one.state;
   const field = (name) => card.querySelector(`[data-field="${name}"]`);
-  text(field("state"), one.isolated ? "OPEN, isolated" : one.disabled ? `${one.state}, disabled` : one.state);
+  const order = one.isolated ? ", isolated" : one.disabled ? ", disabled" : "";
+  const shadow = !one.wouldBe ? "" : one.wouldBe === one.state ? ", in shadow" : `, in shadow (would be ${one.wouldBe})`;
+  text(field("state"), one.state + order + shadow);
   text(field("failureRate"), `${one.failureRate} %`);
   for (const name of ["totalRequests", "failures", "rejected"]) text(field(name), String(one[name]));
   text(field("since"), one.since ? lasting(one.lasted) : "always");
