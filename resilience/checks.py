@@ -86,7 +86,11 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
             id="resilience.E006",
         )
     if said := _shadow():
-        yield Info(said, hint="manage.py breakers report tells what would be. Take it out to be guarded.", id="resilience.I007")
+        yield Info(
+            said,
+            hint="manage.py breakers report tells what would be. Take it out to be guarded.",
+            id="resilience.I007",
+        )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
@@ -226,7 +230,11 @@ def _shadow() -> str:
     if conf.shadow():
         return "RESILIENCE['SHADOW'] is true: nothing is refused, cut or stood in for."
     named = [name for name, entry in conf.get("BREAKERS").items() if entry.get("shadow")]
-    return f"RESILIENCE['BREAKERS']: {', '.join(named)} in shadow, and nothing of theirs is refused." if named else ""
+    return (
+        f"RESILIENCE['BREAKERS']: {', '.join(named)} in shadow, and nothing of theirs is refused."
+        if named
+        else ""
+    )
 
 
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (

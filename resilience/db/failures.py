@@ -46,7 +46,7 @@ class NotStoredError(django.db.OperationalError):
 
 
 class OverdueError(TimeoutError):
-    """In shadow: a call took longer than its limit, so that it would have been cut. Nobody gets this error."""
+    """In shadow a call took longer than its limit, and would have been cut. It is counted, never raised."""
 
     timed_out = True
 

@@ -18,10 +18,11 @@ _BUDGETS = ("request read", "request write")
 def report() -> dict[str, Any]:
     """Return what would have been since the host's store was built, ready for JSON.
 
-    Of each breaker: how many requests it would have `refused`; of these, how many had calls that `failed` or were
-    `slow`, and how many none, so that the refusal would have been a `falseAlarm`; how many calls would have been `cut` by a
-    deadline; and the seconds of waiting that both would have spared. Of each pool: how many calls would have
-    found no place. Of reads and writes: how many would have been cut, and the seconds of waiting after that.
+    Of each breaker: how many requests it would have `refused`; of these, how many had calls that `failed` or
+    were `slow`, and how many went well, so that the refusal would have been a false alarm; how many calls
+    would have been `cut` by a deadline; and the seconds of waiting that both would have spared. Of each pool:
+    how many calls would have found no place. Of reads and writes: how many would have been cut, and the
+    seconds of waiting after that.
     """
     totals = registry.store().counters.totals()
     return {
@@ -34,7 +35,9 @@ def report() -> dict[str, Any]:
 
 def table(found: Mapping[str, Any]) -> str:
     """Return a report as text for a terminal."""
-    rows = [("BREAKER", "WOULD BE", "OPENED", "REFUSED", "FAILED", "SLOW", "FALSE ALARMS", "CUT", "WAIT SPARED")]
+    rows = [
+        ("BREAKER", "WOULD BE", "OPENED", "REFUSED", "FAILED", "SLOW", "FALSE ALARMS", "CUT", "WAIT SPARED")
+    ]
     rows += [
         (
             one["name"],

@@ -48,12 +48,7 @@ def why_refused(host: HostState, record: Record, now: float) -> Refused | None:
 def _why_no_permit(host: HostState, record: Record, now: float) -> Refused | None:
     """Return why no probe may be sent, without taking the lock; None if one may."""
     store = host.store
-    if (
-        host.config.probed
-        and store.layout.whole
-        and not is_probing()
-        and store.lease.holder(now) is not None
-    ):
+    if host.config.probed and store.layout.whole and not is_probing() and store.lease.holder(now) is not None:
         return _STEWARDS
     if record.state is HALF_OPEN:
         in_force = record.permits_in_force(now, store.alive)

@@ -51,9 +51,9 @@ _ENDS = (FAILURE, SLOW, SUCCESS, ANSWERED, IGNORED)
 
 @contextmanager
 def as_one(store: Store) -> Iterator[None]:
-    """Count the calls of a breaker in the block that it would refuse as one, since a refusal would end the rest.
+    """Count the calls in the block that a breaker would refuse as one, since a refusal would end the rest.
 
-    It counts by its worst call, and its time is that of all. None counts after a call that would have been cut.
+    It counts by its worst call, and its time is that of all. None counts after a call that would be cut.
     """
     block = _Block()
     token = _block.set(block)

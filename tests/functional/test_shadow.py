@@ -31,6 +31,7 @@ shadow = kind == "shadow"
 parts = urlsplit(database)
 
 from django.conf import settings
+from resilience.defaults import BREAKERS
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
@@ -48,7 +49,13 @@ settings.configure(
     },
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"] + ["resilience"] * shadow,
     MIDDLEWARE=["resilience.middleware.ResilienceMiddleware"] * shadow,
-    RESILIENCE={"NAMESPACE": "shadow", "DIR": folder + "/store", "SHADOW": True, "CHORES": {}},
+    RESILIENCE={
+        "NAMESPACE": "shadow",
+        "DIR": folder + "/store",
+        "SHADOW": True,
+        "BREAKERS": {"database": BREAKERS["database"] | {"recovery_timeout": 1.0}},
+        "CHORES": {},
+    },
     ROOT_URLCONF="urls",
     SECRET_KEY="x" * 50,
 )
@@ -126,6 +133,14 @@ class Site(ServerProcess):
         found: dict[str, Any] = json.loads(self.get("/report").body)["breakers"][0]
         return found
 
+    def would_be(self, state: str) -> dict[str, Any]:
+        """Return what is told of the breaker once it would be in this state: the steward's pings find out."""
+        deadline = time.monotonic() + 20
+        while (found := self.breaker())["wouldBe"] != state:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return found
+
 
 class Both(NamedTuple):
     plain: Site
@@ -156,15 +171,12 @@ class TestInShadow:
         self, sites: Both, proxy: FaultProxy
     ) -> None:
         assert [answer.body for answer in sites.get()] == ["42", "42"]
-        before = sites.shadow.breaker()
+        before = sites.shadow.would_be("CLOSED")
         with ThreadPoolExecutor(1) as beside:
             proxy.set("silent")
             try:
                 first = beside.submit(sites.get)
-                deadline = time.monotonic() + 10
-                while sites.shadow.breaker()["wouldBe"] != "OPEN":  # the steward's pings find out
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
+                sites.shadow.would_be("OPEN")
                 thaw = threading.Timer(2.5, proxy.set, ["pass"])
                 thaw.start()
                 second = sites.get()

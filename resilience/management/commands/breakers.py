@@ -29,8 +29,8 @@ _EVENTS = 20
 
 class Command(BaseCommand):
     help = (
-        "List the circuit breakers of this host, steer some or all of them, show their history, or report what "
-        "those in shadow would have done. "
+        "List the circuit breakers of this host, steer some or all of them, show their history, or report "
+        "what those in shadow would have done. "
         "Exit status: 0 done, 2 a wrong name or order, 3 no server's store here."
     )
     requires_system_checks = []
