@@ -1,4 +1,5 @@
 import codecs
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -12,10 +13,18 @@ _NEEDED_IN_OUTAGES = ("unicode_escape", "idna")
 class ResilienceConfig(AppConfig):
     name = "resilience"
 
+    def __init__(self, *args: Any) -> None:
+        """Refuse settings that ask for an extra which is not installed, before models load the engine."""
+        super().__init__(*args)
+        from resilience.conf import extras
+
+        extras.refuse_settings_without_their_extra()
+
     def ready(self) -> None:
         from resilience import registry, signals
         from resilience.alerts import reports
         from resilience.checks import register_all
+        from resilience.conf import extras
         from resilience.journal import events
         from resilience.observe import logs
         from resilience.tiers import catalogue_version
@@ -28,6 +37,8 @@ class ResilienceConfig(AppConfig):
         reports.install()
         if registry.is_server():
             logs.unblock()
+            for module in extras.modules():
+                import_module(module)
         catalogue_version.listen()
         if apps.is_installed("django.contrib.auth"):
             from resilience.operate import end_passes

@@ -11,8 +11,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import django.db
-import psycopg
-import redis
 from django.conf import settings
 
 from resilience import conf
@@ -25,7 +23,9 @@ LONGEST = 400
 
 # Errors whose text comes from a driver or from the system. The text of any other may hold anything, a
 # customer's data for example, so only its class is told. (OSError: requests, ssl and smtplib raise it too.)
-_DRIVERS = (OSError, psycopg.Error, sqlite3.Error, django.db.Error, redis.RedisError, ResilienceError)
+_DRIVERS = (OSError, sqlite3.Error, django.db.Error, ResilienceError)
+# The packages whose errors are told likewise. A project need not have them.
+_CLIENTS = ("psycopg", "redis")
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
@@ -53,12 +53,23 @@ _HIDDEN = "hidden"
 def describe(error: BaseException) -> str:
     """Describe an error in one line: class, SQLSTATE or errno, and the driver's sentence without secrets."""
     named = class_and_code(error)
-    if not isinstance(error, _DRIVERS):
+    if not (isinstance(error, _DRIVERS) or any(is_of(error, client) for client in _CLIENTS)):
         return named
     said = without_secrets(_sentence(error)).rstrip(".")
     if named.rpartition(" ")[0] == "" and (code := _code(error, said)):
         named = f"{named} {code}"
     return f"{named}: {said}"[:LONGEST] if said else named
+
+
+def is_of(error: BaseException, package: str, name: str = "") -> bool:
+    """Tell whether `package` defines the class of an error, or a class that it derives from.
+
+    With `name` only a class of this name counts. The package is not imported, and need not be installed.
+    """
+    return any(
+        kind.__module__.partition(".")[0] == package and name in ("", kind.__name__)
+        for kind in type(error).__mro__
+    )
 
 
 def without_secrets(text: str) -> str:

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
@@ -15,8 +14,8 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience import conf
-from resilience.cache.proving import wrong_with
 from resilience.conf import capacity
+from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER
 from resilience.conf.databases import ENGINES, STATIC_ALIAS
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
@@ -113,9 +112,9 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
                 hint="Remove it: each read would be a transaction, and could not go on to another tier.",
                 id="resilience.E011",
             )
-        if engine == ENGINES[0] and not PSYCOPG[0] <= _version(psycopg.__version__) < PSYCOPG[1]:
+        if engine == ENGINES[0] and not PSYCOPG[0] <= _version(driver := _psycopg()) < PSYCOPG[1]:
             yield Error(
-                f"The engine cannot bound the waits of psycopg {psycopg.__version__}.",
+                f"The engine cannot bound the waits of psycopg {driver}.",
                 hint="Install psycopg>=3.3.6,<3.4.",
                 id="resilience.E012",
             )
@@ -124,13 +123,15 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
     """E020 to E022: each cache is guarded and can be made, and its breaker sees every failure."""
     for alias, cache in settings.CACHES.items():
-        if cache["BACKEND"] not in (CACHE, "resilience.cache.backend.ResilientCache"):
+        if cache["BACKEND"] in WITHOUT_SERVER:
+            continue
+        if cache["BACKEND"] not in GUARDED_CACHES:
             yield Error(
                 f"CACHES['{alias}'] is not guarded: its backend is {cache['BACKEND']}.",
                 hint=f"Use {CACHE}, with the present backend as OPTIONS['INNER'].",
                 id="resilience.E020",
             )
-        elif wrong := wrong_with(alias):
+        elif wrong := _wrong_with_cache(alias):
             yield Error(
                 f"CACHES['{alias}'] cannot work: {wrong}.",
                 hint="Correct it: nothing would ever be read from this cache, and its breaker would open.",
@@ -268,12 +269,24 @@ def _listed(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[
     return run
 
 
+def _wrong_with_cache(alias: str) -> str | None:
+    from resilience.cache.proving import wrong_with  # only a guarded cache needs its client
+
+    return wrong_with(alias)
+
+
 def _cannot_import(path: str) -> str | None:
     try:
         import_string(path)
     except ImportError as error:
         return str(error)
     return None
+
+
+def _psycopg() -> str:
+    import psycopg  # only a project with its engine has it
+
+    return psycopg.__version__
 
 
 def _version(text: str) -> tuple[int, ...]:

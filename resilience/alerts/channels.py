@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from email.utils import parsedate_to_datetime
 
-import requests
 from django.conf import settings
 
 from resilience import conf, signals
 from resilience.alerts import mails
-from resilience.alerts.outbox import LaterError, Outbox, RefusedError
+from resilience.alerts.outbox import Outbox, RefusedError
 from resilience.alerts.spool import Spool
-from resilience.http.transport import BoundedAdapter
-from resilience.primitives import deadline_scope
 
 logger = logging.getLogger("resilience.alerts")
-
-# Seconds that a message to a webhook may take: to connect, and altogether.
-_CONNECT, _TOTAL = 2.0, 5.0
-# The status codes below 500 after which another try may succeed.
-_TEMPORARY = (408, 425, 429)
-# The status codes with which a webhook may say by `Retry-After` when to try again.
-_ASK_LATER = (429, 503)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,50 +115,9 @@ def _mail(alert: Alert) -> None:
 
 
 def _webhook(alert: Alert) -> None:
-    """Post an alert as one line of text, in the form that Slack and many others understand.
+    from resilience.alerts import webhook  # only who has one needs a client
 
-    Raises `LaterError` or `RefusedError` if the webhook says so, `requests.RequestException` otherwise.
-    """
-    text = f"[{conf.namespace()} on {alert.host}] {alert}"
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, escaped)
-    with requests.Session() as session, deadline_scope(_TOTAL):
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, BoundedAdapter())
-        with session.post(
-            conf.alerts().webhook_url,
-            json={"text": text},
-            timeout=(_CONNECT, _TOTAL),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            said = f"{response.status_code} instead of 200"
-            if response.status_code in _ASK_LATER and (seconds := asked_pause(response.headers)) is not None:
-                raise LaterError(said, seconds)
-            if response.status_code in _TEMPORARY or response.status_code >= 500:
-                raise requests.HTTPError(said)
-            if response.status_code >= 300:
-                raise RefusedError(said)
-
-
-def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks for, in either form (RFC 9110 §10.2.3); None without one.
-
-    A date is compared with the server's own `Date` if it sends one, since its clock may differ from ours.
-    """
-    asked = headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdecimal():
-        return float(asked[:9])
-    try:
-        until = parsedate_to_datetime(asked).timestamp()
-    except ValueError:
-        return None
-    try:
-        now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
-    except ValueError:
-        now = time.time()
-    return max(0.0, until - now)
+    webhook.post(conf.alerts().webhook_url, f"[{conf.namespace()} on {alert.host}] {alert}")
 
 
 os.register_at_fork(after_in_child=_outboxes.clear)

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
-from resilience.conf import databases
+from resilience.conf import databases, usual
 from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 from resilience.primitives.store.folder import own
@@ -93,7 +93,10 @@ class AlertConfig:
 
 def get(key: str) -> Any:
     """Return one setting. Raises `KeyError` for an unknown one."""
-    return getattr(settings, "RESILIENCE", {}).get(key, SETTINGS[key].default)
+    given = getattr(settings, "RESILIENCE", {})
+    if key == "BREAKERS" and key not in given:
+        return usual.breakers()
+    return given.get(key, SETTINGS[key].default)
 
 
 def namespace() -> str:
@@ -153,10 +156,10 @@ def declared_breakers() -> dict[str, dict[str, Any]]:
     A further database has the entry of `database`, unless `BREAKERS` has one under its own name.
     """
     given: dict[str, dict[str, Any]] = get("BREAKERS")
-    usual = given.get(databases.BREAKER)
-    if usual is None:
+    first = given.get(databases.BREAKER)
+    if first is None:
         return given
-    entry = {key: value for key, value in usual.items() if key != "endpoint"}
+    entry = {key: value for key, value in first.items() if key != "endpoint"}
     return given | {name: entry for name in databases.breakers() if name not in given}
 
 

@@ -21,6 +21,7 @@ from psycopg import errors, pq, waiting
 from psycopg.abc import ConnDict, PQGen, PQGenConn
 from psycopg.conninfo import conninfo_attempts, make_conninfo
 
+from resilience.db.failures import NotSentError, WaitCutError
 from resilience.db.set_local import SetLocalConnection
 from resilience.net import addresses
 from resilience.primitives import current_deadline, deadline_scope, own_trouble
@@ -36,7 +37,7 @@ _UNASKED = 8
 CONTROL_FLOOR = 0.25
 
 
-class CutError(psycopg.OperationalError):
+class CutError(WaitCutError, psycopg.OperationalError):
     """The budget ended while the server was silent. The connection is closed, the call's end is unknown."""
 
     timed_out = True
@@ -52,7 +53,7 @@ class ForgottenError(psycopg.OperationalError):
     """The server is not at work for this connection, which waited for an answer. The connection is closed."""
 
 
-class SpentError(psycopg.OperationalError):
+class SpentError(NotSentError, psycopg.OperationalError):
     """The budget was spent before anything was sent. The connection is unchanged."""
 
 

@@ -11,11 +11,22 @@ import sqlite3
 from typing import Self
 
 import django.db
-import psycopg
 from django.db.transaction import TransactionManagementError
 
-from resilience.db.connection import CutError, SpentError
+from resilience.causes import is_of
 from resilience.primitives import BreakerOpenError, DeadlineExceededError, Outcome
+
+
+class WaitCutError(Exception):
+    """A driver's error: the budget ended while the server was silent, and the client stopped waiting."""
+
+
+class NotSentError(Exception):
+    """A driver's error: the budget was spent before anything was sent."""
+
+
+class LostError(Exception):
+    """A driver's error: the connection was lost, so that no answer will come."""
 
 
 class DatabaseRefusedError(BreakerOpenError, django.db.OperationalError):
@@ -50,6 +61,11 @@ class OverdueError(TimeoutError):
 
     timed_out = True
 
+
+# These may derive from a driver's own errors, too.
+_OF_ANY_DRIVER = WaitCutError | NotSentError | LostError
+# Its errors are told by the package that defines them, since a project may do without it.
+_PSYCOPG = "psycopg"
 
 # Errors of our own. The breaker was told of the call where they were raised.
 TOLD = (DatabaseRefusedError, DatabaseDeadlineError, NotStoredError, OutcomeUnknownError)
@@ -126,7 +142,7 @@ def ended_before(error: BaseException) -> BaseException | None:
 
 def is_of_database(error: BaseException) -> bool:
     """Tell whether Django's database layer or a driver raised this."""
-    return isinstance(error, django.db.Error | psycopg.Error | sqlite3.Error)
+    return isinstance(error, django.db.Error | sqlite3.Error | _OF_ANY_DRIVER) or is_of(error, _PSYCOPG)
 
 
 def classify(error: BaseException, *, cut: Outcome = Outcome.FAILURE) -> Outcome:
@@ -135,11 +151,13 @@ def classify(error: BaseException, *, cut: Outcome = Outcome.FAILURE) -> Outcome
     ``cut`` is the outcome if the client stopped waiting, which depends on how long it had waited.
     """
     error = driver_error(error)
-    if isinstance(error, CutError | psycopg.errors.ConnectionTimeout):
+    if was_cut(error):
         return cut
-    if isinstance(error, SpentError):
+    if isinstance(error, NotSentError):
         return Outcome.IGNORED
-    if isinstance(error, psycopg.Error):
+    if isinstance(error, LostError):
+        return Outcome.FAILURE
+    if is_of(error, _PSYCOPG):
         return _postgresql(error)
     if isinstance(error, sqlite3.Error):
         return _sqlite(error)
@@ -147,8 +165,13 @@ def classify(error: BaseException, *, cut: Outcome = Outcome.FAILURE) -> Outcome
     return Outcome.IGNORED
 
 
-def _postgresql(error: psycopg.Error) -> Outcome:
-    state = error.sqlstate
+def was_cut(error: BaseException) -> bool:
+    """Tell whether a driver's error is that of a wait which the client has ended."""
+    return isinstance(error, WaitCutError) or is_of(error, _PSYCOPG, "ConnectionTimeout")
+
+
+def _postgresql(error: BaseException) -> Outcome:
+    state = _sqlstate(error)
     if state is None:
         return Outcome.FAILURE if is_lost(error) else Outcome.IGNORED
     for length in (5, 2):
@@ -171,16 +194,18 @@ _FULL = ("too many clients", "too many connections", "connection slots are reser
 
 def is_full(error: BaseException) -> bool:
     """Tell whether a server refused a connection because it has too many."""
-    return isinstance(error, psycopg.OperationalError) and any(words in str(error) for words in _FULL)
+    return is_of(error, _PSYCOPG, "OperationalError") and any(words in str(error) for words in _FULL)
 
 
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection to a PostgreSQL server was lost, so that no answer will come."""
     error = driver_error(error)
-    if not isinstance(error, psycopg.OperationalError) or isinstance(error, CutError | SpentError):
+    if isinstance(error, LostError):
+        return True
+    if not is_of(error, _PSYCOPG, "OperationalError") or isinstance(error, WaitCutError | NotSentError):
         return False
-    if error.sqlstate is not None:
-        return error.sqlstate.startswith("08") or error.sqlstate in _DEAD
+    if (state := _sqlstate(error)) is not None:
+        return state.startswith("08") or state in _DEAD
     # Without a SQLSTATE the error is libpq's own. If the connection was closed before, its loss is counted.
     return str(error) != "the connection is closed"
 
@@ -189,7 +214,12 @@ def is_dead(error: BaseException) -> bool:
     """Tell whether the connection that raised this must be closed."""
     error = driver_error(error)
     return (
-        isinstance(error, CutError)
+        isinstance(error, WaitCutError)
         or is_lost(error)
-        or (isinstance(error, psycopg.Error) and error.sqlstate in _DEAD)
+        or (is_of(error, _PSYCOPG) and _sqlstate(error) in _DEAD)
     )
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    state: str | None = getattr(error, "sqlstate", None)
+    return state

@@ -21,12 +21,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import psycopg
-
 from resilience import registry
 from resilience.conf.databases import BREAKER
 from resilience.db import turns
-from resilience.db.connection import CutError, DeadlineConnection
+from resilience.db.connection import DeadlineConnection
+from resilience.db.failures import was_cut
 from resilience.primitives import own_trouble
 from resilience.primitives.store.latest import SUSPECTED
 
@@ -201,8 +200,7 @@ class Idle:
 
 def _says_something(began: float, error: BaseException, limit: float) -> bool:
     took = time.monotonic() - began
-    cut = isinstance(error, CutError | psycopg.errors.ConnectionTimeout)
-    return not (cut and took < limit) and own_trouble(error, took) is None
+    return not (was_cut(error) and took < limit) and own_trouble(error, took) is None
 
 
 _lists: dict[str, Idle] = {}  # Each step on it is one that no other thread interrupts.

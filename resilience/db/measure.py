@@ -10,7 +10,6 @@ import django.db
 
 from resilience import conf, registry
 from resilience.db import failures
-from resilience.db.connection import CutError, SpentError
 from resilience.primitives import Admission, ShadowBreaker
 from resilience.request.scope import note_commit
 
@@ -107,9 +106,9 @@ class Measured:
         wrapper.noticed(cause)
         if failures.is_dead(cause):
             wrapper.close()
-        if isinstance(cause, SpentError):
+        if isinstance(cause, failures.NotSentError):
             return failures.DatabaseDeadlineError(str(cause), before_call=True)
-        cut = isinstance(cause, CutError)
+        cut = isinstance(cause, failures.WaitCutError)
         if stores and (cut or failures.is_lost(cause)):
             return failures.OutcomeUnknownError(f"how it ended is unknown: {cause}")
         return failures.DatabaseDeadlineError(str(cause)) if cut else None

@@ -17,10 +17,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import django.db
-import psycopg
 
 from resilience import registry
-from resilience.db.set_local import SetLocalConnection
 from resilience.primitives import RejectedError
 from resilience.primitives.store import TableLock
 from resilience.signals import table_lock
@@ -145,14 +143,9 @@ def _names(sql: str, name: str, breaker: str) -> bool:
 
 def _tables(wrapper: GuardedWrapper, sql: str, params: Any, error: django.db.Error) -> Iterator[str]:
     """Yield the table at the position that the server's error names; without one, all that are read."""
-    cause = error.__cause__
-    position = cause.diag.statement_position if isinstance(cause, psycopg.Error) else None
-    if position is not None:
-        ops: Any = wrapper.ops
-        sent = str(ops.compose_sql(sql, params)) if params else sql
-        if isinstance(wrapper.connection, SetLocalConnection) and wrapper.connection.lacks_settings():
-            sent = wrapper.connection.sent_before(escaped=False) + sent  # as it was sent
-        if found := _NAME.match(sent, int(position) - 1):
-            yield found[1]
-            return
+    told: Any = getattr(error.__cause__, "diag", None)
+    position = None if told is None else told.statement_position
+    if position is not None and (found := _NAME.match(wrapper.as_sent(sql, params), int(position) - 1)):
+        yield found[1]
+        return
     yield from dict.fromkeys(_NAMED.findall(sql))

@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from resilience import registry
-from resilience.observe import health, history, metrics
+from resilience.observe import health, history
 from resilience.operate import reset
 from resilience.operate.orders import StoreBusyError, UnknownBreakerError, steer
 from resilience.operate.permissions import has_ops_token, may_steer
@@ -130,6 +130,8 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": 'Bearer realm="metrics"', **_NO_GUESSING},
         )
+    from resilience.observe import metrics  # only a project that is scraped needs its package
+
     body, content_type = metrics.exposition(request.META.get("HTTP_ACCEPT", ""))
     return HttpResponse(body, content_type=content_type, headers=_NO_GUESSING)
 

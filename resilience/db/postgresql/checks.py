@@ -12,7 +12,6 @@ from django.db import OperationalError, connections
 from resilience import conf
 from resilience.conf import capacity
 from resilience.conf.databases import ENGINES
-from resilience.db.postgresql.connecting import ConnectingWrapper
 
 # What the server takes of this user and database, beside what it reserves (the second since PostgreSQL 16).
 _MOST = """
@@ -28,11 +27,11 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> Itera
     """W051: the workers together may open more connections than the server takes."""
     workers = getattr(settings, "WEB_CONCURRENCY", None)
     for alias in databases or ():
-        connection = connections[alias]
+        connection: Any = connections[alias]
         if connection.vendor != "postgresql" or workers is None or _why_not(connection):
             continue
         with connection.cursor() as cursor:
-            if isinstance(connection, ConnectingWrapper) and connection.shares_session():
+            if _is_guarded(connection) and connection.shares_session():
                 continue  # a pooler has settings of its own for that
             cursor.execute(_MOST)
             most = cursor.fetchone()[0]
@@ -82,8 +81,8 @@ def check_limits(databases: Sequence[str] | None = None, **_: Any) -> Iterator[C
     Both are found out by connecting as a server process does.
     """
     for alias in databases or ():
-        connection = connections[alias]
-        if not isinstance(connection, ConnectingWrapper):
+        connection: Any = connections[alias]
+        if not _is_guarded(connection):
             continue
         if why := _why_not(connection):
             yield Error(
@@ -97,6 +96,11 @@ def check_limits(databases: Sequence[str] | None = None, **_: Any) -> Iterator[C
         else:
             way = "by start-up parameters, once for each connection"
         yield Info(f"'{alias}' is told its limits {way}.", id="resilience.I052")
+
+
+def _is_guarded(connection: Any) -> bool:
+    """Tell whether an alias has our engine for PostgreSQL; to import that would need its driver."""
+    return bool(connection.settings_dict["ENGINE"] == ENGINES[0])
 
 
 def _why_not(connection: Any) -> str:

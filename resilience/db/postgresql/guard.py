@@ -20,6 +20,7 @@ from resilience.db.failures import is_lost
 from resilience.db.measure import is_read
 from resilience.db.postgresql.connecting import ConnectingWrapper
 from resilience.db.postgresql.session import alters_session, is_end
+from resilience.db.set_local import SetLocalConnection
 from resilience.primitives import RejectedError, Retry
 from resilience.request.scope import current_scope
 
@@ -137,6 +138,13 @@ class PostgreSQLGuard(ConnectingWrapper):
         self._by_hand = not self._by_hand
         self._request = current_scope() if self._by_hand else None
         self._forget()
+
+    def as_sent(self, sql: str, params: Any) -> str:
+        ops: Any = self.ops
+        sent = str(ops.compose_sql(sql, params)) if params else sql
+        if isinstance(self.connection, SetLocalConnection) and self.connection.lacks_settings():
+            return self.connection.sent_before(escaped=False) + sent
+        return sent
 
     def refuse_to_end_in_silence(self) -> None:
         """Raise `NotStoredError` if the server would answer COMMIT with ROLLBACK."""

@@ -13,7 +13,7 @@ import psycopg
 
 from resilience import conf, registry
 from resilience.db import failures, idle
-from resilience.db.connection import CutError, DeadlineConnection, ForgottenError, has_any
+from resilience.db.connection import DeadlineConnection, ForgottenError, has_any
 from resilience.db.idle import Idle
 from resilience.db.postgresql import inquiring
 from resilience.db.turns import turn
@@ -233,7 +233,7 @@ class KeepingWrapper(GuardedWrapper):
             doubted = True  # the server itself has said that it forgot the connection
         elif not connection.kept:
             return False
-        elif isinstance(error, CutError):
+        elif isinstance(error, failures.WaitCutError):
             doubted = outcome is Outcome.FAILURE or not connection.proven
         else:
             state = getattr(error, "sqlstate", None)

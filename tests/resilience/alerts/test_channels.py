@@ -12,7 +12,7 @@ from django.core import mail
 from pytest_django import Settings
 
 from resilience import registry, signals
-from resilience.alerts import channels
+from resilience.alerts import channels, webhook
 from resilience.alerts.channels import Alert
 from resilience.testing import server_role
 from tests.patience import ROOM
@@ -135,8 +135,8 @@ class TestWebhook:
     def test_that_is_silent_is_given_up(
         self, settings: Settings, silent_port: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(channels, "_TOTAL", 0.2)
-        monkeypatch.setattr(channels, "_CONNECT", 0.2)
+        monkeypatch.setattr(webhook, "_TOTAL", 0.2)
+        monkeypatch.setattr(webhook, "_CONNECT", 0.2)
         use(settings, webhook_url=f"http://127.0.0.1:{silent_port}/", retry_for=0)
         with server_role():
             began = time.monotonic()
@@ -169,7 +169,7 @@ class TestPause:
         ],
     )
     def test_is_what_was_asked_for(self, headers: dict[str, str], seconds: float | None) -> None:
-        assert channels.asked_pause(headers) == seconds
+        assert webhook.asked_pause(headers) == seconds
 
 
 class TestTakeOver:
