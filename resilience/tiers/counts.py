@@ -21,9 +21,12 @@ from resilience.tiers.stored import FRESH_FOR
 # page's rows, and another reads it beside a count. Every write raises the version in its own transaction. So
 # a page and a count with the same version are of the same state, even if they were read at different times.
 
-# How often rows are counted again because a write came between count and page. After that the last count and
-# the last page are shown, although they may be of two states.
+# How often rows are counted because a write came between count and page, and for how many seconds another count
+# may begin. After that the last count and the last page are shown, although they may be of two states: where a
+# query takes 300 ms and somebody always writes, no attempt would find one state, and six queries spend the
+# whole budget of a read.
 _ATTEMPTS = 3
+_BEGUN_WITHIN = 0.2
 
 _MEMORY_BYTES = 1_048_576
 _OVERHEAD = 300  # about the bytes of an entry without its name
@@ -63,6 +66,7 @@ def candidates(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) ->
     The first is a kept count, if there is one above `more_than`. The others are counted again. `meaning`
     identifies the rows, whatever their order. Raises the database's errors.
     """
+    began = _now()
     state, beside = _state(rows)
     kept = _counts.get(meaning)
     # A count is kept no longer than an answer is fresh: a write past the ORM does not raise the version.
@@ -78,6 +82,8 @@ def candidates(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) ->
         if state is not None:
             _counts.put(meaning, again, len(repr(meaning)) + _OVERHEAD)
         yield Candidate(again, beside)
+        if _now() - began > _BEGUN_WITHIN:
+            return
 
 
 def forget() -> None:
