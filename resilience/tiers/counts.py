@@ -21,10 +21,10 @@ from resilience.tiers.stored import FRESH_FOR
 # page's rows, and another reads it beside a count. Every write raises the version in its own transaction. So
 # a page and a count with the same version are of the same state, even if they were read at different times.
 
-# How often rows are counted because a write came between count and page, and for how many seconds another count
-# may begin. After that the last count and the last page are shown, although they may be of two states: where a
-# query takes 300 ms and somebody always writes, no attempt would find one state, and six queries spend the
-# whole budget of a read.
+# How often rows are counted because a write came between count and page, and for how many seconds another
+# count may begin. After that the last count and the last page are shown, although they may be of two states.
+# Where a query takes 300 ms and somebody always writes, no attempt finds one state, and six queries spend all
+# the time of a read.
 _ATTEMPTS = 3
 _BEGUN_WITHIN = 0.2
 
@@ -68,6 +68,8 @@ def candidates(rows: QuerySet[Any], meaning: Hashable, *, more_than: int = 0) ->
     """
     began = _now()
     state, beside = _state(rows)
+    # Of each database apart: in a crowd the same is counted live and in the static copy in turn.
+    meaning = (rows.db, meaning)
     kept = _counts.get(meaning)
     # A count is kept no longer than an answer is fresh: a write past the ORM does not raise the version.
     young = kept is not None and _now() - kept.at < FRESH_FOR
