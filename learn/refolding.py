@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from django.db import connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Model, QuerySet
 from tqdm import tqdm
 
 from learn.folding import folded, identity_of, kept, set_apart
+from resilience.tiers.catalogue_version import has_table, raise_version
 
 BATCH = 250
 """The most rows in one transaction."""
@@ -31,13 +32,15 @@ class Twins(NamedTuple):
 def renew(models: Iterable[type[Model]], using: str, say: Callable[[str], object]) -> int:
     """Renew the folded columns of all rows that differ; return how many did. `say` is told of twins.
 
-    Each batch is a transaction. So this may be interrupted, and run again: it then changes what is left. The
-    rows' revisions and times stay, since nothing of them changes that anybody reads.
+    Each batch is a transaction, and raises the catalogue version: in lists and searches its rows have other
+    places now. So this may be interrupted, and run again: it then changes what is left. The rows' revisions
+    and times stay, since nothing of them changes that anybody reads.
     """
-    return sum(_renew(model, using, say) for model in models)
+    versioned = using == DEFAULT_DB_ALIAS and has_table(using)
+    return sum(_renew(model, using, say, versioned=versioned) for model in models)
 
 
-def _renew(model: type[Model], using: str, say: Callable[[str], object]) -> int:
+def _renew(model: type[Model], using: str, say: Callable[[str], object], *, versioned: bool) -> int:
     rows = model._base_manager.using(using).order_by("pk")
     changed, last, total = 0, 0, rows.count()
     name = str(model._meta.verbose_name_plural)
@@ -46,7 +49,10 @@ def _renew(model: type[Model], using: str, say: Callable[[str], object]) -> int:
         while batch := _batch(rows, last):
             with transaction.atomic(using=using):
                 stored = list(rows.select_for_update().filter(pk__in=[row.pk for row in batch]))
-                changed += _renew_batch(model, rows, stored, using, say)
+                renewed = _renew_batch(model, rows, stored, using, say)
+                if renewed and versioned:
+                    raise_version(using=using)
+            changed += renewed
             last = batch[-1].pk
             bar.update(len(batch))
     return changed

@@ -8,13 +8,14 @@ hid something. The table and its column keep their older name, `generation`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import BigIntegerField, F, Func, Model, Subquery
+from django.db.models import BigIntegerField, F, Func, Model, Subquery, Sum
 from django.db.models.functions import Cast
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_migrate, post_save
 from django.utils.module_loading import import_string
 
 from resilience import conf, registry
@@ -69,6 +70,17 @@ def as_column(using: str) -> Subquery:
     """Return the version as a column to read beside rows: in one statement it is of their state."""
     total = Cast(Func(F("generation"), function="SUM"), BigIntegerField())
     return Subquery(Generation.objects.using(using).annotate(total=total).values("total"))
+
+
+def total(using: str) -> int:
+    """Return the sum of all rows, which each write raises; 0 if there is none. Raises the database's errors."""
+    rows = Generation.objects.using(using)
+    return int(rows.aggregate(total=Sum("generation"))["total"] or 0)
+
+
+def has_table(using: str) -> bool:
+    """Tell whether the database has the version's table: another app's migration may run before it is made."""
+    return Generation._meta.db_table in connections[using].introspection.table_names()
 
 
 def raise_version(*, removal: bool = False, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -172,13 +184,13 @@ class _PendingRise:
 
 
 def listen() -> None:
-    """Raise the version whenever a row of an exported model is saved or deleted alone (by `loaddata` too).
-
-    And learn it with each ping of the steward.
+    """Raise the version whenever a row of an exported model is saved or deleted alone (by `loaddata` too), and
+    when its app was migrated. And learn the version with each ping of the steward.
     """
     probe.also_ask("catalogue version", _learn)
     post_save.connect(_saved, dispatch_uid="resilience.catalogue_version")
     post_delete.connect(_deleted, dispatch_uid="resilience.catalogue_version")
+    post_migrate.connect(_migrated, dispatch_uid="resilience.catalogue_version")
 
 
 def _saved(sender: type[Model], instance: Model, *, created: bool, using: str, **_: Any) -> None:
@@ -190,6 +202,18 @@ def _saved(sender: type[Model], instance: Model, *, created: bool, using: str, *
 
 def _deleted(sender: type[Model], *, using: str, **_: Any) -> None:
     if using == DEFAULT_DB_ALIAS and sender in _resources(conf.get("FALLBACK")):
+        raise_version(removal=True, using=using)
+
+
+def _migrated(sender: Any, *, using: str, plan: Sequence[tuple[Any, bool]] = (), **_: Any) -> None:
+    """Raise the version after migrations of an exported app: what they wrote and hid, no signal has told.
+
+    A database in which nobody has raised it yet stays as it is: no host knows a version of it.
+    """
+    if using != DEFAULT_DB_ALIAS or not any(each.app_label == sender.label for each, _ in plan):
+        return
+    exported = {model._meta.app_label for model in _resources(conf.get("FALLBACK"))}
+    if sender.label in exported and has_table(using) and total(using):
         raise_version(removal=True, using=using)
 
 

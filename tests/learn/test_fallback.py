@@ -77,6 +77,17 @@ class TestChanged:
         Category.objects.filter(slug="künste").unpublish()
         assert building.changed()
 
+    @pytest.mark.django_db(transaction=True)
+    def test_is_a_write_too_that_was_stored_after_the_export_with_an_older_time(self) -> None:
+        """It began before others that the export has seen, and was committed after them."""
+        build_catalogue()
+        building.from_live()
+        last = Course.objects.public().order_by("-updated")[0]
+        Course.objects.filter(pk=last.pk).update(title="Late", updated=last.updated)
+        assert building.changed()
+        building.from_live()
+        assert not building.changed()
+
     def test_an_empty_database_does_not_replace_the_fixtures(self) -> None:
         building.from_fixtures()
         assert not building.changed()

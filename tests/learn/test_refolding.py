@@ -70,6 +70,20 @@ class TestRenewing:
         assert (after.revision, after.updated) == (before.revision, before.updated)
         assert renewed() == (0, [])
 
+    def test_raises_the_catalogue_version_with_each_batch_that_changes_something(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refolding, "BATCH", 2)
+        for number in range(5):
+            Category.objects.create(title=f"Arts {number}")
+        Category.objects.filter(slug__in=("arts-0", "arts-4")).update(title_sort="old")
+        raised: list[str] = []
+        monkeypatch.setattr(refolding, "raise_version", lambda *, using: raised.append(using))
+        assert renewed() == (2, [])
+        assert raised == ["default", "default"]
+        assert renewed() == (0, [])
+        assert len(raised) == 2
+
     def test_leaves_the_elder_its_identity_and_sets_the_younger_apart(self, field: Field) -> None:
         elder, younger = pair(field)
         assert renewed() == (2, ["homer-1 is the same course as homer-0"])

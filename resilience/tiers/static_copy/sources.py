@@ -16,6 +16,7 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.signals import pre_save
 
+from resilience.tiers import catalogue_version
 from resilience.tiers.static_copy.declared import Export
 
 Rows = Iterator[tuple[type[models.Model], Iterable[tuple[Any, ...]]]]
@@ -43,12 +44,18 @@ def snapshot() -> Iterator[None]:
 
 
 def fingerprint(export: Export) -> str:
-    """Return a text that changes whenever the public rows change: how many there are, and the last change."""
-    said = []
+    """Return a text that changes whenever the public rows may have changed.
+
+    It has the catalogue version, which each write raises, also one that commits late and so has an older time
+    of change than rows that were exported before. And for writes that go past the version it has how many
+    rows there are, and their last change.
+    """
+    said = [str(catalogue_version.total(DEFAULT_DB_ALIAS))]
     for resource in export.resources:
         found = resource.rows().using(DEFAULT_DB_ALIAS).order_by()
-        said.append(found.aggregate(rows=models.Count("pk"), last=models.Max(resource.changed)))
-    return ";".join(f"{each['rows']},{each['last']}" for each in said)
+        of_rows = found.aggregate(rows=models.Count("pk"), last=models.Max(resource.changed))
+        said.append(f"{of_rows['rows']},{of_rows['last']}")
+    return ";".join(said)
 
 
 def live(export: Export) -> Rows:
