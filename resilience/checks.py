@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from resilience import conf
 from resilience.conf import capacity
 from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER
-from resilience.conf.databases import ENGINES, STATIC_ALIAS
+from resilience.conf.databases import BREAKER, ENGINES, STATIC_ALIAS
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
@@ -24,6 +24,7 @@ from resilience.observe.checks import check_log_handlers, look_at_folders, write
 DRILLS = "resilience.drills"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
 CACHE = "resilience.cache.ResilientCache"
+PINGS = ("resilience.db.probe.ping", "resilience.db.probe.probe")  # its old name, too
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
 PSYCOPG = ((3, 3, 6), (3, 4))
 
@@ -120,6 +121,20 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
             )
 
 
+def check_pings(**_: Any) -> Iterator[CheckMessage]:
+    """W015: the steward asks each database by our ping. With another one it learns less, or nothing."""
+    for name, entry in conf.get("BREAKERS").items():
+        if name.partition(":")[0] != BREAKER or (ping := entry.get("ping")) in PINGS:
+            continue
+        yield Warning(
+            f"RESILIENCE['BREAKERS']['{name}'] names " + (f"{ping} as its ping." if ping else "no ping."),
+            hint=f"Name {PINGS[0]}, or call it in a function of your own and silence this. In each second it "
+            "finds out whether the database is there, and asks it for what other hosts wrote: otherwise a "
+            "request has to find the outage, and this host serves stored answers of before their writes.",
+            id="resilience.W015",
+        )
+
+
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
     """E020 to E022: each cache is guarded and can be made, and its breaker sees every failure."""
     for alias, cache in settings.CACHES.items():
@@ -170,7 +185,10 @@ def check_deadlines(**_: Any) -> Iterator[CheckMessage]:
 
 
 def check_pools(**_: Any) -> Iterator[CheckMessage]:
-    """E050: the pools leave one thread of a worker free, so that liveness and readiness are answered."""
+    """W050: all who may run and wait find a thread, and one stays free for liveness and readiness.
+
+    With fewer threads the site works: whoever would take the last one is turned away, before pools are full.
+    """
     threads = getattr(settings, "WEB_THREADS", None)
     try:
         pools = conf.bulkheads()
@@ -179,12 +197,13 @@ def check_pools(**_: Any) -> Iterator[CheckMessage]:
     needed = capacity.threads(pools)
     if threads is not None and needed > threads:
         fitting = capacity.in_words(capacity.within_threads(pools, threads))
-        yield Error(
+        yield Warning(
             f"The pools need {needed} threads, one for each place and each who waits for one, and one that "
-            f"stays free; but WEB_THREADS is {threads}.",
+            f"stays free; but WEB_THREADS is {threads}: calls beyond {max(1, threads - 1)} are turned away, "
+            "though their pool has room.",
             hint=f"Raise WEB_THREADS to {needed}"
             + (f", or lower BULKHEADS (running + waiting) to {fitting}." if fitting else "."),
-            id="resilience.E050",
+            id="resilience.W050",
         )
 
 
@@ -241,6 +260,7 @@ def _shadow() -> str:
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_settings,
     check_databases,
+    check_pings,
     check_pool_options,
     check_cache,
     check_middleware,

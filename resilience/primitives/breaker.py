@@ -253,7 +253,7 @@ class CircuitBreaker(circuitbreaker.CircuitBreaker):
         """Return what counts: a success may have been slow, and this process's own trouble is ignored."""
         if outcome is ANSWERED:
             return outcome
-        if (lacked := own_trouble(error, took)) is not None:
+        if (lacked := own_trouble(error, took, self._slow_after)) is not None:
             self._notes.note_own_trouble(self._host, lacked, error, now)
             return IGNORED
         return SLOW if outcome is SUCCESS else outcome

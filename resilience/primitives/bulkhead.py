@@ -70,7 +70,7 @@ class Bulkhead:
 
     @property
     def held_for(self) -> float:
-        """How long a place is held: a moving average, in seconds."""
+        """How long a place is held, in seconds: a moving average; 0 until 20 calls have ended."""
         return self._places.held_for
 
     def execute(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

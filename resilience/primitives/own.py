@@ -13,6 +13,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from math import inf
 
 from .errors import DeadlineExceededError, RejectedError
 from .ticking import TICKS
@@ -43,14 +44,16 @@ class OwnTroubleError(Exception):
     """This process cannot do its work, because it lacks something itself."""
 
 
-def own_trouble(error: BaseException | None, took: float = 0.0) -> str | None:
+def own_trouble(error: BaseException | None, took: float = 0.0, slow_after: float = inf) -> str | None:
     """Name what this process lacked when a call ended with `error` after `took` seconds; None for nothing.
 
-    A call that ended without an error was slow. The error and those that it was raised from are examined. If
-    they show no cause (libpq, SQLite and name look-ups do not mention descriptors), try whether any are left.
+    A call that ended without an error was slow, if it took longer than `slow_after`: then it may have
+    made so much of it itself that the rest is not. The error and those that it was raised from are examined.
+    If they show no cause (libpq, SQLite and name look-ups do not mention descriptors), try whether any are
+    left.
     """
     if error is None:
-        return PROCESSOR if TICKS.late_within(took) else None
+        return PROCESSOR if slow_after < took <= slow_after + TICKS.delay_within(took) else None
     if isinstance(error, RejectedError):
         return None  # nothing was called
     says_nothing = timed_out = False

@@ -13,12 +13,21 @@ from collections import deque
 EVERY = 0.05
 LATE = 0.2
 """The least seconds, of all late ticks in a wait together, that excuse it."""
+# A wait that is shorter than these seconds needs less: this share of it. The rest was the dependency's.
+_SHARE_OF_A_SHORT_ONE = 0.6
 # Seconds after which a tick that was due counts as late. Threads that take turns in Python make it less late.
 _LATE_AT_ALL = 0.1
 # A wait is excused if ticks were late for this share of its time.
 _SHARE = 0.2
+# Note [A call takes turns]
+# Threads that take turns in Python make each other late, by less than that. This excuses no wait for a server
+# that does not answer, which needs no turn. But an answer that has come is taken only when the thread gets a
+# turn: to send, to wait, to read. So a call of the cache that takes 2 ms may take 200 ms in a crowd.
+_TURNS = 4
+# Seconds from which a tick shows such a delay.
+_DELAYED = 0.02
 # How many late ticks are remembered: at least 7 s of a process that gets nothing done but ticks.
-_REMEMBERED = 48
+_REMEMBERED = 128
 
 
 class Ticks:
@@ -41,18 +50,30 @@ class Ticks:
 
     def note(self, due: float, came: float) -> None:
         """Note a tick."""
-        if came - due >= _LATE_AT_ALL:
+        if came - due >= _DELAYED:
             self._late.append((due, came))
 
     def late_within(self, seconds: float) -> bool:
         """Tell whether ticks were late in the last `seconds`, by `LATE` together and a fifth of that time."""
+        late = sum(self._late_for(seconds, _LATE_AT_ALL))
+        return late > 0.0 and late >= max(min(LATE, _SHARE_OF_A_SHORT_ONE * seconds), _SHARE * seconds)
+
+    def delay_within(self, seconds: float) -> float:
+        """Return for how long, in the last `seconds`, an answered call may have waited for its own process.
+
+        See Note [A call takes turns].
+        """
+        late = self._late_for(seconds, _DELAYED)
+        return min(sum(late), _TURNS * max(late, default=0.0))
+
+    def _late_for(self, seconds: float, least: float) -> list[float]:
+        """Return for how much of the last `seconds` each tick was late, if it was by the `least` at all."""
         if self._thread is None:
-            return False
+            return []
         now = time.monotonic()
         since = now - seconds
-        spans = [*self._late, (self._due, now)] if now - self._due >= _LATE_AT_ALL else list(self._late)
-        late = sum(max(0.0, came - max(due, since)) for due, came in spans)
-        return late >= max(LATE, _SHARE * seconds)
+        spans = [*self._late, (self._due, now)]
+        return [came - max(due, since) for due, came in spans if came - due >= least and came > since]
 
     def forget(self) -> None:
         """Forget the thread and its ticks: a forked child does not have it."""

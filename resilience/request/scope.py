@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from resilience import conf, registry
-from resilience.primitives import BreakerOpenError, as_one, deadline_scope, measured
+from resilience.primitives import BreakerOpenError, BulkheadFullError, as_one, deadline_scope, measured
 
 View = TypeVar("View", bound=Callable[..., Any])
 Listener = Callable[[HttpRequest, HttpResponseBase], None]
@@ -80,7 +80,8 @@ class RequestScope:
 
         If the default database's breaker opens during the wait, go on without a place, but as one that still
         counts as waiting. A view that asks the database is then refused by the breaker, which is the true
-        reason; one that does not can still answer.
+        reason; one that does not can still answer. If others have taken its place in the queue meanwhile, the
+        breaker's refusal is raised: the database is down, whoever else waits.
         """
         if self._place is not None:
             return
@@ -90,9 +91,12 @@ class RequestScope:
         )
         try:
             place.__enter__()
-        except BreakerOpenError:
+        except BreakerOpenError as refusal:
             place = pool.queued()
-            place.__enter__()
+            try:
+                place.__enter__()
+            except BulkheadFullError:
+                raise refusal from None
         self._place = place
 
 

@@ -73,13 +73,13 @@ def as_column(using: str) -> Subquery:
 
 
 def total(using: str) -> int:
-    """Return the sum of all rows, which each write raises; 0 if there is none. Raises the database's errors."""
+    """Return the sum of all rows, which each write raises; 0 without any. Raises the database's errors."""
     rows = Generation.objects.using(using)
     return int(rows.aggregate(total=Sum("generation"))["total"] or 0)
 
 
 def has_table(using: str) -> bool:
-    """Tell whether the database has the version's table: another app's migration may run before it is made."""
+    """Tell whether the version's table is there: another app's migration may run before it is made."""
     return Generation._meta.db_table in connections[using].introspection.table_names()
 
 
@@ -184,8 +184,9 @@ class _PendingRise:
 
 
 def listen() -> None:
-    """Raise the version whenever a row of an exported model is saved or deleted alone (by `loaddata` too), and
-    when its app was migrated. And learn the version with each ping of the steward.
+    """Raise the version with each write that Django tells of, and learn it with each ping of the steward.
+
+    Those are: a row of an exported model is saved or deleted alone, by `loaddata` too; its app was migrated.
     """
     probe.also_ask("catalogue version", _learn)
     post_save.connect(_saved, dispatch_uid="resilience.catalogue_version")

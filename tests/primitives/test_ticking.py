@@ -33,14 +33,17 @@ class TestLateWithin:
     @pytest.mark.parametrize(
         ("late", "wait", "excused"),
         [
-            (0.19, 0.25, False),  # less than 200 ms is usual
-            (0.21, 0.25, True),
+            (0.14, 0.25, False),  # less than 200 ms is usual, and so is most of a short wait
+            (0.16, 0.25, True),
+            (0.19, 1.0, False),
             (0.3, 1.0, True),
             (0.3, 2.0, False),  # whoever was asked had 1.7 s of ours
             (0.5, 2.0, True),
         ],
     )
-    def test_wants_a_fifth_of_the_wait(self, ticks: Ticks, late: float, wait: float, excused: bool) -> None:
+    def test_wants_200_ms_and_a_fifth_of_the_wait_or_most_of_a_short_one(
+        self, ticks: Ticks, late: float, wait: float, excused: bool
+    ) -> None:
         late_by(ticks, late)
 
         assert ticks.late_within(wait) is excused
@@ -83,6 +86,28 @@ class TestLateWithin:
         assert not ticks.late_within(5.0)
 
 
+class TestDelayWithin:
+    def test_is_what_threads_that_take_turns_do_to_a_call_of_a_few_steps(self, ticks: Ticks) -> None:
+        for ago in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5):
+            late_by(ticks, 0.05, ago=ago)
+
+        assert ticks.delay_within(0.12) == pytest.approx(0.07, abs=0.03)  # as late as it was meanwhile
+        assert ticks.delay_within(0.6) == pytest.approx(0.2, abs=0.01)  # for four steps
+
+    def test_is_all_that_the_process_was_stopped_for(self, ticks: Ticks) -> None:
+        late_by(ticks, 0.5)
+
+        assert ticks.delay_within(0.6) == pytest.approx(0.5, abs=0.01)
+        assert ticks.delay_within(0.3) == pytest.approx(0.3, abs=0.01)
+
+    def test_is_none_in_a_process_that_has_time(self, ticks: Ticks) -> None:
+        late_by(ticks, 0.01)
+        late_by(ticks, 0.5, ago=2.0)
+
+        assert ticks.delay_within(1.0) == 0.0
+        assert Ticks().delay_within(1.0) == 0.0
+
+
 class TestBreaker:
     @pytest.fixture
     def breaker(self) -> CircuitBreaker:
@@ -93,12 +118,33 @@ class TestBreaker:
         self, ticks: Ticks, breaker: CircuitBreaker
     ) -> None:
         for _ in range(10):
-            late_by(ticks, 0.4)
+            late_by(ticks, 0.45)
             breaker.settle(breaker.admit(), Outcome.FAILURE, error=TimeoutError(), took=0.5)
             breaker.settle(breaker.admit(), Outcome.SUCCESS, took=0.5)
 
         assert breaker.shown() == "CLOSED"
         assert breaker._host.store.counters.totals()["own_trouble", "stock", "processor"] == 20
+
+    @pytest.mark.parametrize(
+        ("took", "late", "counts"),
+        [
+            (0.22, 0.05, False),  # a crowd's threads take turns, and the cache answers in 2 ms
+            (0.22, 0.0, True),
+            (0.22, 0.01, True),
+            (0.6, 0.05, True),  # it is slow beside a crowd, too
+            (2.0, 0.09, True),
+        ],
+    )
+    def test_counts_as_slow_what_is_slow_without_the_delays_of_its_own_process(
+        self, ticks: Ticks, took: float, late: float, counts: bool
+    ) -> None:
+        config = BreakerConfig(slow_after=0.2)  # as the cache's
+        breaker = CircuitBreaker(name="cache", config=config, store=LocalStore())
+        for ago in (0.0, 0.1):
+            late_by(ticks, late, ago=ago)
+        breaker.settle(breaker.admit(), Outcome.SUCCESS, took=took)
+
+        assert breaker.snapshot().slow == counts
 
     def test_counts_time_outs_while_ticks_come_in_time(self, ticks: Ticks, breaker: CircuitBreaker) -> None:
         late_by(ticks, 0.4, ago=2.0)

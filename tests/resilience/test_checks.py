@@ -32,6 +32,10 @@ def ids(messages: list[CheckMessage]) -> list[str | None]:
     return [message.id for message in messages]
 
 
+def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != key}
+
+
 @pytest.fixture
 def resilience(settings: Any) -> Any:
     """A copy of what is in force in this project, which a test may change."""
@@ -80,6 +84,25 @@ class TestSettings:
         (message,) = found(settings, RESILIENCE=resilience)
         assert message.id == "resilience.W005"
         assert "names no classify and no ping" in message.msg
+
+    @pytest.mark.parametrize("name", ["database", "database:reports"])
+    @pytest.mark.parametrize(
+        ("ping", "said"),
+        [
+            ("tests.resilience.test_checks.found", "names tests.resilience.test_checks.found as"),
+            (None, "no ping"),
+        ],
+    )
+    def test_a_database_that_the_steward_asks_otherwise_is_a_warning(
+        self, settings: Any, resilience: Any, name: str, ping: str | None, said: str
+    ) -> None:
+        """What other hosts wrote is asked for by our ping alone."""
+        entry = resilience["BREAKERS"]["database"]
+        entries = resilience["BREAKERS"] | {name: entry | {"ping": ping} if ping else _without(entry, "ping")}
+        messages = found(settings, RESILIENCE=resilience | {"BREAKERS": entries})
+        (message,) = (each for each in messages if each.id == "resilience.W015")
+        assert said in message.msg
+        assert "resilience.db.probe.ping" in str(message.hint)
 
     def test_a_project_that_names_none_of_it_is_right(self, settings: Any) -> None:
         assert found(settings, RESILIENCE={"NAMESPACE": "shop"}) == []
@@ -256,12 +279,13 @@ class TestDeadlines:
 
 
 class TestPools:
-    def test_that_leave_no_thread_free_are_an_error_with_numbers_that_fit(self, settings: Any) -> None:
+    def test_that_leave_no_thread_free_are_a_warning_with_numbers_that_fit(self, settings: Any) -> None:
         needed = capacity.threads(conf.bulkheads())
         assert found(settings, WEB_THREADS=needed) == []
         (message,) = found(settings, WEB_THREADS=needed - 1)
-        assert message.id == "resilience.E050"
+        assert message.id == "resilience.W050"
         assert f"need {needed} threads" in message.msg
+        assert f"beyond {needed - 2} are turned away" in message.msg
         assert message.hint is not None
         assert message.hint.startswith(f"Raise WEB_THREADS to {needed}, or lower BULKHEADS")
         assert "to read " in message.hint

@@ -4,13 +4,14 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import RequestFactory
 
 from resilience import registry
-from resilience.primitives import BulkheadFullError, current_deadline
+from resilience.primitives import BreakerOpenError, BulkheadFullError, current_deadline
 from resilience.request.scope import RequestScope, current_scope, give_up_cache, has_given_up_cache
 from resilience.testing import full_pool, server_role
 
@@ -52,6 +53,26 @@ class TestScope:
             with pytest.raises(BulkheadFullError):
                 scope.enter_pool("external")
             assert (pool.in_use, pool.waiting) == (2, 1)
+        assert (pool.in_use, pool.waiting) == (0, 0)
+
+    def test_is_refused_by_the_breaker_if_others_took_its_place_in_the_queue(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It waited, the breaker opened, and before it could count as waiting again somebody else did."""
+        pool = registry.bulkhead("external")
+        usual = pool.queued
+        with ExitStack() as others, RequestScope() as scope:
+
+            def overtaken() -> AbstractContextManager[float]:
+                others.enter_context(usual())
+                return usual()
+
+            for _ in range(pool.config.running):
+                others.enter_context(pool.enter())
+            monkeypatch.setattr(pool, "queued", overtaken)
+            registry.breaker("database").isolate(who="test", why="the database is down")
+            with pytest.raises(BreakerOpenError):
+                scope.enter_pool("external")
         assert (pool.in_use, pool.waiting) == (0, 0)
 
     def test_bounds_nothing_in_a_command(self) -> None:
