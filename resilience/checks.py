@@ -16,7 +16,8 @@ from django.utils.module_loading import import_string
 from resilience import conf
 from resilience.conf import capacity
 from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER
-from resilience.conf.databases import BREAKER, ENGINES, STATIC_ALIAS
+from resilience.conf.databases import ENGINES, STATIC_ALIAS
+from resilience.db.checks import check_pings
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
@@ -24,7 +25,6 @@ from resilience.observe.checks import check_log_handlers, look_at_folders, write
 DRILLS = "resilience.drills"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
 CACHE = "resilience.cache.ResilientCache"
-PINGS = ("resilience.db.probe.ping", "resilience.db.probe.probe")  # its old name, too
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
 PSYCOPG = ((3, 3, 6), (3, 4))
 
@@ -119,20 +119,6 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
                 hint="Install psycopg>=3.3.6,<3.4.",
                 id="resilience.E012",
             )
-
-
-def check_pings(**_: Any) -> Iterator[CheckMessage]:
-    """W015: the steward asks each database by our ping. With another one it learns less, or nothing."""
-    for name, entry in conf.get("BREAKERS").items():
-        if name.partition(":")[0] != BREAKER or (ping := entry.get("ping")) in PINGS:
-            continue
-        yield Warning(
-            f"RESILIENCE['BREAKERS']['{name}'] names " + (f"{ping} as its ping." if ping else "no ping."),
-            hint=f"Name {PINGS[0]}, or call it in a function of your own and silence this. In each second it "
-            "finds out whether the database is there, and asks it for what other hosts wrote: otherwise a "
-            "request has to find the outage, and this host serves stored answers of before their writes.",
-            id="resilience.W015",
-        )
 
 
 def check_cache(**_: Any) -> Iterator[CheckMessage]:
