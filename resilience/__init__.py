@@ -4,6 +4,7 @@ The rooms, from the top of the house to its ground. A room imports from those be
 
     drills          `manage.py drill`: faults on purpose, under load, with a verdict; an app of its own
     middleware      the first and the last stop of each request
+    adopting        a project takes the app in: `python -m resilience init`, `manage.py resilience try`
     operate         who may steer the breakers, and the doors for it: HTTP, board, passes, orders
     observe         what people look at: health, metrics, history, folders, the log's queue
     answers         what views are made of: reads, writes, bodies, the 503

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from resilience import conf, registry
@@ -18,12 +20,13 @@ logger = logging.getLogger("resilience.steward")
 
 _lock = threading.Lock()
 _started: Steward | None = None  # Guarded by _lock.
+_wanted = True
 
 
 def start() -> None:
     """Start this process's ticks and standby, once; a forked child starts its own, a command has neither."""
     global _started
-    if _started is not None or not registry.is_server():
+    if _started is not None or not _wanted or not registry.is_server():
         return
     with _lock:
         if _started is None:
@@ -35,6 +38,17 @@ def start() -> None:
                 logger.warning("process %s has no standby: %s", os.getpid(), error)
                 return
             _started = standby
+
+
+@contextmanager
+def none() -> Iterator[None]:
+    """Let requests of this process start no steward within the block."""
+    global _wanted
+    before, _wanted = _wanted, False
+    try:
+        yield
+    finally:
+        _wanted = before
 
 
 def stop() -> None:

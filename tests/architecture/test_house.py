@@ -15,7 +15,18 @@ PROOFS = ("tests", "benchmarks")
 MOST_ROOMS = 24
 # One class is read as one: its parts in several files would have to know each other's insides.
 MAY_BE_LONGER = {ROOT / "resilience" / "primitives" / "breaker.py": 400}
-FOUND_BY_DJANGO = {"admin", "apps", "checks", "management", "migrations", "models", "testing", "urls"}
+# Python itself looks for `__main__`.
+FOUND_BY_NAME = {
+    "__main__",
+    "admin",
+    "apps",
+    "checks",
+    "management",
+    "migrations",
+    "models",
+    "testing",
+    "urls",
+}
 # Modules that only import and warn; they go with the next release.
 OLD_PLACES = ("reads", "writes", "idempotency")
 
@@ -62,7 +73,7 @@ class TestRooms:
 def rooms() -> set[str]:
     """Return the modules and packages of `resilience` that no framework looks for by name."""
     found = {module.name for module in pkgutil.iter_modules([str(ROOT / "resilience")])}
-    return found - FOUND_BY_DJANGO - set(OLD_PLACES) - {"board"}
+    return found - FOUND_BY_NAME - set(OLD_PLACES) - {"board"}
 
 
 class TestImports:

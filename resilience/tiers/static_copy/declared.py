@@ -79,13 +79,14 @@ def schema() -> str:
 
 @lru_cache(maxsize=8)
 def _schema(path: str | None) -> str:
-    connection = connections[STATIC_ALIAS]
-    said: list[Any] = [FORMAT, declared().version]
-    for model in declared().models:
+    export = declared()
+    connection = connections[STATIC_ALIAS]  # which a project without an export need not have
+    said: list[Any] = [FORMAT, export.version]
+    for model in export.models:
         columns = [(field.column, field.db_type(connection)) for field in model._meta.concrete_fields]
         said.append((model._meta.db_table, columns))
     # Columns do not show search indexes, which queries name too. Those come from migrations.
-    for label in sorted({model._meta.app_label for model in declared().models}):
+    for label in sorted({model._meta.app_label for model in export.models}):
         said.append((label, _migrations(label)))
     return hashlib.blake2b(repr(said).encode(), digest_size=6).hexdigest()
 

@@ -1,0 +1,180 @@
+"""`python -m resilience init` adds what a project lacks, says the rest, and has then nothing to add."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.resilience.adopting.projects import KINDS, ProjectFolder
+from tests.servers import RedisServer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestInEachKindOfProject:
+    def test_what_is_written_makes_it_a_guarded_site(
+        self, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        redis: RedisServer | None = request.getfixturevalue("redis_server") if kind == "sessions" else None
+        project = ProjectFolder(tmp_path / "shop", kind, redis="" if redis is None else redis.url)
+        written = project.init("--write")
+        assert (written.returncode, written.stderr) == (0, "")
+        assert "By hand" not in written.stdout
+        found = project.asked()
+        assert "no issues" in found["check"]
+        assert (found["role"], found["well"][0], found["after"][0]) == ("server", 200, 200)
+        status, headers = found["isolated"]["/read"]
+        assert (status, headers["X-Circuit-Breaker-DB"], headers["Retry-After"].isdecimal()) == (
+            503,
+            "OPEN",
+            True,
+        )
+        answers = {path: one[0] for path, one in found["isolated"].items() if path != "/read"}
+        assert answers == {"/api/health": 200, "/api/health/live": 200, "/nowhere": 404}
+        assert found["board"] == 200  # with DEBUG for everybody at this machine
+        assert "Nothing to add" in project.init().stdout
+
+
+class TestWhatIsPrinted:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> ProjectFolder:
+        return ProjectFolder(tmp_path / "shop")
+
+    def test_is_each_line_with_its_reason_in_the_order_of_the_files(self, project: ProjectFolder) -> None:
+        before = project.code()
+        told = project.init().stdout
+        places = [
+            "shop/settings.py",
+            "INSTALLED_APPS",
+            "MIDDLEWARE",
+            "DATABASES",
+            "RESILIENCE",
+            "shop/urls.py",
+        ]
+        assert [told.index(place) for place in places] == sorted(told.index(place) for place in places)
+        assert told.count("why: ") == len(re.findall(r"^  \S.*:$", told, re.MULTILINE))
+        assert 'RESILIENCE = {"NAMESPACE": "shop"}' in told
+        assert project.code() == before
+
+    def test_lines_that_are_pasted_are_all_that_it_needs(self, project: ProjectFolder) -> None:
+        """Those of the settings, at their end."""
+        project.add(
+            'INSTALLED_APPS += ["resilience"]\n'
+            'MIDDLEWARE.insert(0, "resilience.middleware.ResilienceMiddleware")\n'
+            'DATABASES["default"]["ENGINE"] = "resilience.db.sqlite3"\n'
+            'RESILIENCE = {"NAMESPACE": "shop"}\n'
+        )
+        assert "settings.py" not in project.init().stdout
+
+    def test_loses_no_comment_and_shows_each_change(self, project: ProjectFolder) -> None:
+        project.change("MIDDLEWARE = [", "MIDDLEWARE = [  # in this order\n    # hosts and TLS come first")
+        project.change(
+            "    'django.contrib.staticfiles',\n]",
+            "    'django.contrib.staticfiles'  # no comma\n    # the end\n]",
+        )
+        before = project.settings.read_text().splitlines()
+        told = project.init("--write").stdout
+        after = project.settings.read_text()
+        changed = ("ENGINE", "no comma")
+        kept = [line for line in before if line and not any(part in line for part in changed)]
+        assert [line for line in after.splitlines() if line in kept] == kept
+        assert "'django.contrib.staticfiles',  # no comma\n    # the end\n    'resilience',\n]" in after
+        assert (
+            "[  # in this order\n    'resilience.middleware.ResilienceMiddleware',\n    # hosts and TLS"
+            in after
+        )
+        assert "+    'resilience'," in told
+
+
+class TestWhereALineCannotBeWritten:
+    """It is said which, and why; what can be written is."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> ProjectFolder:
+        return ProjectFolder(tmp_path / "shop")
+
+    def by_hand(self, project: ProjectFolder) -> str:
+        told = project.init("--write").stdout.partition("By hand:\n")[2]
+        assert "INSTALLED_APPS" not in told
+        return told
+
+    def test_because_the_database_is_computed(self, project: ProjectFolder) -> None:
+        project.change("DATABASES = {", "def database(**options):\n    return options\n\n\nOLD = {")
+        project.add("DATABASES = {'default': database(ENGINE='django.db.backends.sqlite3', NAME='db')}\n")
+        told = self.by_hand(project)
+        assert 'DATABASES["default"]["ENGINE"] = "resilience.db.sqlite3"' in told
+        assert "DATABASES['default'] is computed, or has no 'ENGINE'" in told
+        project.add('DATABASES["default"]["ENGINE"] = "resilience.db.sqlite3"\n')
+        assert "Nothing to add" in project.init().stdout
+
+    def test_because_the_middleware_is_put_together(self, project: ProjectFolder) -> None:
+        project.add("MIDDLEWARE = ['django.middleware.gzip.GZipMiddleware'] + MIDDLEWARE\n")
+        assert "by hand: MIDDLEWARE is set under a condition, or more than once (line" in self.by_hand(
+            project
+        )
+
+    def test_because_something_else_goes_first(self, project: ProjectFolder) -> None:
+        project.add("MIDDLEWARE.insert(0, 'django.middleware.gzip.GZipMiddleware')\n")
+        assert "something is put before the first of MIDDLEWARE" in self.by_hand(project)
+
+    def test_but_a_list_that_is_added_to_is_no_hindrance(self, project: ProjectFolder) -> None:
+        project.add("MIDDLEWARE += ['django.middleware.gzip.GZipMiddleware']\nINSTALLED_APPS += ['shop']\n")
+        assert self.by_hand(project) == ""
+        assert "Nothing to add" in project.init().stdout
+
+
+class TestSettingsOfOtherShapes:
+    def test_a_package_gets_each_line_where_its_name_is_set(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        folder = project.settings.with_suffix("")
+        folder.mkdir()
+        text = project.settings.read_text().replace(".parent.parent", ".parent.parent.parent")
+        (folder / "base.py").write_text(text)
+        (folder / "__init__.py").write_text("")
+        (folder / "production.py").write_text("from .base import *\n\nDEBUG = False\n")
+        project.settings.unlink()
+        variables = {"DJANGO_SETTINGS_MODULE": "shop.settings.production"}
+        told = project.init("--write", **variables)
+        assert "By hand" not in told.stdout, told.stdout
+        base, production = ((folder / name).read_text() for name in ("base.py", "production.py"))
+        assert "'resilience'," in base
+        assert 'RESILIENCE = {"NAMESPACE": "shop"}' in production
+        assert "Nothing to add" in project.init(**variables).stdout
+
+    def test_without_base_dir_it_gets_one(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        project.settings.write_text(project.settings.read_text().replace("BASE_DIR", "HERE"))
+        assert "By hand" not in project.init("--write").stdout
+        assert project.settings.read_text().endswith(
+            "\nfrom pathlib import Path\n\nBASE_DIR = Path(__file__).resolve().parent.parent\n"
+            "RESILIENCE = {'NAMESPACE': 'shop'}\n"
+        )
+        assert "Nothing to add" in project.init().stdout
+
+    def test_ends_of_lines_stay_as_they_are(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        project.settings.write_bytes(project.settings.read_bytes().replace(b"\n", b"\r\n"))
+        project.init("--write")
+        content = project.settings.read_bytes()
+        assert b"'resilience',\r\n" in content
+        assert content.count(b"\n") == content.count(b"\r\n")
+
+
+class TestWithoutAProject:
+    def test_says_that_there_is_none(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        (project.folder / "manage.py").unlink()
+        told = project.init()
+        assert (told.returncode, told.stdout) == (2, "")
+        assert "There is no manage.py here" in told.stderr
+
+    def test_says_why_its_settings_cannot_be_imported(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        project.add("import not_installed\n")
+        told = project.init()
+        assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+        assert (
+            "shop.settings cannot be imported: ModuleNotFoundError: No module named 'not_installed'"
+            in told.stderr
+        )
