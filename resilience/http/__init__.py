@@ -3,7 +3,10 @@
 from resilience.http.failures import (
     AnswerTooLargeError,
     CutShortError,
+    PartnerBusyError,
+    PartnerDeadlineError,
     PartnerError,
+    PartnerRefusedError,
     UnexpectedAnswerError,
     classify,
 )

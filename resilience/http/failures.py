@@ -1,8 +1,17 @@
 """Decide what an error of a call to a partner counts as."""
 
+from collections.abc import Callable
+from typing import Self
+
 import requests
 
-from resilience.primitives import DeadlineExceededError, Outcome, RejectedError
+from resilience.primitives import (
+    BreakerOpenError,
+    BulkheadFullError,
+    DeadlineExceededError,
+    Outcome,
+    RejectedError,
+)
 
 
 class PartnerError(requests.RequestException):
@@ -25,6 +34,34 @@ class CutShortError(PartnerError, requests.Timeout):
     noticed, even where all requests are in a hurry. So such a wait is a slow call when the server had at
     least half of its full time, and is ignored when it had less. It is never a failure.
     """
+
+
+class PartnerRefusedError(BreakerOpenError, PartnerError):
+    """The breaker refused the call. Code that catches the errors of requests catches it, too."""
+
+    request = response = None
+
+    # Not that of OSError, from which the errors of requests derive: it would take our arguments for its own.
+    __init__ = Exception.__init__
+
+    @classmethod
+    def of(cls, refusal: BreakerOpenError) -> Self:
+        """Return a breaker's refusal as this class."""
+        make: Callable[..., Self] = cls
+        return make(refusal._circuit_breaker, refusal.name, refusal.retry_after, refusal.reason)
+
+
+class PartnerBusyError(BulkheadFullError, PartnerError):
+    """The pool of the calls to partners is full. Code that catches the errors of requests catches it, too."""
+
+    request = response = None
+
+    def __init__(self, name: str, *, retry_after: float, reason: str) -> None:
+        Exception.__init__(self, None, name, retry_after, reason)
+
+
+class PartnerDeadlineError(DeadlineExceededError, PartnerError, requests.Timeout):
+    """The request's time was up before the partner had its full time. It is a time-out of requests, too."""
 
 
 def classify(error: BaseException) -> Outcome:

@@ -8,9 +8,23 @@ import orjson
 import requests
 
 from resilience import conf, faults, registry
-from resilience.http.failures import AnswerTooLargeError, CutShortError, UnexpectedAnswerError, classify
+from resilience.http.failures import (
+    AnswerTooLargeError,
+    CutShortError,
+    PartnerBusyError,
+    PartnerDeadlineError,
+    PartnerRefusedError,
+    UnexpectedAnswerError,
+    classify,
+)
 from resilience.http.transport import BoundedAdapter
-from resilience.primitives import Deadline, DeadlineExceededError, budget
+from resilience.primitives import (
+    BreakerOpenError,
+    BulkheadFullError,
+    Deadline,
+    DeadlineExceededError,
+    budget,
+)
 
 T = TypeVar("T")
 
@@ -33,8 +47,8 @@ class GuardedSession:
     `total` seconds, or the request's. An answer has at most `most_bytes`. Nothing is redirected, repeated or
     remembered (cookies, connections). The environment (proxies, `.netrc`) is not read.
 
-    Raises `requests.RequestException` if the partner fails, `RejectedError` if its guard refuses the call,
-    and `DeadlineExceededError` if the request's time is up.
+    Raises `requests.RequestException` if the partner fails or its guard refuses the call. A refusal is a
+    `RejectedError`, too, and a call for which the request has no time left a `DeadlineExceededError`.
     """
 
     def __init__(
@@ -86,6 +100,20 @@ class GuardedSession:
     def _guarded(
         self, read: Callable[[requests.Response], T], method: str, url: str, options: dict[str, Any]
     ) -> T:
+        try:
+            return self._asked(read, method, url, options)
+        except (PartnerRefusedError, PartnerBusyError, PartnerDeadlineError):
+            raise
+        except BreakerOpenError as refusal:
+            raise PartnerRefusedError.of(refusal) from None
+        except BulkheadFullError as full:
+            raise PartnerBusyError(full.name, retry_after=full.retry_after, reason=full.reason) from None
+        except DeadlineExceededError as spent:
+            raise PartnerDeadlineError(str(spent), before_call=spent.before_call) from spent
+
+    def _asked(
+        self, read: Callable[[requests.Response], T], method: str, url: str, options: dict[str, Any]
+    ) -> T:
         guard = registry.guard(self.name, pool=self._pool, limit=self._total)
         with guard.calling("fetch", classify=classify):
             time_left = budget(self._total)
@@ -107,7 +135,7 @@ class GuardedSession:
         if not ours or time_left >= 0.9 * self._total:
             return error
         if time_left < self._total / 2:
-            return DeadlineExceededError(f"given up after {time_left:.1f} s")
+            return PartnerDeadlineError(f"given up after {time_left:.1f} s")
         return CutShortError(f"given up after {time_left:.1f} s of {self._total:.1f}")
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> requests.Response:
