@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience.conf import databases, usual
+from resilience.conf.project import base_dir
 from resilience.defaults import CACHE_WRITES, DEADLINES, SETTINGS, cache_writes
 from resilience.primitives import BreakerConfig, BulkheadConfig, Classify
 from resilience.primitives.store.folder import own
@@ -295,4 +296,4 @@ def _bare(place: str) -> str:
 
 
 def _var() -> Path:
-    return Path(settings.BASE_DIR) / "var"
+    return base_dir() / "var"

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from resilience import conf, faults
+from resilience.conf.project import base_dir
 from resilience.drills import report, run, server
 from resilience.drills.breaking import Target
 from resilience.drills.options import RefusedError, planned
@@ -155,7 +155,7 @@ class Command(BaseCommand):
 
     def _folder(self, options: dict[str, Any]) -> Path:
         """Return the folder of the report; refuse one that cannot be written, before anything is broken."""
-        folder: Path = options["report"] or Path(settings.BASE_DIR) / "var" / "drills"
+        folder: Path = options["report"] or base_dir() / "var" / "drills"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
