@@ -10,7 +10,7 @@ STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 .DEFAULT_GOAL := help
 .PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos interleaving \
 	outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
-	ledger soak outage-table drills differential django-suites bench clients schema-attack
+	ledger soak outage-table drills differential django-suites django-redis-suite bench clients schema-attack
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -123,6 +123,9 @@ kept: install ## Lose no write whose view catches the error that ended its trans
 # What ends differently is listed with its reason.
 django-suites: install ## Run Django's own suites on its engines and on ours
 	nice $(BIN)/python -m tests.django_suites
+
+django-redis-suite: install ## Run django-redis' own suite on its cache behind the guard
+	nice $(BIN)/python -m tests.django_suites.django_redis
 
 # `make test` has open intervals of 1 s.
 outages: install ## Break real servers under load, with the open intervals of production

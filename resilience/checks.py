@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +16,9 @@ from django.utils.module_loading import import_string
 
 from resilience import conf
 from resilience.conf import capacity
-from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER
+from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER, is_any_guarded
 from resilience.conf.databases import ENGINES, STATIC_ALIAS
+from resilience.conf.project import base_dir
 from resilience.db.checks import check_pings
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
 from resilience.defaults import BREAKERS
@@ -93,6 +95,17 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
         )
 
 
+def check_base_dir(**_: Any) -> Iterator[CheckMessage]:
+    """W008: the folders that no setting names lie in a place that a setting names."""
+    named = conf.get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR")
+    if not getattr(settings, "BASE_DIR", None) and not named:
+        yield Warning(
+            f"The settings have no BASE_DIR: the folder var, with the journal, lies in {base_dir()}.",
+            hint="Set BASE_DIR, or name the folders: EVENTS_DIR and STATIC_DIR of RESILIENCE.",
+            id="resilience.W008",
+        )
+
+
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
     """E010 to W013: each database is guarded, its driver fits, and no view is a single transaction."""
     for alias, database in settings.DATABASES.items():
@@ -144,6 +157,15 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
             hint=f"Remove it: {CACHE} swallows them after it has counted them.",
             id="resilience.E021",
         )
+
+
+def check_what_is_kept(**_: Any) -> Iterator[CheckMessage]:
+    """E023 and W024: the guarded caches can hold what is kept there, and sessions are not there alone."""
+    if is_any_guarded():
+        from resilience.cache.checks import check_sessions, check_what_is_cached  # only such a cache needs them
+
+        yield from check_what_is_cached()
+        yield from check_sessions()
 
 
 def check_middleware(**_: Any) -> Iterator[CheckMessage]:
@@ -245,10 +267,12 @@ def _shadow() -> str:
 
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_settings,
+    check_base_dir,
     check_databases,
     check_pings,
     check_pool_options,
     check_cache,
+    check_what_is_kept,
     check_middleware,
     check_log_handlers,
     check_deadlines,

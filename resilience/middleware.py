@@ -221,7 +221,7 @@ def _said(status: int, body: dict[str, Any]) -> HttpResponse:
 
 def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
     """Apply the request's conditions to the answer, count it, and show it to the tier that gave it."""
-    if response.status_code == 500 and scope.outage is not None:
+    if scope.outage is not None and (scope.lost or response.status_code == 500):
         response = _last_resort(request, response, scope.outage)
     scope.outage = None  # its traceback would keep the whole request in memory
     if not conf.shadow():

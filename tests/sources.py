@@ -31,5 +31,7 @@ def sources(package: str) -> Path:
             subprocess.run(
                 ["tar", "--extract", "--no-same-owner", "--file", archive, "--directory", folder], check=True
             )
-            (Path(folder) / unpacked.name).rename(unpacked)
+            # A package with a dash in its name has an underscore here.
+            (made,) = (place for place in Path(folder).iterdir() if place.is_dir())
+            made.rename(unpacked)
     return unpacked

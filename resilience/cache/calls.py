@@ -1,11 +1,10 @@
 """Make one call of a cache, through its breaker and within its time; raise only the caller's own mistakes."""
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TypeVar
-
-import redis
 
 from resilience import causes, conf, faults, registry
 from resilience.cache import failures
@@ -13,6 +12,7 @@ from resilience.primitives import (
     BreakerOpenError,
     Call,
     CircuitBreaker,
+    DeadlineExceededError,
     Outcome,
     RejectedError,
     current_deadline,
@@ -27,76 +27,171 @@ log = logging.getLogger("resilience.cache")
 
 # CHANGING: the calls that a cache without writes cannot do. STORING: those that are then not even tried.
 # A deletion is tried, since many servers still delete.
-CHANGING = frozenset({"set", "add", "set_many", "incr", "touch", "delete", "delete_many", "clear"})
+CHANGING = frozenset(
+    {"set", "add", "set_many", "incr", "touch", "delete", "delete_many", "clear", failures.EXTRA}
+)
 STORING = frozenset({"set", "add", "set_many", "incr"})
+
+# Whether a call of the cache is being made: the commands that it sends are then guarded already.
+_being_made: ContextVar[bool] = ContextVar("resilience_cache_call", default=False)
 
 
 class Calls:
-    """The calls of one cache, for its breaker (of this name) and the breaker of its writes."""
+    """The calls of one cache, for its breaker (of this name) and the breaker of its writes.
 
-    def __init__(self, breaker: str) -> None:
-        self._breaker = breaker
+    `drilled` are the errors that a drill raises in the place of the cache's client.
+    """
+
+    def __init__(self, breaker: str, drilled: failures.Drilled = (ConnectionError, TimeoutError)) -> None:
+        self.breaker = breaker
         self._writes = f"{breaker}:writes"
+        self._drilled = drilled
         self._limit = conf.deadline("cache")
 
-    def make(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
+    def make(self, operation: str, call: Callable[[], T], otherwise: T, *, quiet: bool = False) -> T:
         """Return what `call` returns, or `otherwise` if the cache is away: refused, failing or given up.
 
-        Each failure is counted by the breaker. The caller's own mistakes are raised.
+        Each failure is counted by the breaker; if `quiet`, a success is not. The caller's own mistakes are
+        raised.
         """
-        deadline = current_deadline()
-        if has_given_up_cache() or (deadline is not None and deadline.expired):
+        if (made := self._begun(operation, quiet)) is None:
             return otherwise
-        breaker = registry.breaker(self._breaker)
         if conf.shadow():
-            with breaker.calling(operation, judge=self._judge):
+            with made, self._limits():
                 return call()
-        storing = operation in STORING
-        writes = registry.breaker(self._writes)
-        if storing and writes.refuses():
-            return otherwise
-        made = breaker.calling(operation, judge=self._judge)
         try:
             with made:
                 answer = self.ask(call)
-        except BreakerOpenError:
-            return otherwise
         except BaseException as error:
-            refused = operation in CHANGING and failures.refuses_writes(error)
-            if refused:
-                _note_write(writes, Outcome.FAILURE, operation, error)
-            if failures.timed_out(error):
-                give_up_cache()
-            if failures.is_callers(error, operation):
+            if not self._swallows(error, made):
                 raise
-            if made.outcome is Outcome.ANSWERED and not refused:
-                registry.store().counters.add("calls", self._breaker, "decode", "failure")
-            # A breaker logs its failures, once for each cause. In a command no breaker counts, so log here.
-            if not registry.is_server() or not (refused or made.outcome is Outcome.FAILURE):
+            return otherwise
+        self._note_stored(operation)
+        return answer
+
+    async def make_async(self, operation: str, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Do as `make` does, for a call that is awaited."""
+        if (made := self._begun(operation, False)) is None:
+            return otherwise
+        if conf.shadow():
+            with made, self._limits():
+                return await call()
+        try:
+            with made, self._limits():
+                answer = await call()
+        except BaseException as error:
+            if not self._swallows(error, made):
+                raise
+            return otherwise
+        self._note_stored(operation)
+        return answer
+
+    def several(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
+        """Do as `make` does, for a call whose commands are guarded one by one (`each`).
+
+        Together they may take longer than one answer of the server may, since each is a short one.
+        """
+        try:
+            return call()
+        except Exception as error:
+            if conf.shadow():
+                raise
+            ours = isinstance(error, RejectedError | DeadlineExceededError)
+            if not ours and failures.is_callers(error, operation):
+                raise
+            if not registry.is_server() and not ours:
                 log.warning("cache %s failed: %s", operation, causes.describe(error))
             return otherwise
-        if storing:
-            _note_write(writes, Outcome.SUCCESS, operation)
-        return answer
+
+    def each(self, call: Callable[[], T]) -> T:
+        """Make one call of the cache's client, unless it belongs to a call that `make` makes.
+
+        Raises whatever `call` raises, `BreakerOpenError` if it is refused, and `DeadlineExceededError` if
+        the request's time is up, or if a call of the request has timed out before.
+        """
+        if _being_made.get():
+            return call()
+        if conf.shadow():
+            with registry.breaker(self.breaker).calling(failures.COMMAND, judge=self._judge), self._limits():
+                return call()
+        deadline = current_deadline()
+        if deadline is not None and deadline.expired:
+            raise DeadlineExceededError(before_call=True)
+        if has_given_up_cache():
+            raise DeadlineExceededError("the cache has timed out in this request")
+        try:
+            with registry.breaker(self.breaker).calling(failures.COMMAND, judge=self._judge):
+                return self.ask(call)
+        except Exception as error:
+            if failures.refuses_writes(error):
+                _note_write(registry.breaker(self._writes), Outcome.FAILURE, failures.COMMAND, error)
+            if failures.timed_out(error):
+                give_up_cache()
+            raise
 
     def ask(self, call: Callable[[], T]) -> T:
         """Make a call within its limits, past the breakers; raise its error."""
-        # Connecting may take the limit, and the reply may take it again.
-        with deadline_scope(2 * self._limit):
-            faults.inject(
-                self._breaker, limit=self._limit, error=redis.ConnectionError, timeout=redis.TimeoutError
-            )
+        with self._limits():
             return call()
 
     def note_undecodable(self, key: str, error: Exception) -> None:
-        """Count and log an entry that `codec` did not write; its reader takes it for missing."""
-        registry.store().counters.add("calls", self._breaker, "decode", "failure")
+        """Count and log an entry that the cache did not write; its reader takes it for missing."""
+        registry.store().counters.add("calls", self.breaker, "decode", "failure")
         log.warning("cache entry %r is taken for missing: %s", key, error)
+
+    @contextmanager
+    def _limits(self) -> Iterator[None]:
+        being_made = _being_made.set(True)
+        try:
+            if conf.shadow():
+                yield  # nothing is cut
+                return
+            # Connecting may take the limit, and the reply may take it again.
+            with deadline_scope(2 * self._limit):
+                refused, silent = self._drilled
+                faults.inject(self.breaker, limit=self._limit, error=refused, timeout=silent)
+                yield
+        finally:
+            _being_made.reset(being_made)
+
+    def _begun(self, operation: str, quiet: bool) -> Call | None:
+        """Return the call to enter; None if it is not even to be tried."""
+        deadline = current_deadline()
+        if has_given_up_cache() or (deadline is not None and deadline.expired):
+            return None
+        if operation in STORING and not conf.shadow() and registry.breaker(self._writes).refuses():
+            return None
+        return registry.breaker(self.breaker).calling(operation, judge=self._judge, quiet=quiet)
+
+    def _swallows(self, error: BaseException, made: Call) -> bool:
+        """Note the error that ended a call; False if it is the caller's own."""
+        if isinstance(error, BreakerOpenError):
+            return True
+        operation = made.operation
+        refused = operation in CHANGING and failures.refuses_writes(error)
+        if refused:
+            _note_write(registry.breaker(self._writes), Outcome.FAILURE, operation, error)
+        if failures.timed_out(error):
+            give_up_cache()
+        if failures.is_callers(error, operation):
+            return False
+        if made.outcome is Outcome.ANSWERED and not refused:
+            registry.store().counters.add("calls", self.breaker, "decode", "failure")
+        # A breaker logs its failures, once for each cause. In a command no breaker counts, so log here.
+        if not registry.is_server() or not (refused or made.outcome is Outcome.FAILURE):
+            log.warning("cache %s failed: %s", operation, causes.describe(error))
+        return True
+
+    def _note_stored(self, operation: str) -> None:
+        if operation in STORING:
+            _note_write(registry.breaker(self._writes), Outcome.SUCCESS, operation)
 
     def _judge(self, made: Call, error: BaseException) -> Outcome:
         if failures.timed_out(error):
             return cut_short(made.breaker.config, made.took, self._limit)
-        if failures.refuses_writes(error) and made.operation in CHANGING:
+        if failures.refuses_writes(error) and (
+            made.operation in CHANGING or made.operation == failures.COMMAND
+        ):
             return Outcome.ANSWERED  # it answers reads; its other breaker hears of it
         return failures.classify(error, made.operation)
 

@@ -24,6 +24,10 @@ _TEXT = frozenset({str})
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # JSON numbers beyond these are read back as floats
 
 
+class Stored(bytes):
+    """A value as a cache server has it: encoded already, or not decoded yet."""
+
+
 class UndecodableError(ValueError):
     """The stored bytes were not written by `encode`. The reader treats the entry as missing."""
 

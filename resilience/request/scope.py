@@ -35,6 +35,7 @@ class RequestScope:
         "cache_given_up",
         "committed",
         "degraded",
+        "lost",
         "outage",
         "request_id",
     )
@@ -44,6 +45,7 @@ class RequestScope:
         self._place: AbstractContextManager[object] | None = None
         self.request_id = request_id
         self.outage: BaseException | None = None
+        self.lost = False
         self.degraded = False
         self.committed = False
         self.cache_given_up = False
@@ -117,6 +119,12 @@ def note_degraded() -> None:
     """Note that the answer to the current request is a stand-in; it then has `X-System-Degraded: true`."""
     if (scope := _current.get()) is not None:
         scope.degraded = True
+
+
+def note_lost(outage: BaseException) -> None:
+    """Note that no answer to the current request can be right, whatever its view makes of this outage."""
+    if (scope := _current.get()) is not None:
+        scope.outage, scope.lost = outage, True
 
 
 def note_commit() -> None:

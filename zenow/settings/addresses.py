@@ -9,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from redis.connection import parse_url
 
-from resilience.cache.address import wrong_in
+from resilience.cache.redis.address import wrong_in
 
 Read = TypeVar("Read")
 

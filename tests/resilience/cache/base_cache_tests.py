@@ -1,7 +1,7 @@
 """Run Django's own tests of cache backends on ResilientCache.
 
-`python -m tests.resilience.cache.base_cache_tests [redis://…]`: on django-redis, else on Django's memory.
-What is left out, and why, stands in LEFT_OUT.
+`python -m tests.resilience.cache.base_cache_tests json|signed [redis://…]`: on django-redis, else on Django's
+memory. What is left out, and why, stands in LEFT_OUT.
 """
 
 import importlib
@@ -15,37 +15,40 @@ from django.test.runner import DiscoverRunner
 
 from tests.sources import sources
 
-LEFT_OUT = {
-    # They store what could only come back by executing what was stored.
+# They store what could only come back by executing what was stored: a cache of signed values does.
+OF_PICKLES = {
     "test_data_types": "a function and a class",
     "test_cache_read_for_model_instance": "a model",
     "test_cache_read_for_model_instance_with_deferred": "a model",
     "test_cache_write_for_model_instance_with_deferred": "a model",
     "test_cache_write_unpicklable_object": "a response",
-    # They expect pickle's errors; ours is a TypeError that names key and type.
+}
+# They expect pickle's errors; ours is a TypeError that names key and type.
+OF_ERRORS = {
     "test_add_fail_on_pickleerror": "an error of pickle",
     "test_set_fail_on_pickleerror": "an error of pickle",
 }
+LEFT_OUT = {"json": OF_PICKLES | OF_ERRORS, "signed": OF_ERRORS}
 
 
-def caches_under_test(url: str | None) -> dict[str, Any]:
+def caches_under_test(values: str, url: str | None) -> dict[str, Any]:
     """Return the backend that the tests' own aliases are made of."""
-    backend = {"BACKEND": "resilience.cache.ResilientCache"}
-    if url:
-        return backend | {"LOCATION": url, "OPTIONS": {"INNER": "django_redis.cache.RedisCache"}}
-    return backend | {"OPTIONS": {"INNER": "django.core.cache.backends.locmem.LocMemCache"}}
+    inner = "django_redis.cache.RedisCache" if url else "django.core.cache.backends.locmem.LocMemCache"
+    options = {"INNER": inner, "VALUES": values}
+    return {"BACKEND": "resilience.cache.ResilientCache", "LOCATION": url or "", "OPTIONS": options}
 
 
-def main(url: str | None) -> int:
+def main(values: str, url: str | None) -> int:
     """Run them; return the number of failures."""
     sys.path.insert(0, str(sources("django") / "tests"))
-    base = caches_under_test(url)
+    base = caches_under_test(values, url)
     settings.configure(
         INSTALLED_APPS=["cache", "resilience"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3"}},
         CACHES={"default": base},
         RESILIENCE={"NAMESPACE": "base-cache-tests"},
         USE_TZ=False,
+        SECRET_KEY="only-for-these-tests",
     )
     django.setup()
     theirs: Any = importlib.import_module("cache.tests")
@@ -61,7 +64,7 @@ def main(url: str | None) -> int:
     class ResilientCacheTests(theirs.BaseCacheTests, TestCase):  # type: ignore[misc]
         pass
 
-    for name in LEFT_OUT:
+    for name in LEFT_OUT[values]:
         # A test that Django has dropped must not stay on the list.
         assert hasattr(ResilientCacheTests, name), name
         setattr(ResilientCacheTests, name, None)
@@ -77,4 +80,4 @@ def main(url: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))
+    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None))

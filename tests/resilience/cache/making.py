@@ -6,8 +6,8 @@ from resilience.cache import ResilientCache
 from tests.servers import RedisServer
 
 
-def in_memory(name: str = "tests") -> ResilientCache:
-    options = {"INNER": "django.core.cache.backends.locmem.LocMemCache"}
+def in_memory(name: str = "tests", **options: Any) -> ResilientCache:
+    options |= {"INNER": "django.core.cache.backends.locmem.LocMemCache"}
     return ResilientCache(name, {"OPTIONS": options})
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from resilience import registry
 from resilience.cache import ResilientCache
+from resilience.cache.codec import Stored
 from resilience.testing import server_role
 from tests.resilience.cache.making import in_memory, on_redis
 from tests.servers import RedisServer
@@ -42,7 +43,7 @@ class TestReading:
         assert cache.get("k") == value
 
     def test_of_an_entry_that_is_not_ours_is_a_miss_and_counted(self, cache: ResilientCache) -> None:
-        cache.inner.set(cache.make_key("bad"), b"\x80\x05not json")
+        cache.inner.set("bad", Stored(b"\x80\x05not json"))
         cache.set("good", 1)
         before = decode_failures()
 
@@ -115,7 +116,9 @@ class TestWrongUse:
         ("options", "said"),
         [
             ({}, "INNER"),
-            ({"INNER": "django.core.cache.backends.redis.RedisCache"}, "pickle"),
+            ({"INNER": "django.core.cache.backends.locmem.LocMemCache", "VALUES": "pickle"}, "VALUES"),
+            ({"INNER": "django.core.cache.backends.redis.RedisCache", "serializer": dict}, "serializer"),
+            ({"INNER": "django.core.cache.backends.memcached.PyLibMCCache"}, "pylibmc"),
             (
                 {
                     "INNER": "django_redis.cache.RedisCache",

@@ -25,8 +25,8 @@ class TestBaseCacheTests:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-            for arguments in ([], [redis_server.url])
+            for arguments in (["json"], ["json", redis_server.url], ["signed", f"{redis_server.url[:-1]}1"])
         ]
         said = [run.communicate(timeout=120)[0] for run in runs]
 
-        assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
+        assert [run.returncode for run in runs] == [0, 0, 0], "\n".join(said)

@@ -11,22 +11,27 @@ import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from resilience.cache.redis import BoundedConnections, bounded_options
+from resilience.cache.calls import Calls
+from resilience.cache.redis.factories import Connections
+from resilience.cache.redis.options import bounded_options
 from tests.resilience.wire import deadline_kept, serving, taking_at_most
 from tests.servers import RedisServer
+
+CALLS = Calls("cache")
 
 
 @pytest.fixture(autouse=True)
 def _own_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pools: dict[str, redis.ConnectionPool] = {}
-    monkeypatch.setattr(BoundedConnections, "_pools", pools)
+    monkeypatch.setattr(Connections, "_pools", pools)
     yield
     for pool in pools.values():
         pool.disconnect()
 
 
 def client(url: str, **options: Any) -> redis.Redis:
-    return BoundedConnections(bounded_options(options)).connect(url)
+    made: redis.Redis = Connections(bounded_options(options, CALLS, url)).connect(url)
+    return made
 
 
 class TestClient:
@@ -107,18 +112,18 @@ class TestOptions:
     def test_let_errors_through_whatever_the_settings_say(self, settings: Any) -> None:
         settings.DJANGO_REDIS_IGNORE_EXCEPTIONS = True
 
-        assert bounded_options({})["IGNORE_EXCEPTIONS"] is False
+        assert bounded_options({}, CALLS)["IGNORE_EXCEPTIONS"] is False
 
     @pytest.mark.parametrize(
         ("name", "value"),
         [
             ("SERIALIZER", "django_redis.serializers.pickle.PickleSerializer"),
             ("IGNORE_EXCEPTIONS", True),
-            ("CONNECTION_FACTORY", "django_redis.pool.ConnectionFactory"),
+            ("CONNECTION_FACTORY", "builtins.dict"),
         ],
     )
     def test_that_would_bring_back_pickle_silence_or_long_waits_are_refused(
         self, name: str, value: Any
     ) -> None:
         with pytest.raises(ImproperlyConfigured, match=name):
-            bounded_options({name: value})
+            bounded_options({name: value}, CALLS)

@@ -25,7 +25,7 @@ class TestBaseDir:
         }
 
         assert base_dir() == named
-        assert [one.id for one in run_checks(tags=["resilience"])] == ["resilience.W007"]
+        assert [one.id for one in run_checks(tags=["resilience"])] == ["resilience.W008"]
 
     def test_without_a_module_of_settings_is_the_current_folder(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch

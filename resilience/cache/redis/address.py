@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
+from django.utils.module_loading import import_string
 from redis.connection import ConnectionPool, parse_url
 
 # The options that an address may have after its `?`. Others would break what we rely on: a single try, RESP2
@@ -38,13 +39,22 @@ _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _CERT_REQS = ("none", "optional", "required")
 
 
-def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
+def wrong_in(
+    url: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    pool: str | type[ConnectionPool] | None = None,
+    sentinel: bool = False,
+) -> str | None:
     """Say what is wrong with an address and the `options` for redis-py; None if nothing is.
 
-    The sentence names the option, and never holds its value, which may be secret.
+    `pool` is the class of the pool, by default redis-py's usual one. The host of a `sentinel` address is the
+    name of a service. The sentence names the option, and never holds its value, which may be secret.
     """
     try:
         parsed, given = urlsplit(url), dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        if sentinel:
+            given.pop("is_master", None)
         for name in given:
             if wrong := _wrong_option(name, given[name], in_tls=parsed.scheme == "rediss"):
                 return wrong
@@ -54,14 +64,22 @@ def wrong_in(url: str, options: Mapping[str, Any] | None = None) -> str | None:
     path = parsed.path.strip("/")
     if parsed.scheme != "unix" and "db" not in given and path and not _is_database(path):
         return "its path is not the number of a database"
+    if sentinel:
+        return None  # its pool needs sentinels to be asked
     try:
-        ConnectionPool.from_url(url, **dict(options or {})).make_connection()
+        _pool(pool).from_url(url, **dict(options or {})).make_connection()
     except (redis.RedisError, TypeError, ValueError) as error:
         # redis-py names an unknown option. Any other text of its may hold a value.
         unknown = str(error).rpartition("unexpected keyword argument ")[2]
         named = isinstance(error, TypeError) and unknown != str(error)
         return f"redis-py has no option {unknown}" if named else "redis-py does not take its options"
     return None
+
+
+def _pool(given: str | type[ConnectionPool] | None) -> type[ConnectionPool]:
+    """Return the class of the pool that a project names; it was imported before."""
+    loaded: type[ConnectionPool] = import_string(given) if isinstance(given, str) else given or ConnectionPool
+    return loaded
 
 
 def _wrong_option(name: str, value: str, *, in_tls: bool) -> str | None:

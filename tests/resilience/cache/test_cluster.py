@@ -1,0 +1,92 @@
+"""A cache on a cluster: keys of all slots, and a node's death is an outage of its own slots alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from resilience import registry
+from resilience.cache import ResilientCache
+from resilience.primitives import RejectedError, State
+from resilience.testing import server_role
+from tests.resilience.wire import taking_at_most
+from tests.servers.redis import ClusterNode, assembled
+
+
+def on(nodes: list[ClusterNode], **options: Any) -> Any:
+    return ResilientCache(
+        [node.url for node in nodes],
+        {
+            "OPTIONS": {
+                "INNER": "django_redis.cache.RedisCache",
+                "REDIS_CLIENT_CLASS": "redis.cluster.RedisCluster",
+                **options,
+            }
+        },
+    )
+
+
+@pytest.fixture(autouse=True)
+def _server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("resilience.cache.redis.factories.ClusterConnections._clusters", {})
+    with server_role():
+        yield
+
+
+KEYS = [f"k{n}" for n in range(60)]
+
+
+class TestCluster:
+    def test_serves_keys_of_all_slots_and_loses_those_of_a_dead_node_alone(self) -> None:
+        with assembled() as nodes:
+            cache = on(nodes)
+            _does_all(cache)
+            cache.set_many(dict.fromkeys(KEYS, "v"))
+            nodes[1].kill()
+
+            with taking_at_most(5):
+                left = cache.get_many(KEYS)
+                found = [key for key in KEYS if cache.get(key)]
+            assert left == {}  # one command of many keys has one outcome
+            assert 20 < len(found) < 60
+            assert cache.set(found[0], "new", xx=True) is True
+            assert cache.get(found[0]) == "new"
+            lost = next(key for key in KEYS if key not in found)
+            assert cache.set(lost, 1, nx=True) is False
+            assert cache.lock(lost).acquire(blocking=False) is False
+            assert registry.breaker("cache").shown() is State.CLOSED
+            assert registry.breaker("cache").snapshot().failures > 3
+
+            nodes[1].start()
+            registry.breaker("cache").reset()
+
+    def test_that_is_away_as_a_whole_opens_the_breaker(self) -> None:
+        cache = on([ClusterNode()])
+        for _ in range(5):
+            with taking_at_most(0.4):
+                assert cache.get("k", "away") == "away"
+        assert registry.breaker("cache").shown() is State.OPEN
+        with pytest.raises(RejectedError):
+            cache.lock("k")
+
+
+def _does_all(cache: Any) -> None:
+    cache.set_many({"a": 1, "b": [2], "c": "x"})
+    assert cache.get_many(["a", "b", "c", "d"]) == {"a": 1, "b": [2], "c": "x"}
+    assert cache.incr("a") == 2
+    assert sorted(cache.keys("*")) == sorted(cache.iter_keys("*")) == ["a", "b", "c"]
+    assert cache.ttl("a") == 300
+    assert cache.delete_many(["a", "b"]) == 2
+    assert cache.delete_pattern("*") == 1
+    lock = cache.lock("l", timeout=5)
+    assert lock.acquire(blocking=False)
+    assert not cache.lock("l").acquire(blocking=False)
+    lock.release()
+    cache.sadd("s", 1)
+    assert cache.smembers("s") == {1}
+    pipe = cache.client.get_client().pipeline()
+    pipe.set("x", 1)
+    pipe.set("y", 2)
+    assert pipe.execute() == [True, True]
+    cache.clear()
+    assert cache.keys("*") == []
