@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -17,14 +15,12 @@ from django.utils.module_loading import import_string
 from resilience import conf
 from resilience.conf import capacity
 from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER, is_any_guarded
+from resilience.conf.checks import cannot_import, check_base_dir, check_settings
 from resilience.conf.databases import ENGINES, STATIC_ALIAS
-from resilience.conf.project import base_dir
 from resilience.db.checks import check_pings
 from resilience.db.postgresql.checks import DATABASE_CHECKS, check_pool_options
-from resilience.defaults import BREAKERS
 from resilience.observe.checks import check_log_handlers, look_at_folders, write_into_folders
 
-DRILLS = "resilience.drills"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
 CACHE = "resilience.cache.ResilientCache"
 # `Connection.wait` takes a time-out since 3.3.6; the next minor version may change it.
@@ -41,69 +37,6 @@ ORDER = (
     ("http_connect", "http_total"),
     ("http_total", "read"),
 )
-
-
-def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """E001 to I007: the entries of `RESILIENCE` are known, complete and possible, and can be imported."""
-    for key in conf.unknown_keys():
-        yield Error(
-            f"RESILIENCE has a key that nothing reads: {key}.",
-            hint="It is misspelt or in the wrong place: correct or remove it.",
-            id="resilience.E001",
-        )
-    if not conf.get("NAMESPACE"):
-        yield Error(
-            "RESILIENCE has no NAMESPACE.",
-            hint="Give this project a short name of its own: two on one host would share their breakers.",
-            id="resilience.E002",
-        )
-    for read in (conf.breakers, conf.bulkheads, conf.chores, conf.alerts):
-        try:
-            read()
-        except ImproperlyConfigured as error:
-            yield Error(str(error), hint="Correct the value.", id="resilience.E003")
-    for section, keys in (("BREAKERS", ("classify", "ping", "probe")), ("CHORES", ("run",))):
-        for name, entry in conf.get(section).items():
-            for key in keys:
-                if key in entry and (why := _cannot_import(entry[key])):
-                    yield Error(
-                        f"RESILIENCE['{section}']['{name}']['{key}']: {why}",
-                        hint="Name a function by its dotted path.",
-                        id="resilience.E004",
-                    )
-
-    for name, entry in conf.get("BREAKERS").items():
-        usual = BREAKERS.get(name, {})
-        if lacks := [key for key in ("classify", "ping", "probe") if key in usual and key not in entry]:
-            yield Warning(
-                f"RESILIENCE['BREAKERS']['{name}'] names no {' and no '.join(lacks)}: "
-                "every exception counts as a failure, or a request has to find out whether it is back.",
-                hint=f"Begin with the usual entry: BREAKERS['{name}'] | {{…}} of resilience.defaults.",
-                id="resilience.W005",
-            )
-    if conf.faults_allowed() and not apps.is_installed(DRILLS):
-        yield Error(
-            "RESILIENCE['DRILLS'] is true, but the app of drills is not installed.",
-            hint=f'Add the line "{DRILLS}", to INSTALLED_APPS, or remove DRILLS.',
-            id="resilience.E006",
-        )
-    if said := _shadow():
-        yield Info(
-            said,
-            hint="manage.py breakers report tells what would be. Take it out to be guarded.",
-            id="resilience.I007",
-        )
-
-
-def check_base_dir(**_: Any) -> Iterator[CheckMessage]:
-    """W008: the folders that no setting names lie in a place that a setting names."""
-    named = conf.get("EVENTS_DIR") or os.environ.get("RESILIENCE_EVENTS_DIR")
-    if not getattr(settings, "BASE_DIR", None) and not named:
-        yield Warning(
-            f"The settings have no BASE_DIR: the folder var, with the journal, lies in {base_dir()}.",
-            hint="Set BASE_DIR, or name the folders: EVENTS_DIR and STATIC_DIR of RESILIENCE.",
-            id="resilience.W008",
-        )
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
@@ -162,7 +95,10 @@ def check_cache(**_: Any) -> Iterator[CheckMessage]:
 def check_what_is_kept(**_: Any) -> Iterator[CheckMessage]:
     """E023 and W024: the guarded caches can hold what is kept there, and sessions are not there alone."""
     if is_any_guarded():
-        from resilience.cache.checks import check_sessions, check_what_is_cached  # only such a cache needs them
+        from resilience.cache.checks import (
+            check_sessions,
+            check_what_is_cached,
+        )  # only such a cache needs them
 
         yield from check_what_is_cached()
         yield from check_sessions()
@@ -230,7 +166,7 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
     path = conf.get("FALLBACK")
     if path is None:
         return
-    if why := _cannot_import(path):
+    if why := cannot_import(path):
         yield Error(
             f"RESILIENCE['FALLBACK']: {why}",
             hint="Name a resilience.tiers.static_copy.Export by its dotted path, or None for no static tier.",
@@ -252,17 +188,6 @@ def check_static_tier(**_: Any) -> Iterator[CheckMessage]:
             hint=f"Add the alias {STATIC_ALIAS!r} with Django's own engine, django.db.backends.sqlite3.",
             id="resilience.E071",
         )
-
-
-def _shadow() -> str:
-    if conf.shadow():
-        return "RESILIENCE['SHADOW'] is true: nothing is refused, cut or stood in for."
-    named = [name for name, entry in conf.get("BREAKERS").items() if entry.get("shadow")]
-    return (
-        f"RESILIENCE['BREAKERS']: {', '.join(named)} in shadow, and nothing of theirs is refused."
-        if named
-        else ""
-    )
 
 
 CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
@@ -303,14 +228,6 @@ def _wrong_with_cache(alias: str) -> str | None:
     from resilience.cache.proving import wrong_with  # only a guarded cache needs its client
 
     return wrong_with(alias)
-
-
-def _cannot_import(path: str) -> str | None:
-    try:
-        import_string(path)
-    except ImportError as error:
-        return str(error)
-    return None
 
 
 def _psycopg() -> str:

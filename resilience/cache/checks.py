@@ -32,7 +32,10 @@ def check_what_is_cached(**_: Any) -> Iterator[CheckMessage]:
         )
     for alias, what in sorted(wanted.items()):
         cache = settings.CACHES.get(alias, {})
-        if cache.get("BACKEND") in GUARDED_CACHES and cache.get("OPTIONS", {}).get("VALUES", "json") != "signed":
+        if (
+            cache.get("BACKEND") in GUARDED_CACHES
+            and cache.get("OPTIONS", {}).get("VALUES", "json") != "signed"
+        ):
             yield Error(
                 f"CACHES['{alias}'] is to hold {what}, and can hold nothing but what JSON can.",
                 hint=_SIGNED,
