@@ -162,8 +162,8 @@ DEFECTS = (
         "a row is raised from what was known before the lock",
         Marks,
         "rise",
-        "return _known({**last.rows, row: _higher(_of(last.rows, row), Mark(version, removals))})\n",
-        "return _known({**rows, row: _higher(before, Mark(version, removals))})\n\n    rows = self.rows()",
+        "    def risen(last: _Known) -> _Known:\n",
+        "    before = self._value.read()\n\n    def risen(_: _Known) -> _Known:\n        last = before\n",
         "marks",
     ),
     Defect(

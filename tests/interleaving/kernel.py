@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
 from resilience.primitives import host_state
-from resilience.primitives.store import host, lock, names, slots, users
+from resilience.primitives.store import host, lock, marks, names, slots, users
 from resilience.primitives.store.slots import _FLOCK, _GETLK, _SETLK
 
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def in_place(world: World) -> Iterator[None]:
             (lock, "os", its_os),
             (lock, "fcntl", its_fcntl),
             (lock, "time", its_time),
+            (marks, "time", its_time),
             (lock, "_PAUSE", PAUSE),
             (slots, "os", its_os),
             (slots, "fcntl", its_fcntl),

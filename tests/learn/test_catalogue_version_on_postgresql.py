@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from resilience.models import Generation
 from resilience.primitives import Mark, Store, deadline_scope
 from resilience.primitives.store import marks
 from resilience.testing import host_store, server_role
-from resilience.tiers import catalogue_version
+from resilience.tiers import catalogue_version, stored
 from tests.servers import PostgresServer
 
 LONG = 60.0
@@ -32,6 +33,13 @@ COUNTERS = """
     ON CONFLICT (id) DO UPDATE SET generation = known.generation + 1, removals = known.removals + %s
     RETURNING id, generation, removals
 """
+
+# What servers of 0.2 do: they know one row, and add 1 to it.
+OLDER_RAISE = (
+    "UPDATE resilience_generation SET generation = generation + 1, removals = removals + 0 WHERE id = 1"
+)
+OLDER_READ = "SELECT generation, removals FROM resilience_generation WHERE id = 1"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -118,6 +126,33 @@ class TestOlderHosts:
         probe.ping()
         assert catalogue_version.current().version != before.version
         assert catalogue_version.current().removals == before.removals
+
+    def test_and_newer_ones_raise_the_first_row_for_each_other(self, url: str) -> None:
+        newer = catalogue_version._RAISE.replace("pg_backend_pid() %% 32 + 1", "1")
+        seen, names = [], set()
+        with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as other:
+            one.execute(newer, [0, 0])
+            for raises in (partial(other.execute, OLDER_RAISE), partial(one.execute, newer, [0, 0])) * 2:
+                raises()
+                seen.append(other.execute(OLDER_READ).fetchone())
+                probe.ping()
+                names.add(catalogue_version.current().version)
+        assert seen == sorted(set(seen))
+        assert len(seen) == len(names) == 4
+
+    def test_do_not_hear_of_the_other_rows_as_upgrading_says(self, url: str) -> None:
+        """So their stored answers stay fresh beside the write of a newer host, for as long as that lasts."""
+        Generation.objects.create(pk=1, generation=7, removals=2)
+        newer = catalogue_version._RAISE.replace("pg_backend_pid() %% 32 + 1", "2")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(newer, [1, 1])
+            assert connection.execute(OLDER_READ).fetchone() == (7, 2)
+        said = " ".join((ROOT / "docs" / "upgrading.md").read_text().split())
+        assert (
+            "a server of 0.2 may serve stored answers of before a newer server's write for up to "
+            f"{stored.FRESH_FOR:.0f} s"
+        ) in said
+        assert f"may show for {stored.KEPT_FOR / 60:.0f} min what a newer server has removed" in said
 
 
 class TestPing:

@@ -1,5 +1,6 @@
 """The catalogue version that the host knows: what each row of the database's table says of it."""
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,10 +17,23 @@ if TYPE_CHECKING:
 # name, if both writes have raised their rows by the same. The first row has the weight 1: a database with one
 # row gives the name itself.
 
+# Note [A name does not come back]
+# A failover may lose commits. Then the database has lower numbers, and the name of the time before them would
+# be in force again. But an answer stored under it may show what was lost: its reader noted the name, the
+# commit came, the reader asked, and only then was the host told of the commit. And where the new primary's
+# clock is behind, a writer tells a lower number than the host knows: the name would stay, and answers of
+# before this write with it. So from either on the name has a part that no name had before, for longer than an
+# answer is fresh. Meanwhile a host shares no stored answers with others. It happens without a failover, too,
+# if two writers of one row tell the host in another order than they have stored: that costs no more.
+
 _MODULUS = 2**61 - 1  # A prime, so that no weight is a multiple of another by a small number.
 _ROWS = 32  # As many as the database has, and as fit into `MARKS_COPY`.
 # Computed once: a name is made under the host's lock.
 _WEIGHTS = {row: pow(0x9E3779B97F4A7C15, row - 1, _MODULUS) for row in range(1, _ROWS + 1)}
+_WEIGHT_OF_DOUBT = pow(0x9E3779B97F4A7C15, _ROWS, _MODULUS)
+
+DOUBTED_FOR = 60.0
+"""Seconds for which a name is marked. See Note [A name does not come back]."""
 
 
 class Mark(NamedTuple):
@@ -38,17 +52,15 @@ Rows = Mapping[int, Mark]
 
 class _Known(NamedTuple):
     rows: Rows
+    doubted: int  # since when, in microseconds of the monotonic clock; 0 for not at all
     mark: Mark
 
 
-def _known(rows: Rows) -> _Known:
-    return _Known(
-        rows,
-        Mark(
-            _name({row: mark.version for row, mark in rows.items()}),
-            _name({row: mark.removals for row, mark in rows.items()}),
-        ),
-    )
+def _known(rows: Rows, doubted: int = 0) -> _Known:
+    doubted = doubted if rows else 0
+    version = _name({row: mark.version for row, mark in rows.items()}) + doubted * _WEIGHT_OF_DOUBT
+    removals = _name({row: mark.removals for row, mark in rows.items()})
+    return _Known(rows, doubted, Mark(version % _MODULUS, removals))
 
 
 def _name(values: Mapping[int, int]) -> int:
@@ -65,8 +77,8 @@ class Marks:
             at,
             MARKS_COPY,
             _known({}),
-            encode=lambda known: [[row, *mark] for row, mark in known.rows.items()],
-            decode=lambda value: _known({row: Mark(*mark) for row, *mark in value}),
+            encode=lambda known: [known.doubted, *([row, *mark] for row, mark in known.rows.items())],
+            decode=lambda value: _known({row: Mark(*mark) for row, *mark in value[1:]}, value[0]),
         )
 
     def read(self) -> Mark:
@@ -78,14 +90,21 @@ class Marks:
         return self._value.read().rows
 
     def rise(self, row: int = 1, *, version: int = 0, removals: int = 0) -> bool:
-        """Raise what is lower in one row; False when the lock could not be had, so that it is tried again."""
+        """Raise what is lower in one row; False when the lock could not be had, so that it is tried again.
+
+        A version that is lower than what is known changes the name all the same: see Note [A name does not
+        come back].
+        """
+        told = Mark(version, removals)
 
         def risen(last: _Known) -> _Known:
-            return _known({**last.rows, row: _higher(_of(last.rows, row), Mark(version, removals))})
+            known = _of(last.rows, row)
+            doubted = _doubt(last) if 0 < told.version < known.version else last.doubted
+            higher = _higher(known, told)
+            return _known(last.rows if higher == known else {**last.rows, row: higher}, doubted)
 
-        before = _of(self.rows(), row)
-        risen_before = _higher(before, Mark(version, removals)) == before
-        return risen_before or self._value.update(risen) is not None
+        last = self._value.read()
+        return risen(last) == last or self._value.update(risen) is not None
 
     def correct(self, noted: Rows, told: Rows) -> bool:
         """Take the word of the database, which was asked for all rows after `noted` was read (`rows`).
@@ -101,10 +120,20 @@ class Marks:
                 else _higher(_of(last.rows, row), _of(told, row))
                 for row in sorted({*last.rows, *told})
             }
-            return _known({row: mark for row, mark in found.items() if mark != Mark()})
+            left = {row: mark for row, mark in found.items() if mark != Mark()}
+            fell = any(_of(left, row).version < mark.version for row, mark in last.rows.items())
+            return _known(left, _doubt(last) if fell else _still_doubted(last))
 
         last = self._value.read()
         return corrected(last) == last or self._value.update(corrected) is not None
+
+
+def _doubt(last: _Known) -> int:
+    return max(last.doubted + 1, int(time.monotonic() * 1e6))
+
+
+def _still_doubted(last: _Known) -> int:
+    return last.doubted if 0 <= time.monotonic() - last.doubted / 1e6 < DOUBTED_FOR else 0
 
 
 def _of(rows: Rows, row: int) -> Mark:

@@ -1,7 +1,10 @@
 """What a host knows of the catalogue version: each row of it, and one name for all."""
 
+import pytest
+
 from resilience.primitives import HostStore
-from resilience.primitives.store import Mark
+from resilience.primitives.store import Mark, marks
+from resilience.tiers.stored import FRESH_FOR
 
 from .conftest import Another
 
@@ -11,7 +14,8 @@ class TestRise:
         assert one.marks.read() == Mark(0, 0)
         assert one.marks.rise(version=5)
         assert two.marks.rise(version=3, removals=2)
-        assert one.marks.read() == two.marks.read() == Mark(version=5, removals=2)
+        assert one.marks.rows() == two.marks.rows() == {1: Mark(version=5, removals=2)}
+        assert one.marks.read() == two.marks.read()
 
     def test_of_one_row_leaves_the_others(self, one: HostStore) -> None:
         one.marks.rise(3, version=50, removals=7)
@@ -52,6 +56,76 @@ class TestNames:
         one.marks.rise(20, version=40)
         one.marks.rise(3, version=50)
         assert one.marks.read() == two.marks.read() == name
+
+
+class Clock:
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(marks, "time", clock)
+    return clock
+
+
+class TestAFailoverThatLosesCommits:
+    """Answers are stored under names. One that was read between a commit and its telling has an old name."""
+
+    def test_brings_back_no_name_while_answers_of_before_are_fresh(
+        self, one: HostStore, clock: Clock
+    ) -> None:
+        names = []
+        for version in (50, 60):
+            one.marks.rise(1, version=version)
+            names.append(one.marks.read().version)
+        for _ in range(2):
+            assert one.marks.correct(one.marks.rows(), {1: Mark(50)})
+            assert one.marks.rows() == {1: Mark(50)}
+            assert one.marks.read().version not in names
+            clock.now += marks.DOUBTED_FOR - 1.0
+            assert FRESH_FOR < marks.DOUBTED_FOR - 1.0
+        clock.now += 1.0
+        assert one.marks.correct(one.marks.rows(), {1: Mark(50)})
+        assert one.marks.read().version == names[0]
+
+    def test_of_which_a_writer_tells_first_changes_the_name_too(self, one: HostStore, clock: Clock) -> None:
+        """The new primary's clock is behind, so that the write has a lower number than what was lost."""
+        one.marks.rise(1, version=50)
+        one.marks.rise(1, version=60)
+        names = {one.marks.read().version}
+        noted = one.marks.rows()
+        for version in (51, 52, 52):
+            assert one.marks.rise(1, version=version)
+            names.add(one.marks.read().version)
+        assert one.marks.correct(noted, {1: Mark(50)})  # asked before these writes
+        names.add(one.marks.read().version)
+        assert one.marks.correct(one.marks.rows(), {1: Mark(52)})
+        names.add(one.marks.read().version)
+        assert len(names) == 6
+
+    def test_leaves_what_may_stand_in(self, one: HostStore, clock: Clock) -> None:
+        """Nothing was removed, so what stands in during an outage is as true as before."""
+        one.marks.rise(1, version=60, removals=7)
+        before = one.marks.read()
+        one.marks.rise(1, version=50, removals=7)
+        assert one.marks.read().version != before.version
+        assert one.marks.read().removals == before.removals
+
+    def test_is_forgotten_with_the_boot_of_the_host(self, one: HostStore, clock: Clock) -> None:
+        one.marks.rise(1, version=60)
+        one.marks.correct(one.marks.rows(), {1: Mark(50)})
+        clock.now = 1.0
+        one.marks.correct(one.marks.rows(), {1: Mark(50)})
+        assert one.marks.read() == Mark(50)
+
+    def test_that_lost_all_leaves_nothing_known(self, one: HostStore, clock: Clock) -> None:
+        one.marks.rise(1, version=60)
+        one.marks.correct(one.marks.rows(), {})
+        assert one.marks.read() == Mark()
 
 
 class TestCorrection:

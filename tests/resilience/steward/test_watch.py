@@ -25,6 +25,7 @@ from resilience.testing import host_store
 from tests.starving import no_threads
 
 CONFIG = BreakerConfig(failure_threshold=3, recovery_timeout=15.0, window=30.0, minimum_volume=5, probed=True)
+FULL = psycopg.OperationalError("FATAL:  sorry, too many clients already")
 
 
 class Dependency:
@@ -151,16 +152,37 @@ class TestPings:
         assert scene.breaker.shown() is State.CLOSED
         assert scene.breaker.calls()["ping", "ignored"] == CONFIG.failure_threshold
 
-    def test_are_not_refuted_by_a_server_without_a_free_connection(self, scene: Scene) -> None:
-        full = psycopg.OperationalError("FATAL:  sorry, too many clients already")
-        answers = iter([ConnectionError(), full, ConnectionError()])
+    @pytest.mark.parametrize(
+        ("repeated", "failures", "ignored"),
+        [
+            ([None, None], 0, 1),
+            ([None, ConnectionError()], 0, 1),
+            ([ConnectionError(), None], 0, 1),
+            ([FULL, FULL], 0, 3),  # it is there, but has no connection left
+            (
+                [FULL, ConnectionError()],
+                2,
+                1,
+            ),  # an answer of one counts for nothing beside a failure of the other
+            ([ConnectionError(), FULL], 2, 1),
+            ([ConnectionError(), ConnectionError()], 3, 0),
+        ],
+    )
+    def test_that_fail_are_refuted_by_an_answer_or_by_a_server_that_is_full_twice(
+        self, scene: Scene, repeated: list[Exception | None], failures: int, ignored: int
+    ) -> None:
+        said = iter([ConnectionError(), *repeated])
 
         def ping() -> None:
-            raise next(answers)
+            error = next(said)
+            if error is not None:
+                raise error
 
         Watch(scene.breaker, ping, limit=0.5, clock=scene.clock, repeat_after=0.0).step()
-        assert scene.breaker.snapshot().failures == 2
-        assert scene.breaker.calls()["ping", "ignored"] == 1
+        calls = scene.breaker.calls()
+        assert calls.get(("ping", "failure"), 0) == failures
+        assert calls.get(("ping", "ignored"), 0) == ignored
+        assert scene.breaker.shown() is (State.OPEN if failures == CONFIG.failure_threshold else State.CLOSED)
 
     def test_wait_side_by_side_when_they_are_repeated(self, scene: Scene) -> None:
         """The third begins although the second has no answer yet."""
