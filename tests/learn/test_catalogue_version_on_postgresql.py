@@ -129,7 +129,8 @@ class TestOlderHosts:
 
     def test_and_newer_ones_raise_the_first_row_for_each_other(self, url: str) -> None:
         newer = catalogue_version._RAISE.replace("pg_backend_pid() %% 32 + 1", "1")
-        seen, names = [], set()
+        seen: list[Any] = []
+        names: set[int] = set()
         with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as other:
             one.execute(newer, [0, 0])
             for raises in (partial(other.execute, OLDER_RAISE), partial(one.execute, newer, [0, 0])) * 2:
