@@ -120,9 +120,25 @@ class CataloguePagination(PageNumberPagination):
                 break
         return found
 
+    def get_next_link(self) -> str | None:
+        """Return the address of the next page, in the spelling that all lists of this meaning share."""
+        return _without_slash(super().get_next_link())
+
+    def get_previous_link(self) -> str | None:
+        """Return the address of the previous page, likewise."""
+        return _without_slash(super().get_previous_link())
+
     def get_page_size(self, request: Request) -> int:
         """Return the number of rows on a page."""
         return _number(request, self.page_size_query_param, default=self.page_size, limit=self.max_page_size)
+
+
+def _without_slash(link: str | None) -> str | None:
+    """Return a link to a list without a slash at the end of its path, which it may have and need not have."""
+    if link is None:
+        return None
+    path, mark, query = link.partition("?")
+    return path.removesuffix("/") + mark + query
 
 
 def _number(request: Request, name: str, *, default: int, limit: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, models, router
+from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.exceptions import NotFound
@@ -71,6 +72,10 @@ class EntryViewSet(ResilientReads, ResilientWrites, ModelViewSet[Any]):
             return
         allowed = [*self.filterset_class.base_filters, "page", "page_size"] if self.action == "list" else []
         refuse_unknown(request, allowed)
+
+    def address_of(self, request: HttpRequest) -> str:
+        """Return the path as `_one` reads the slug in it."""
+        return unicodedata.normalize("NFC", super().address_of(request))
 
     def get_object(self) -> Any:
         """Return the public row with this slug."""

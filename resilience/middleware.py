@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 
 from resilience import conf, registry, steward
 from resilience.alerts import reports
-from resilience.answers import bodies, unavailable
+from resilience.answers import bodies, early, unavailable
 from resilience.db.outages import is_outage
 from resilience.observe import health
 from resilience.operate.views import metrics_view
@@ -66,7 +66,7 @@ class ResilienceMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         with RequestScope(name_of(request)) as scope:
-            if (response := _at_once(request, scope)) is None:
+            if (response := _at_once(request, scope)) is None or _passes_on(request, response, scope):
                 try:
                     response = self.get_response(request)
                 except Exception as error:
@@ -76,7 +76,7 @@ class ResilienceMiddleware:
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         with RequestScope(name_of(request)) as scope:
-            if (response := _at_once(request, scope)) is None:
+            if (response := _at_once(request, scope)) is None or _passes_on(request, response, scope):
                 try:
                     response = await self.get_response(request)
                 except Exception as error:
@@ -124,12 +124,12 @@ def _at_once(request: HttpRequest, scope: RequestScope) -> HttpResponseBase | No
     """
     path = request.path_info.rstrip("/")
     if path == conf.get("LIVENESS_PATH"):
-        return _with_headers(_probed(request, _liveness), degraded=False)
+        return _beside(request, _probed(request, _liveness))
     steward.start()
     if path == conf.get("READINESS_PATH"):
-        return _with_headers(_probed(request, _readiness), degraded=False)
+        return _beside(request, _probed(request, _readiness))
     if path == conf.get("METRICS_PATH"):
-        return _with_headers(metrics_view(request), degraded=False)
+        return _beside(request, metrics_view(request))
     known = None if conf.shadow() else fresh.answer(request) or bodies.receive(request)
     if known is not None:
         return _finished(request, known, scope)
@@ -158,6 +158,15 @@ def _last_resort(request: HttpRequest, response: HttpResponseBase, outage: BaseE
     return response
 
 
+def _passes_on(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> bool:
+    """Lead a request whose answer is known through all other middleware, if it is a page that asks."""
+    if not early.is_asked_from_a_page(request):
+        return False
+    scope.early = response
+    early.lead(request)
+    return True
+
+
 def _without_error_page(request: HttpRequest, error: Exception) -> HttpResponse:
     """Answer an outage that the site's own error page ran into; raise any other error."""
     if not _is_answered(error):
@@ -176,6 +185,8 @@ def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope
     if response.status_code >= 400:
         # Without it a cache may keep some errors, a 404 among them, for as long as it sees fit.
         response.setdefault("Cache-Control", "no-store")
+    if response.status_code in (204, 304):
+        del response["Content-Length"]  # of a body that is not there (RFC 9110 §8.6)
     return response
 
 
@@ -221,15 +232,23 @@ def _said(status: int, body: dict[str, Any]) -> HttpResponse:
 
 def _finished(request: HttpRequest, response: HttpResponseBase, scope: RequestScope) -> HttpResponseBase:
     """Apply the request's conditions to the answer, count it, and show it to the tier that gave it."""
-    if scope.outage is not None and (scope.lost or response.status_code == 500):
-        response = _last_resort(request, response, scope.outage)
-    scope.outage = None  # its traceback would keep the whole request in memory
+    outage, scope.outage = scope.outage, None  # its traceback would keep the whole request in memory
+    if scope.early is not None:  # All that follows was done with it.
+        passed = scope.early if response.status_code >= 500 else response
+        return _with_headers(passed, degraded=scope.degraded)
+    if outage is not None and (scope.lost or response.status_code == 500):
+        response = _last_resort(request, response, outage)
     if not conf.shadow():
         response = conditions.kept_elsewhere(request, response)
     if scope.answered is not None:
         scope.answered(request, response)
     answer_counts.count(response, degraded=scope.degraded)
     return _with_headers(response, degraded=scope.degraded)
+
+
+def _beside(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Apply the request's conditions to an answer that is for whoever watches the site; it is not counted."""
+    return _with_headers(conditions.kept_elsewhere(request, response), degraded=False)
 
 
 def _with_headers(response: HttpResponseBase, *, degraded: bool) -> HttpResponseBase:

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 
 from resilience.primitives.errors import BreakerOpenError, RejectedError
 from resilience.request.response_headers import DEGRADED_REASON, Reason
+from resilience.request.scope import current_scope
 
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
@@ -226,6 +227,9 @@ class ProblemMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        scope = current_scope()
+        if scope is not None and response is scope.early:
+            return response  # It is as it should be: a problem, or what a probe says.
         if response.status_code < 400 or not request.path_info.startswith(API):
             return response
         if isinstance(response, HttpResponse) and response.get("Content-Type") != MEDIA_TYPE:

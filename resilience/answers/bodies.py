@@ -34,6 +34,8 @@ _PARTS = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 # The most levels of JSON, far below Python's limit of recursion. (A parser may take fewer.)
 _LEVELS = 100
+# Beside a letter beyond ASCII, half a surrogate pair as codecs with escapes write it.
+_TRIAL = rb"\ud800 +2AA-" + b"\xe9"
 # Everything in JSON but its brackets; a bracket within a string is part of the string.
 _BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -76,9 +78,13 @@ def receive(request: HttpRequest) -> HttpResponse | None:
 
 
 def is_charset(name: str) -> bool:
-    """Tell whether the codec of this name turns bytes into text; some of Python's codecs do not."""
+    """Tell whether the codec of this name turns bytes into text.
+
+    Some of Python's codecs do not, and some (`unicode_escape`, `utf-7`) make halves of surrogate pairs, which
+    neither a database nor an answer can hold.
+    """
     try:
-        b"\xe9".decode(name, "replace")
+        _TRIAL.decode(name, "replace").encode()
     except (LookupError, UnicodeError):
         return False
     return True
@@ -177,6 +183,11 @@ def _put(request: HttpRequest, body: bytes) -> None:
     request._stream = io.BytesIO(body)
     request.META["wsgi.input"] = io.BytesIO(body)  # Django closes its own.
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def empty(request: HttpRequest) -> None:
+    """Replace the body by an empty one."""
+    _put(request, b"")
 
 
 def _measured(request: ASGIRequest) -> HttpResponse | None:

@@ -66,6 +66,10 @@ class ResilientReads(HandlingView):
         """Return the alias of the database that the view reads; its breaker decides whether it runs live."""
         return DEFAULT_DB_ALIAS
 
+    def address_of(self, request: HttpRequest) -> str:
+        """Return the path in one spelling for all that the view takes for the same: they share an answer."""
+        return stored.address_of(request)
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, a write from the view."""
         # OPTIONS reads nothing from a tier.
@@ -101,7 +105,8 @@ class ResilientReads(HandlingView):
             return
         if self.same_for_everybody or not getattr(request.user, "is_authenticated", False):
             form = request.accepted_media_type or ""
-            lookup.key = stored.key_of(request._request, self.same_as_absent, form)
+            address = self.address_of(request._request)
+            lookup.key = stored.key_of(request._request, self.same_as_absent, form, address)
             lookup.found = stored.find_fresh(lookup.key)
         if lookup.found is None:
             # Else the view would prepare a query, which is most of its work, only to be refused.

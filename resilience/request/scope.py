@@ -36,6 +36,7 @@ class RequestScope:
         "committed",
         "degraded",
         "lost",
+        "early",
         "outage",
         "request_id",
     )
@@ -49,6 +50,8 @@ class RequestScope:
         self.degraded = False
         self.committed = False
         self.cache_given_up = False
+        # The answer, if the first middleware has it and other middleware is still to see it.
+        self.early: HttpResponseBase | None = None
         # Called with the answer as it goes out, when all other middleware has set its headers.
         self.answered: Listener | None = None
 

@@ -10,9 +10,24 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags, parse_http_date_safe
 
 from resilience.problems import problem
+from resilience.tiers import labels
 
 CHANGED = "It has changed since, or the tag is none of ours. Read it again."
+_NOT_KNOWN = (
+    "This answer is a stand-in, and the tag is not its own. Nobody can say at the moment whether what has "
+    "that tag has changed."
+)
 _ANY = ["*"]
+# Headers that say something of a body, or of how it may be kept. A refusal in its place has its own.
+_OF_BODY = frozenset(
+    {
+        *("accept-ranges", "age", "cache-control", "cache-status", "content-disposition", "content-encoding"),
+        *("content-language", "content-length", "content-location", "content-range", "content-type", "etag"),
+        *("expires", "last-modified"),
+    }
+)
+# The answers to a GET that preconditions are for: whole, in part, or known to the client.
+_ANSWERED = (200, 206, 304)
 
 
 def failed(
@@ -47,21 +62,34 @@ def failed(
 
 
 def kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return the answer to a read, or 304 if the client has it already, or 412 if a condition fails."""
+    """Return the answer to a read, or 304 if the client has it already, or 412 if a condition fails.
+
+    A stand-in has a tag of its own, which stands for these bytes. It cannot say that what is stored is there
+    (`If-None-Match: *`), so it answers that in full.
+    """
     if response.status_code != 200:
         return response
     condition = failed(request.META, lambda tag: tag == response["ETag"])
-    if condition == "If-None-Match":
-        response.status_code = 304
-        response.content = b""
-        del response["Content-Type"]
+    if condition is None:
         return response
-    return response if condition is None else _refused()
+    degraded = labels.is_degraded(response["ETag"])
+    if condition != "If-None-Match":
+        return _refused(response, _NOT_KNOWN if degraded else CHANGED)
+    if degraded and parse_etags(request.META["HTTP_IF_NONE_MATCH"]) == _ANY:
+        return response
+    response.status_code = 304
+    response.content = b""
+    del response["Content-Type"]
+    return response
 
 
 def kept_elsewhere(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Return the answer of any view to a GET, or 412; a 304 is left to the view."""
-    if response.status_code != 200 or request.method not in ("GET", "HEAD") or not _has_any(request.META):
+    """Return the answer of any view to a GET, or 412; a 304 is left to the view, but not before a 412."""
+    if (
+        response.status_code not in _ANSWERED
+        or request.method not in ("GET", "HEAD")
+        or not _has_any(request.META)
+    ):
         return response
     condition = failed(
         request.META,
@@ -71,15 +99,19 @@ def kept_elsewhere(request: HttpRequest, response: HttpResponseBase) -> HttpResp
     if condition in (None, "If-None-Match"):
         return response
     response.close()
-    return _refused()
+    return _refused(response, CHANGED)
 
 
 def _has_any(meta: Mapping[str, Any]) -> bool:
     return "HTTP_IF_NONE_MATCH" in meta or "HTTP_IF_MATCH" in meta or "HTTP_IF_UNMODIFIED_SINCE" in meta
 
 
-def _refused() -> HttpResponse:
-    response = problem(412, detail=CHANGED)
+def _refused(instead_of: HttpResponseBase, detail: str) -> HttpResponse:
+    """Return a 412. Headers of other middleware, and of the tier, stay those of the answer it replaces."""
+    response = problem(412, detail=detail)
+    for name, value in instead_of.items():
+        if name.lower() not in _OF_BODY:
+            response[name] = value
     response["Cache-Control"] = "no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response

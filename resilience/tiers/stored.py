@@ -32,6 +32,8 @@ _OVERHEAD = 600  # about the bytes of an entry without its body
 # Headers that are not kept: they are set again on each answer.
 _NOT_KEPT = frozenset({"age", "cache-status", "cache-control", "date", "content-length", "x-data-source"})
 _MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
+# How a route ends that takes its addresses with a slash at their end and without.
+_EITHER = ("/?", "/?$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,11 +72,14 @@ _memory: LRU[Stored] = LRU(_MEMORY_BYTES)
 _newest: Stored | None = None  # the last answer that was kept in it
 
 
-def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = "") -> str:
+def key_of(
+    request: HttpRequest, same_as_absent: Mapping[str, str], form: str = "", address: str | None = None
+) -> str:
     """Return a key that is the same for requests that mean the same.
 
     The order of parameters does not count; several with one name keep theirs. A parameter in `same_as_absent`
     does not count if it has the value given there, or none. `form` is the negotiated media type.
+    `address` is the path in the one spelling that stands for all; by default that of `address_of`.
     """
     # Parsed as the view does: `parse_qsl` would decode raw bytes in an address differently.
     pairs = [(name, value) for name, values in request.GET.lists() for value in values]
@@ -87,8 +92,16 @@ def key_of(request: HttpRequest, same_as_absent: Mapping[str, str], form: str = 
         ),
         key=lambda pair: pair[0],
     )
-    place = f"{request.scheme}://{request.get_host()}{request.path}?{urlencode(said)} {form}"
-    return "resilience:" + hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
+    place = address_of(request) if address is None else address
+    meant = f"{request.scheme}://{request.get_host().lower()}{place}?{urlencode(said)} {form}"
+    return "resilience:" + hashlib.blake2b(meant.encode(), digest_size=16).hexdigest()
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the path of a request, without a slash at its end if its route takes it with and without one."""
+    match = request.resolver_match
+    path = request.path
+    return path.removesuffix("/") if match is not None and match.route.endswith(_EITHER) else path
 
 
 def find(key: str) -> Stored | None:

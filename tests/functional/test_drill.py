@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional import heard
 from tests.functional.drill_reports import missed
 from tests.servers.site import ROOT, SiteServer
 
@@ -35,8 +36,8 @@ def site() -> Iterator[SiteServer]:
 
 
 def test_reads_go_on_while_the_database_is_down(site: SiteServer, tmp_path: Path) -> None:
-    drilled = site.manage(
-        "drill", "database", "--seconds=3", "--around=1.5", "--rate=10", *PATHS, f"--report={tmp_path}"
+    drilled = heard.drill(
+        site, "database", "--seconds=3", "--around=1.5", "--rate=10", *PATHS, f"--report={tmp_path}"
     )
     (page,) = tmp_path.glob("*-database-error.html")
     assert str(page) in drilled.stdout
@@ -48,8 +49,9 @@ def test_reads_go_on_while_the_database_is_down(site: SiteServer, tmp_path: Path
 
 
 def test_whoever_has_signed_in_reads_on_while_sign_in_is_down(site: SiteServer, tmp_path: Path) -> None:
-    drilled = site.manage(
-        *("drill", "auth", "--user=ada", "--seconds=5", "--around=1", "--rate=5", *PATHS),
+    drilled = heard.drill(
+        site,
+        *("auth", "--user=ada", "--seconds=5", "--around=1", "--rate=5", *PATHS),
         f"--report={tmp_path}",
         DRILL_PASSWORD=PASSWORD,
     )
@@ -80,6 +82,6 @@ def test_an_interrupt_ends_the_fault_first(site: SiteServer, tmp_path: Path) -> 
         said = drill.stdout.read()
     assert (drill.returncode, "the fault has ended" in said) == (130, True), said
     # Were it still there, another would be refused.
-    again = site.manage("drill", "cache", "--seconds=1", "--around=1", *PATHS, f"--report={tmp_path}")
+    again = heard.drill(site, "cache", "--seconds=1", "--around=1", *PATHS, f"--report={tmp_path}")
     assert "under way" not in again.stderr
     assert list(tmp_path.glob("*-cache-error.json"))

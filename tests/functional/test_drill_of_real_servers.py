@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.functional import heard
 from tests.functional.drill_reports import missed
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.site import ROOT, SiteServer
@@ -64,14 +64,17 @@ def cache(servers: Servers) -> Path:
 @contextmanager
 def drilling(servers: Servers, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Run a drill beside the test."""
-    with subprocess.Popen(
-        [sys.executable, "-u", "manage.py", "drill", *map(str, arguments)],
-        env=dict(servers.site.environment()),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as drill:
+    with (
+        heard.judged(servers.site) as variables,
+        subprocess.Popen(
+            [*heard.PROGRAM, "drill", *map(str, arguments)],
+            env={**servers.site.environment(), **variables},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as drill,
+    ):
         try:
             yield drill
         finally:
@@ -127,8 +130,8 @@ class TestFreeze:
         assert drills(servers.site) == {}
 
     def test_of_the_cache_is_survived(self, servers: Servers, cache: Path, tmp_path: Path) -> None:
-        servers.site.manage(
-            "drill", "cache", "--fault=freeze", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT
+        heard.drill(
+            servers.site, "cache", "--fault=freeze", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT
         )
         assert missed_of(tmp_path) == []
         assert servers.redis.answers()
@@ -152,8 +155,9 @@ class TestKill:
         """The start stays in the foreground, as a server under no supervisor does."""
         killed = servers.redis.pid
         start = shlex.join(map(str, servers.redis.command()))
-        done = servers.site.manage(
-            *("drill", "cache", "--fault=kill", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT),
+        done = heard.drill(
+            servers.site,
+            *("cache", "--fault=kill", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT),
             f"--restart={start} --pidfile {tmp_path / 'new'}",
         )
         assert missed_of(tmp_path) == [], done.stdout
@@ -176,8 +180,9 @@ class TestKill:
         assert missed_of(tmp_path) == []
 
     def test_says_why_the_start_failed(self, servers: Servers, cache: Path, tmp_path: Path) -> None:
-        done = servers.site.manage(
-            *("drill", "cache", "--fault=kill", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT),
+        done = heard.drill(
+            servers.site,
+            *("cache", "--fault=kill", f"--pid-file={cache}", f"--report={tmp_path}", *SHORT),
             "--restart=ls /no/such/folder",
         )
         assert done.returncode == 2

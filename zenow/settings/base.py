@@ -108,11 +108,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "resilience.middleware.ResilienceMiddleware",
     "resilience.problems.ProblemMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # before all that answers or redirects by itself
     "zenow.content_policy.ContentPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "zenow.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

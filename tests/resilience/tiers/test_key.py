@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
+from django.urls import ResolverMatch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +67,14 @@ def test_host_and_path_count() -> None:
         key_of(RequestFactory().get("/api/courses", secure=True), DEFAULTS),
     }
     assert len(keys) == 4
+
+
+def test_a_slash_at_the_end_counts_unless_the_route_takes_both() -> None:
+    def key_at(path: str, route: str) -> str:
+        request = RequestFactory().get(path)
+        request.resolver_match = ResolverMatch(lambda _: None, (), {}, route=route)
+        return key_of(request, DEFAULTS)
+
+    for either in ("^api/courses/?$", r"^api/courses/?"):
+        assert key_at("/api/courses", either) == key_at("/api/courses/", either)
+    assert key_at("/api/courses", "api/courses") != key_at("/api/courses/", "api/courses/")
