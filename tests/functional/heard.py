@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from runpy import run_path
 from threading import Lock
 
 from tests.contract.exchange import Exchange
@@ -64,9 +65,7 @@ def main() -> None:
         return status, headers, answer
 
     load.send = noted
-    import manage
-
-    manage.main()
+    run_path(str(ROOT / "manage.py"), run_name="__main__")
 
 
 if __name__ == "__main__":
