@@ -35,8 +35,8 @@ class RequestScope:
         "cache_given_up",
         "committed",
         "degraded",
-        "lost",
         "early",
+        "lost",
         "outage",
         "request_id",
     )
