@@ -38,13 +38,17 @@ def main(arguments: Sequence[str]) -> int:
     if not lacking:
         out.write("Nothing to add: this project has all lines that it needs.\n")
     elif options.write:
-        _write(project, lacking)
+        try:
+            _write(project, lacking)
+        except OSError as error:
+            sys.stderr.write(f"Not all could be written: {error}\n")
+            return 2
     else:
         for source in _files(lacking):
             out.write(f"{_shown(project, source.path)}\n")
             for step in (one for one in lacking if one.source == source):
                 out.write(_told(step))
-    out.writelines(f"Note: {remark}\n" for remark in remarks())
+    out.writelines(f"Note: {remark}\n" for remark in remarks(project))
     if lacking:
         out.write(_NEXT)
     return 0

@@ -52,7 +52,7 @@ def steps(project: Project) -> list[Step]:
     return [*_settings(project), *_addresses(project), *_entries(project)]
 
 
-def remarks() -> list[str]:
+def remarks(project: Project) -> list[str]:
     """Return what no line can mend."""
     found = [
         f"DATABASES['{alias}'] has the engine {one['ENGINE']}, for which there is no guard: its queries are "
@@ -62,15 +62,21 @@ def remarks() -> list[str]:
     ]
     if any(one["BACKEND"] == _REDIS_OF_DJANGO for one in settings.CACHES.values()):
         found.append("The cache on Redis needs the package django-redis: Django's own backend reads pickles.")
+    if project.others:
+        found.append(
+            f"{', '.join(project.others)} beside these settings: not looked at; run this with "
+            "DJANGO_SETTINGS_MODULE for each that a server uses."
+        )
     return found
 
 
-def _step(source: Source, where: str, lines: str, reason: str, find: Find) -> Step:
+def _step(source: Source, where: str, lines: str, reason: str, find: Find, *, by_hand: str = "") -> Step:
+    """Return a step whose edits `find` returns. `by_hand` are the lines for the end of the file instead."""
     try:
-        edits, why_not = tuple(find()), ""
+        return Step(source=source, where=where, lines=lines, reason=reason, edits=tuple(find()))
     except NoPlaceError as error:
-        edits, why_not = (), str(error)
-    return Step(source=source, where=where, lines=lines, reason=reason, edits=edits, why_not=why_not)
+        where, lines = (f"{where}, so at the end of the file", by_hand) if by_hand else (where, lines)
+        return Step(source=source, where=where, lines=lines, reason=reason, why_not=str(error))
 
 
 # --- Settings ---
@@ -85,6 +91,7 @@ def _settings(project: Project) -> Iterator[Step]:
             f'"{APP}",',
             "commands, checks, the tables of the history, and the operators' pages",
             lambda: source.in_list("INSTALLED_APPS", [f'"{APP}"']),
+            by_hand=f'INSTALLED_APPS = [*INSTALLED_APPS, "{APP}"]',
         )
     if list(settings.MIDDLEWARE[:1]) != [MIDDLEWARE]:
         yield _middleware(project)
@@ -112,6 +119,7 @@ def _middleware(project: Project) -> Step:
         f'"{MIDDLEWARE}",',
         "it answers liveness before hosts are checked, and an outage in any other middleware",
         find,
+        by_hand="" if MIDDLEWARE in settings.MIDDLEWARE else f'MIDDLEWARE = ["{MIDDLEWARE}", *MIDDLEWARE]',
     )
 
 
@@ -245,7 +253,15 @@ def _addresses(project: Project) -> Iterator[Step]:
                 *source.in_list("urlpatterns", [line.rstrip(",")], first=True),
             ]
 
-        yield _step(source, "urlpatterns, before the others", line, reason, find)
+        element = line.rstrip(",")
+        yield _step(
+            source,
+            "urlpatterns, before the others",
+            line,
+            reason,
+            find,
+            by_hand=f"from django.urls import include, path\n\nurlpatterns = [{element}, *urlpatterns]",
+        )
 
 
 def _entries(project: Project) -> Iterator[Step]:

@@ -47,6 +47,20 @@ class Project:
         path = path_of(module)
         return None if path is None else _read(path)
 
+    @property
+    def others(self) -> list[str]:
+        """The names of further files beside the settings, if these are a package: perhaps other settings."""
+        folder = self.settings[-1].path.parent
+        if not any(source.path.parent == folder for source in self.settings[:-1]):
+            return []
+        known = {source.path.name for source in self.settings} | {
+            "__init__.py",
+            "wsgi.py",
+            "asgi.py",
+            "urls.py",
+        }
+        return sorted(path.name for path in folder.glob("*.py") if path.name not in known)
+
     def setting(self, name: str, *, last: bool = False) -> Source:
         """Return the first file that sets `name`, or the `last`; the module itself if none does."""
         found = [source for source in self.settings if source.sets(name)]
@@ -83,9 +97,12 @@ def _of_manage(path: Path) -> str:
     if not path.is_file():
         raise NotFoundError(f"There is no manage.py here. Go to its folder, or set {VARIABLE}.")
     for node in ast.walk(_read(path).tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.environ.setdefault":
-            match node.args:
-                case [ast.Constant(value=name), ast.Constant(value=str(module))] if name == VARIABLE:
+        match node:
+            case ast.Call(func=function, args=[ast.Constant(value=name), ast.Constant(value=str(module))]):
+                if name == VARIABLE and ast.unparse(function) == "os.environ.setdefault":
+                    return module
+            case ast.Assign(targets=[ast.Subscript() as target], value=ast.Constant(value=str(module))):
+                if ast.unparse(target) == f"os.environ[{VARIABLE!r}]":
                     return module
     raise NotFoundError(f"manage.py computes the name of its settings. Set {VARIABLE}.")
 

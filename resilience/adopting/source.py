@@ -67,16 +67,14 @@ class Source:
 
     def in_list(self, name: str, elements: Sequence[str], *, first: bool = False) -> list[Edit]:
         """Return edits that add elements, as code, to the list `name`: at its end, or `first`."""
-        value = self._value(name)
-        if not isinstance(value, ast.List | ast.Tuple) or self.text[self._start(value)] not in "[(":
-            raise NoPlaceError(f"{name} is computed (line {value.lineno})")
+        value = self._literal(name, self._value(name), first=first)
         if first and self._is_put_before(name):
             raise NoPlaceError(f"something is put before the first of {name} further down")
         if not value.elts:
             end = "," if isinstance(value, ast.Tuple) else ""
             return [self._insert(self._start(value) + 1, ", ".join(elements) + end)]
         one_by_line = value.elts[0].lineno > value.lineno
-        indent = " " * value.elts[0].col_offset
+        indent = self.text[self._line(value.elts[0].lineno) : self._start(value.elts[0])]
         lines = "".join(f"{indent}{each},\n" for each in elements)
         if first:
             if one_by_line:
@@ -144,6 +142,22 @@ class Source:
         return Edit(end, end, ("" if self.text.endswith("\n") or not self.text else "\n") + lines)
 
     # --- How they are found ---
+
+    def _literal(self, name: str, value: ast.expr, *, first: bool) -> ast.List | ast.Tuple:
+        """Return the list itself in which something has to be added: of a sum, the first or the last one."""
+        match value:
+            case ast.List() | ast.Tuple() if self.text[self._start(value)] in "[(":
+                return value
+            case ast.Name(id=other) if self.sets(other):
+                return self._literal(other, self._value(other), first=first)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                try:
+                    return self._literal(name, left if first else right, first=first)
+                except NoPlaceError:
+                    if first:
+                        raise
+                    return self._literal(name, left, first=first)
+        raise NoPlaceError(f"{name} is computed (line {value.lineno})")
 
     @cached_property
     def _quote(self) -> str:

@@ -110,9 +110,12 @@ class TestWhereALineCannotBeWritten:
 
     def test_because_the_middleware_is_put_together(self, project: ProjectFolder) -> None:
         project.add("MIDDLEWARE = ['django.middleware.gzip.GZipMiddleware'] + MIDDLEWARE\n")
-        assert "by hand: MIDDLEWARE is set under a condition, or more than once (line" in self.by_hand(
-            project
-        )
+        told = self.by_hand(project)
+        assert "by hand: MIDDLEWARE is set under a condition, or more than once (line" in told
+        line = 'MIDDLEWARE = ["resilience.middleware.ResilienceMiddleware", *MIDDLEWARE]'
+        assert f"MIDDLEWARE, as its first, so at the end of the file:\n      {line}\n" in told
+        project.add(f"{line}\n")
+        assert "Nothing to add" in project.init().stdout
 
     def test_because_something_else_goes_first(self, project: ProjectFolder) -> None:
         project.add("MIDDLEWARE.insert(0, 'django.middleware.gzip.GZipMiddleware')\n")
@@ -125,6 +128,26 @@ class TestWhereALineCannotBeWritten:
 
 
 class TestSettingsOfOtherShapes:
+    def test_of_lists_that_are_added_up_the_right_one_gets_the_line(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        project.change("INSTALLED_APPS = [", "OWN_APPS = []\nDJANGO_APPS = [")
+        project.change("MIDDLEWARE = [", "INSTALLED_APPS = DJANGO_APPS + OWN_APPS\n\nMIDDLEWARE = [")
+        urls = project.settings.with_name("urls.py")
+        text = urls.read_text().replace("urlpatterns = [\n    path('read'", "urlpatterns = [\n\tpath('read'")
+        urls.write_text(text.rstrip() + " + [path('more', views.read)]\n")
+        assert "By hand" not in project.init("--write").stdout
+        assert "OWN_APPS = ['resilience']" in project.settings.read_text()
+        assert "urlpatterns = [\n\tpath('admin/resilience/board/'" in urls.read_text()
+        assert "Nothing to add" in project.init().stdout
+
+    def test_that_manage_py_sets_otherwise_are_found_too(self, tmp_path: Path) -> None:
+        project = ProjectFolder(tmp_path / "shop")
+        manage, name = project.folder / "manage.py", "'DJANGO_SETTINGS_MODULE'"
+        text = manage.read_text().replace(f"os.environ.setdefault({name}, ", f"os.environ[{name}] = (")
+        manage.write_text(text)
+        assert "os.environ[" in text
+        assert "INSTALLED_APPS" in project.init().stdout
+
     def test_a_package_gets_each_line_where_its_name_is_set(self, tmp_path: Path) -> None:
         project = ProjectFolder(tmp_path / "shop")
         folder = project.settings.with_suffix("")
@@ -132,11 +155,13 @@ class TestSettingsOfOtherShapes:
         text = project.settings.read_text().replace(".parent.parent", ".parent.parent.parent")
         (folder / "base.py").write_text(text)
         (folder / "__init__.py").write_text("")
+        (folder / "local.py").write_text("from .base import *\n")
         (folder / "production.py").write_text("from .base import *\n\nDEBUG = False\n")
         project.settings.unlink()
         variables = {"DJANGO_SETTINGS_MODULE": "shop.settings.production"}
         told = project.init("--write", **variables)
         assert "By hand" not in told.stdout, told.stdout
+        assert "Note: local.py beside these settings: not looked at" in told.stdout
         base, production = ((folder / name).read_text() for name in ("base.py", "production.py"))
         assert "'resilience'," in base
         assert 'RESILIENCE = {"NAMESPACE": "shop"}' in production
