@@ -98,7 +98,7 @@ class ResilientCache(BaseCache):
         if write:
             self._calls.ask(lambda: self.inner.set("resilience-ping", self._stored(b"1"), 60))
         else:
-            self._calls.ask(lambda: self.inner.get("resilience-ping"))
+            self._calls.ask(lambda: self._inner.ping(self.inner))
 
     # --- Reads ---
 

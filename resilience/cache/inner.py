@@ -24,6 +24,11 @@ _KNOWN = {
 }
 
 
+def ask(backend: BaseCache) -> None:
+    """Ask the server once."""
+    backend.get("resilience-ping")
+
+
 @dataclass(frozen=True, slots=True)
 class Inner:
     """The class of the backend, the options for it, and what is particular about it."""
@@ -35,6 +40,8 @@ class Inner:
     """Its own client encodes and decodes values, by `resilience.cache.redis.serializer`."""
     guards: bool = False
     """Its own client guards each command that it sends, by `Calls.each`."""
+    ping: Callable[[BaseCache], None] = ask
+    """Finds out whether the server works. Raises its error."""
     drilled: failures.Drilled = (ConnectionError, TimeoutError)
     """What its client raises for a server that refuses, and for one that is silent."""
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.connection import parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from resilience.cache.redis.clients import guarded, locks_of
@@ -43,6 +45,18 @@ class GuardedCluster(RedisCluster):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         return guarded(self.calls, partial(super().execute_command, *args, **options))
+
+    def ping_any(self) -> None:
+        """Find out whether any node works: the breaker stands for all. Raises the error of the last one."""
+        failed: Exception | None = None
+        for node in self.get_primaries():  # type: ignore[no-untyped-call]
+            try:
+                self.ping(target_nodes=node)
+            except RedisError as error:
+                failed = error
+            else:
+                return
+        raise failed or RedisConnectionError("the cluster has no node")
 
     def mget(self, keys: Any, *args: Any) -> Any:
         """Read keys of any slots: one command for each slot."""

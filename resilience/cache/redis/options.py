@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from redis.cluster import REDIS_ALLOWED_KEYS, RedisCluster
 
-from resilience.cache.inner import Inner
+from resilience.cache.inner import Inner, ask
 from resilience.cache.redis import pools
 from resilience.cache.redis.serializer import Serializer
 
@@ -75,6 +75,7 @@ def for_django_redis(backend: type[BaseCache], options: dict[str, Any], location
         lambda calls: bounded_options(options, calls, location),
         codes=True,
         guards=True,
+        ping=_ping_of_any_node if _is_of_cluster(options) else ask,
         drilled=_DRILLED,
     )
 
@@ -95,8 +96,8 @@ def bounded_options(options: dict[str, Any], calls: Calls, location: Any = "") -
     Raises ImproperlyConfigured for an option that contradicts one of ours.
     """
     _refuse(options)
-    client = _loaded("REDIS_CLIENT_CLASS", options.get("REDIS_CLIENT_CLASS", redis.Redis))
-    if issubclass(client, RedisCluster):
+    client = _client(options)
+    if _is_of_cluster(options):
         factory = _cluster_factory(options)
     elif issubclass(client, redis.Redis):
         factory = _factory(options)
@@ -113,6 +114,18 @@ def bounded_options(options: dict[str, Any], calls: Calls, location: Any = "") -
         CALLS: calls,
         LOCATIONS: location.split(",") if isinstance(location, str) else list(location),
     }
+
+
+def _client(options: dict[str, Any]) -> Any:
+    return _loaded("REDIS_CLIENT_CLASS", options.get("REDIS_CLIENT_CLASS", redis.Redis))
+
+
+def _is_of_cluster(options: dict[str, Any]) -> bool:
+    return issubclass(_client(options), RedisCluster)
+
+
+def _ping_of_any_node(backend: Any) -> None:
+    backend.client.get_client().ping_any()
 
 
 def _refuse(options: dict[str, Any]) -> None:

@@ -132,6 +132,22 @@ class TestRawClient:
         assert registry.breaker("cache").shown() is State.OPEN
 
 
+class TestShadow:
+    def test_counts_and_lets_everything_through(self, dead: Any, settings: Any) -> None:
+        settings.RESILIENCE = settings.RESILIENCE | {"SHADOW": True}
+        with server_role():
+            for call in (
+                lambda: dead.hlen("k"),
+                lambda: list(dead.iter_keys("*")),
+                lambda: dead.delete_pattern("*"),
+                lambda: dead.lock("l").acquire(),
+                lambda: dead.client.get_client().get("k"),
+            ):
+                with pytest.raises(redis.ConnectionError) as caught:
+                    call()
+                assert not isinstance(caught.value, RejectedError)
+
+
 def _declared(cache: Any) -> dict[str, Any]:
     return {
         "BACKEND": "resilience.cache.ResilientCache",
