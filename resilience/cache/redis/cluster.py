@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
 from resilience.cache.redis.clients import guarded, locks_of
@@ -52,7 +52,7 @@ class GuardedCluster(RedisCluster):
         for node in self.get_primaries():  # type: ignore[no-untyped-call]
             try:
                 self.ping(target_nodes=node)
-            except RedisError as error:
+            except (RedisError, RedisClusterException) as error:
                 failed = error
             else:
                 return
