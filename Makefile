@@ -9,7 +9,7 @@ STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 # A target's line says after ## what it does, which `make help` lists under its heading (##@).
 .DEFAULT_GOAL := help
 .PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos interleaving \
-	outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
+	wheel matrix outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
 	ledger soak outage-table drills differential django-suites django-redis-suite bench clients schema-attack
 
 help: ## Show this list
@@ -104,6 +104,9 @@ mutation: $(VENV)/.peers ## Show that the tests notice what is changed in the pr
 	nice $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
+wheel: install ## Build the distribution django-resilience into dist/: the app alone
+	$(BIN)/python -m hatchling build -d dist
+
 # In an environment of their own, beside Node and Java of the system. Without them their tests are skipped.
 clients: .venv-clients/.installed ## Install the generators whose clients the tests try; needs node, npm and java
 
@@ -126,6 +129,10 @@ django-suites: install ## Run Django's own suites on its engines and on ours
 
 django-redis-suite: install ## Run django-redis' own suite on its cache behind the guard
 	nice $(BIN)/python -m tests.django_suites.django_redis
+
+# A cell whose Python is not on the machine is told. Each is a new environment, so it needs the network.
+matrix: install ## Run the app's tests from its wheel on each Django and Python: 10 min
+	@$(BIN)/python -m tests.alone
 
 # `make test` has open intervals of 1 s.
 outages: install ## Break real servers under load, with the open intervals of production

@@ -1,0 +1,1 @@
+"""A project that knows nothing of ours, and has the app from its wheel."""

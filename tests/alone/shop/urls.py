@@ -1,0 +1,13 @@
+"""The shop's own address, and those of the app."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from .views import products
+
+urlpatterns = [
+    path("products", products),
+    path("api/", include("resilience.urls")),
+    path("admin/resilience/board/", include("resilience.operate.board.urls")),
+    path("admin/", admin.site.urls),
+]
