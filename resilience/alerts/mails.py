@@ -5,7 +5,10 @@ from __future__ import annotations
 import smtplib
 from typing import Any
 
-from django.core.mail import get_connection, mail_admins
+from django.conf import settings
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+from django.utils.module_loading import import_string
 
 from resilience import causes
 from resilience.alerts.outbox import RefusedError
@@ -21,11 +24,17 @@ def send_to_admins(
 
     Raises `RefusedError` if the mail server refuses it for good, and whatever the backend raises otherwise.
     """
-    connection: Any = get_connection(backend)
+    letter = EmailMultiAlternatives(
+        f"{settings.EMAIL_SUBJECT_PREFIX}{subject}", message, settings.SERVER_EMAIL, _admins()
+    )
+    if html:
+        letter.attach_alternative(html, "text/html")
+    connection = _connection(backend)
     if getattr(connection, "timeout", _TIMEOUT) is None:
         connection.timeout = _TIMEOUT
     try:
-        mail_admins(subject, message, connection=connection, html_message=html)
+        if letter.to:
+            connection.send_messages([letter])
     except smtplib.SMTPResponseException as error:
         if error.smtp_code >= 500:
             raise RefusedError(causes.describe(error)) from error
@@ -35,3 +44,21 @@ def send_to_admins(
         if min(codes, default=0) >= 500:
             raise RefusedError(causes.describe(error)) from error
         raise
+
+
+def _admins() -> list[str]:
+    """Return the addresses of `ADMINS`, which are texts, or pairs of name and address."""
+    return [admin if isinstance(admin, str) else admin[1] for admin in settings.ADMINS]
+
+
+def _connection(named: str | None) -> Any:
+    """Return a connection; `named` is what a handler of `LOGGING` names, else it is the usual one.
+
+    Until Django 6.1 that is the path of a class. Since then it is a name in `MAILERS`, if there are any.
+    """
+    mailers: Any = getattr(mail, "mailers", None)
+    if mailers is None:
+        return mail.get_connection(named)
+    if named is None:
+        return mailers.default
+    return mailers[named] if hasattr(settings, "MAILERS") else import_string(named)()

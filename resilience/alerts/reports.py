@@ -69,7 +69,8 @@ class AdminEmailHandler(DjangosHandler):
     @classmethod
     def instead_of(cls, handler: DjangosHandler) -> AdminEmailHandler:
         """Return a handler with the options, level and filters of Django's."""
-        made = cls(handler.include_html, handler.email_backend)
+        made = cls(handler.include_html)
+        made.email_backend = _mailer(handler)
         made.reporter_class = handler.reporter_class
         made.setLevel(handler.level)
         made.setFormatter(handler.formatter)
@@ -80,7 +81,12 @@ class AdminEmailHandler(DjangosHandler):
     def send_mail(self, subject: Any, message: Any, *args: Any, **kwargs: Any) -> None:
         """Queue the mail. If it cannot be sent, it is tried again, and counted when it is given up."""
         report = {"subject": str(subject), "message": str(message), "html": kwargs.get("html_message")}
-        _outbox.put({**report, "backend": self.email_backend})
+        _outbox.put({**report, "backend": _mailer(self)})
+
+
+def _mailer(handler: DjangosHandler) -> str | None:
+    """Return what sends the mails of a handler; since Django 6.1 it may be a name in `MAILERS`."""
+    return getattr(handler, "using", None) or handler.email_backend
 
 
 def flush() -> None:

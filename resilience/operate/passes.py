@@ -140,4 +140,4 @@ def _path(key: str, by: str) -> Path:
 
 def _token() -> str:
     """Return a digest of the OPS_TOKEN, kept in a pass so that it ends when the token is changed."""
-    return salted_hmac(_SALT, getattr(settings, "OPS_TOKEN", "")).hexdigest()
+    return salted_hmac(_SALT, getattr(settings, "OPS_TOKEN", ""), algorithm="sha256").hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.project import PROJECT, VERSION
+from tests.architecture.project import PROJECT, PYPROJECT, VERSION
 from tests.architecture.test_house import PRODUCT, ROOT, python_files
 from tests.docs.blocks import DOCUMENTS, text
 
@@ -77,11 +77,12 @@ class TestLicence:
         assert re.match(r"Copyright \(c\) \d{4}, Zenow Learn contributors\n", (ROOT / "LICENSE").read_text())
         assert "[LICENSE](LICENSE)" in text("README.md")
 
-    def test_comes_with_those_of_what_others_made(self) -> None:
-        others = list(ROOT.glob("fixtures/LICENSE.*"))
-        declared = {path for pattern in PROJECT["license-files"] for path in ROOT.glob(pattern)}
-        assert declared == {ROOT / "LICENSE", *others}
-        for path in others:
+    def test_of_the_distribution_is_ours_alone_as_it_holds_nothing_that_others_made(self) -> None:
+        assert PROJECT["license-files"] == ["LICENSE"]
+        assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["resilience"]
+
+    def test_of_what_others_made_lies_beside_it(self) -> None:
+        for path in ROOT.glob("fixtures/LICENSE.*"):
             assert path.name in text("fixtures/README.md")
         assert "fixtures/README.md" in text("README.md")
 
