@@ -19,18 +19,25 @@ CELLS = (
     *(("5.2", python) for python in ("3.11", "3.12", "3.13")),
     *((django, python) for django in ("6.0", "6.1") for python in ("3.12", "3.13")),
 )
+# It asks the libraries of three extras.
+LEFT_OUT = (
+    "tests/primitives/test_own.py::TestOwnTrouble"
+    "::test_without_descriptors_is_seen_where_the_libraries_tell_no_cause"
+)
 NEEDED = ("pytest", "pytest-timeout", "hypothesis")
 # Without what leads Python or Django to something else than what is in the cell.
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTHON"))}
 
 
-def interpreter(version: str) -> str | None:
+def interpreter(version: str) -> Path | None:
     """Return the path of this machine's Python of a version, if it has one that runs."""
-    found = shutil.which(f"python{version}")
-    if found is None:
-        return None
-    asked = subprocess.run([found, "-c", ""], capture_output=True, check=False)
-    return found if asked.returncode == 0 else None
+    of_pyenv = (Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python")
+    candidates = [shutil.which(f"python{version}"), *sorted(of_pyenv)]
+    return next((Path(path) for path in candidates if path and _runs(path)), None)
+
+
+def _runs(path: str | Path) -> bool:
+    return subprocess.run([path, "-c", "import venv"], capture_output=True, check=False).returncode == 0
 
 
 def pins() -> Iterator[str]:
@@ -40,7 +47,7 @@ def pins() -> Iterator[str]:
             yield line
 
 
-def run(cell: Path, python: str, django: str, archive: Path, wheel: Path) -> tuple[bool, str]:
+def run(cell: Path, python: Path, django: str, archive: Path, wheel: Path) -> tuple[bool, str]:
     """Return whether the tests of one cell passed, and how they ended in pytest's words."""
     subprocess.run([python, "-m", "venv", cell], check=True, env=CLEAN)
     own = cell / "bin" / "python"
@@ -48,7 +55,7 @@ def run(cell: Path, python: str, django: str, archive: Path, wheel: Path) -> tup
     subprocess.run([*install, wheel, f"Django~={django}.0", *pins()], check=True, env=CLEAN)
     tests: list[str | Path] = [own, "-m", "pytest", "-q", "-c", "tests/alone/pytest.ini", "--rootdir", "."]
     ran = subprocess.run(
-        [*tests, "tests/primitives", "tests/alone/test_app.py"],
+        [*tests, "--deselect", LEFT_OUT, "tests/primitives", "tests/alone/test_app.py"],
         cwd=archive,
         env=CLEAN | {WHEEL: str(wheel)},
         capture_output=True,

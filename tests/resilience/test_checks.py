@@ -167,6 +167,11 @@ class TestCache:
         caches = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1/0"}}
         assert ids(found(settings, CACHES=caches)) == ["resilience.E020"]
 
+    @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+    def test_one_in_the_process_itself_needs_no_guard(self, settings: Any, backend: str) -> None:
+        caches = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+        assert found(settings, CACHES=caches) == []
+
     def test_failures_that_are_hidden_from_the_breaker_are_an_error(self, settings: Any) -> None:
         assert ids(found(settings, DJANGO_REDIS_IGNORE_EXCEPTIONS=True)) == ["resilience.E021"]
 
