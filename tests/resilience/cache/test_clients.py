@@ -1,6 +1,5 @@
 """Locks and raw clients of a guarded cache: they cannot be empty, so they say that the cache is away."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,34 +13,6 @@ from resilience.testing import server_role
 from tests.resilience.cache.making import on_redis
 from tests.resilience.wire import taking_at_most
 from tests.servers import RedisServer
-
-
-@pytest.fixture
-def cache(redis_server: RedisServer) -> Iterator[Any]:
-    made: Any = on_redis(redis_server)
-    with server_role():
-        made.clear()
-        yield made
-        made.clear()
-
-
-@pytest.fixture(scope="module")
-def dead() -> Iterator[Any]:
-    with RedisServer() as server:
-        made: Any = on_redis(server)
-        made.set("k", 1)
-        server.kill()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def frozen() -> Iterator[Any]:
-    with RedisServer() as server:
-        made: Any = on_redis(server)
-        made.set("k", 1)
-        server.freeze()
-        yield made
-        server.thaw()
 
 
 class TestLock:

@@ -75,34 +75,6 @@ WRITES: dict[str, tuple[Callable[[Any], Any], Any]] = {
 AWAY = READS | WRITES
 
 
-@pytest.fixture
-def cache(redis_server: RedisServer) -> Iterator[Any]:
-    made: Any = on_redis(redis_server)
-    with server_role():
-        made.clear()
-        yield made
-        made.clear()
-
-
-@pytest.fixture(scope="module")
-def dead() -> Iterator[Any]:
-    with RedisServer() as server:
-        made: Any = on_redis(server)
-        made.set("k", 1)
-        server.kill()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def frozen() -> Iterator[Any]:
-    with RedisServer() as server:
-        made: Any = on_redis(server)
-        made.set("k", 1)
-        server.freeze()
-        yield made
-        server.thaw()
-
-
 class TestEveryMethod:
     def test_of_django_redis_is_in_the_table(self) -> None:
         own = {name for name in vars(RedisCache) if not name.startswith("_")} - {"client"}
