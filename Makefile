@@ -9,7 +9,7 @@ STATIC := $(shell find zenow learn resilience -type f -path '*/static/*')
 # A target's line says after ## what it does, which `make help` lists under its heading (##@).
 .DEFAULT_GOAL := help
 .PHONY: help install run demo serve lint test timings audit settings-page coverage mutation chaos interleaving \
-	wheel matrix outages outages-database outages-cache outages-partner poolers forgotten kept starts rolling wedged \
+	wheel matrix outages outages-database outages-cache outages-partner poolers forgotten leaks kept starts rolling wedged \
 	ledger soak outage-table drills differential django-suites django-redis-suite bench clients schema-attack
 
 help: ## Show this list
@@ -118,6 +118,10 @@ clients: .venv-clients/.installed ## Install the generators whose clients the te
 	@touch $@
 
 ##@ Prove it: longer proofs, which `make test` has in a short form or not at all
+
+leaks: export LEAKS ?= 10000
+leaks: install ## Show that no plain view shows to one client what is another's: 10,000 requests
+	$(BIN)/pytest -q tests/leaks
 
 # 200 writes whose connection is killed, 200 whose disk fills.
 kept: install ## Lose no write whose view catches the error that ended its transaction

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import import_string
 
 from resilience import conf
+from resilience.answers.checks import check_marks
 from resilience.conf import capacity
 from resilience.conf.caches import GUARDED_CACHES, WITHOUT_SERVER, is_any_guarded
 from resilience.conf.checks import cannot_import, check_base_dir, check_settings
@@ -40,7 +41,7 @@ ORDER = (
 
 
 def check_databases(**_: Any) -> Iterator[CheckMessage]:
-    """E010 to W013: each database is guarded, its driver fits, and no view is a single transaction."""
+    """E010 to W013: each database is guarded, and its driver fits."""
     for alias, database in settings.DATABASES.items():
         if alias == STATIC_ALIAS:
             continue
@@ -52,12 +53,6 @@ def check_databases(**_: Any) -> Iterator[CheckMessage]:
                 f"DATABASES['{alias}'] is not guarded: its engine is {engine}.",
                 hint=f"Use {' or '.join(ENGINES)}: Django's own engine behind a breaker and deadlines.",
                 id="resilience.E010" if lives else "resilience.W013",
-            )
-        elif database.get("ATOMIC_REQUESTS"):
-            yield Error(
-                f"DATABASES['{alias}'] sets ATOMIC_REQUESTS.",
-                hint="Remove it: each read would be a transaction, and could not go on to another tier.",
-                id="resilience.E011",
             )
         if engine == ENGINES[0] and not PSYCOPG[0] <= _version(driver := _psycopg()) < PSYCOPG[1]:
             yield Error(
@@ -203,6 +198,7 @@ CHECKS: tuple[Callable[..., Iterator[CheckMessage]], ...] = (
     check_deadlines,
     check_pools,
     check_static_tier,
+    check_marks,
     check_system,
 )
 

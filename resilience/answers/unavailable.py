@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 
+from resilience.answers.pages import page
 from resilience.db import failures
 from resilience.db.outages import reason_of, retry_after
 from resilience.problems import API, BUSY, UNAVAILABLE, refusal
@@ -54,15 +54,22 @@ def for_request(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return the 503 to this request: a problem under `/api/`, a page for people elsewhere."""
     writes = not is_read(request)
     response = unavailable(error, writes=writes)
+    busy, unknown = reason_of(error) == "busy", writes and _is_unknown(error)
+    return for_people(request, response, busy=busy, writes=writes, unknown=unknown)
+
+
+def for_people(
+    request: HttpRequest, response: HttpResponse, *, busy: bool, writes: bool = False, unknown: bool = False
+) -> HttpResponse:
+    """Make a page of the problem of a 503, unless the address is below `/api/`; return it."""
     if not request.path_info.startswith(API):
-        unknown = writes and _is_unknown(error)
         said = {
             "seconds": response["Retry-After"],
             "writes": writes,
             "unknown": unknown,
-            "busy": reason_of(error) == "busy",
+            "busy": busy,
         }
-        response.content = render_to_string("resilience/503.html", said)
+        response.content = page("resilience/503.html", said)
         response["Content-Type"] = "text/html; charset=utf-8"
         response["Content-Security-Policy"] = _POLICY
     return response

@@ -20,6 +20,7 @@ _COUNTERS = {
     "responses": (("source",), "Answers by the tier that gave them."),
     "shed": (("pool", "reason"), "Requests that a pool has sent away, by reason."),
     "tier_passed": (("tier", "reason"), "Reads that a tier could not answer, by reason."),
+    "not_stored": (("reason",), "Live answers of plain views that were not stored for others, by reason."),
     "events": (("kind",), "Events written into the host's journal."),
     "dropped": (("what",), "Records that could not be kept, such as events while the disk is full."),
     "alerts": (("channel", "outcome"), "Alerts by where they went."),

@@ -67,12 +67,12 @@ def kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     A stand-in has a tag of its own, which stands for these bytes. It cannot say that what is stored is there
     (`If-None-Match: *`), so it answers that in full.
     """
-    if response.status_code != 200:
+    if response.status_code != 200 or response.streaming:
         return response
-    condition = failed(request.META, lambda tag: tag == response["ETag"])
+    condition = failed(request.META, lambda tag: tag == response.get("ETag"))
     if condition is None:
         return response
-    degraded = labels.is_degraded(response["ETag"])
+    degraded = labels.is_degraded(response.get("ETag", ""))
     if condition != "If-None-Match":
         return _refused(response, _NOT_KNOWN if degraded else CHANGED)
     if degraded and parse_etags(request.META["HTTP_IF_NONE_MATCH"]) == _ANY:

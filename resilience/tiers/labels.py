@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from resilience.primitives.clock import iso
 from resilience.request.response_headers import DATA_SOURCE, DEGRADED_REASON, Reason
+from resilience.tiers import notice
 
 # A cache in front may answer for 30 s, and for 5 minutes while we cannot. A browser asks each time.
 SHARED = "max-age=0, s-maxage=30, stale-if-error=300"
@@ -60,7 +61,7 @@ def age_of(as_of: datetime) -> int:
 
 
 def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Passed) -> None:
-    """Label an answer as a stand-in: a member `degradation`, its own tag, and headers for caches.
+    """Label an answer as a stand-in: a member `degradation` or a notice, its own tag, headers for caches.
 
     `reason`, in that member and in a header, says why the live tier was passed over.
     `If-Match` refuses the tag: it does not stand for a state of the catalogue. `Cache-Status` (RFC 9211) says
@@ -70,7 +71,12 @@ def degrade(response: HttpResponse, source: str, as_of: datetime, *, passed: Pas
     reason = why(passed)
     said = {"source": source, "reason": reason, "as_of": iso(as_of, "auto")}
     said["notice"] = f"{_WHY[reason]} {_WHAT[source]}"
-    response.content = _with_member(response.content, "degradation", said)
+    if notice.takes(response):
+        notice.fill(response, said)
+    elif not response.has_header("Content-Encoding") and "json" in response.get("Content-Type", ""):
+        response.content = _with_member(response.content, "degradation", said)
+        if response.has_header("Content-Length"):
+            response["Content-Length"] = str(len(response.content))
     response[DEGRADED_REASON] = reason
     response["ETag"] = f'"{source}-{_digest(response.content)}"'
     response["Cache-Control"] = DEGRADED[source]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -122,8 +122,12 @@ def find_fresh(key: str) -> Stored | None:
     return found if found is not None and found.is_fresh(catalogue_version.current()) else None
 
 
-def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
+def keep(
+    key: str, response: HttpResponse, mark: Mark, *, known: Collection[str] = frozenset()
+) -> Stored | None:
     """Store a live answer and return it. `mark` is the catalogue's state, read before the database was asked.
+
+    `known` are further headers of the request that the key holds, in small letters.
 
     Store nothing and return None while the state is unknown, or if the answer is for one client only: its
     status is not 200, it sets a cookie, or it varies by more than its key holds.
@@ -131,7 +135,7 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
     global _newest
     if response.status_code != 200 or response.cookies or not mark.version or response.streaming:
         return None
-    if not varies_little(response):
+    if not varies_little(response, known):
         return None
     headers = {name: value for name, value in response.items() if name.lower() not in _NOT_KEPT}
     made = Stored(
@@ -147,10 +151,10 @@ def keep(key: str, response: HttpResponse, mark: Mark) -> Stored | None:
     return made
 
 
-def varies_little(response: HttpResponseBase) -> bool:
+def varies_little(response: HttpResponseBase, known: Collection[str] = frozenset()) -> bool:
     """Tell whether an answer depends only on what its key holds."""
     names = response.headers.get("Vary", "").lower().split(",")
-    return _MAY_VARY_BY.issuperset(name.strip() for name in names if name)
+    return _MAY_VARY_BY.union(known).issuperset(name.strip() for name in names if name)
 
 
 def holds_any() -> bool:

@@ -24,6 +24,7 @@ FOUND_BY_NAME = {
     "management",
     "migrations",
     "models",
+    "templatetags",
     "testing",
     "urls",
 }

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
@@ -18,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from resilience import registry
+from resilience.answers.pages import page
 from resilience.journal import events
 from resilience.operate import passes
 from resilience.operate.board.state import state
@@ -167,6 +167,6 @@ def _page(request: HttpRequest, template: str, said: dict[str, Any], status: int
         f"default-src 'none'; script-src {own}; style-src {own}; img-src {own} data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
-    response = render(request, template, said, status=status)
+    response = HttpResponse(page(template, said, request), status=status)
     response["Content-Security-Policy"] = policy
     return response
