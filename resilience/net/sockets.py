@@ -7,16 +7,31 @@ signal or timer.
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resilience.net import addresses
 from resilience.primitives import current_deadline, deadline_scope, own_trouble
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     # What the mixin stands in front of.
     _Socket = socket.socket
 else:
     _Socket = object
+
+
+class CappedTimeoutError(TimeoutError):
+    """A wait ended without an answer, and had less time than its socket allows: the deadline came first.
+
+    `missed` is how many seconds of the limit it did not have; 0 if it had half of it at least. So the breaker
+    can tell a server that is silent from a process that has spent the time by itself (`own_trouble`).
+    """
+
+    def __init__(self, said: str, *, had: float, limit: float | None) -> None:
+        super().__init__(said)
+        self.missed = 0.0 if limit is None or 2 * had >= limit else limit - had
 
 
 class _Bounded(_Socket):
@@ -28,31 +43,41 @@ class _Bounded(_Socket):
         self._limit = value
         super().settimeout(value)
 
-    def _cap(self) -> None:
+    def _cap(self) -> float | None:
+        """Return the seconds that are left for a call, if they are less than the socket's own limit."""
         deadline = current_deadline()
         if deadline is None or self._limit == 0.0:
             super().settimeout(self._limit)
-            return
+            return None
         remaining = deadline.remaining()
         if remaining <= 0.0:
-            raise TimeoutError("the deadline is spent")
-        super().settimeout(remaining if self._limit is None else min(self._limit, remaining))
+            raise CappedTimeoutError("the deadline is spent", had=0.0, limit=self._limit)
+        if self._limit is not None and self._limit <= remaining:
+            super().settimeout(self._limit)
+            return None
+        super().settimeout(remaining)
+        return remaining
+
+    def _within(self, call: Callable[..., T], *args: Any) -> T:
+        had = self._cap()
+        try:
+            return call(*args)
+        except TimeoutError as error:
+            if had is None:
+                raise
+            raise CappedTimeoutError(str(error), had=had, limit=self._limit) from error
 
     def recv(self, *args: Any) -> bytes:
-        self._cap()
-        return super().recv(*args)
+        return self._within(super().recv, *args)
 
     def recv_into(self, *args: Any) -> int:
-        self._cap()
-        return super().recv_into(*args)
+        return self._within(super().recv_into, *args)
 
     def send(self, *args: Any) -> int:
-        self._cap()
-        return super().send(*args)
+        return self._within(super().send, *args)
 
     def sendall(self, *args: Any) -> None:
-        self._cap()
-        super().sendall(*args)
+        self._within(super().sendall, *args)
 
 
 class DeadlineSocket(_Bounded, socket.socket):
@@ -63,8 +88,7 @@ class DeadlineSSLSocket(_Bounded, ssl.SSLSocket):
     """A TLS socket bounded by the current deadline. Give it to a context as its `sslsocket_class`."""
 
     def do_handshake(self, block: bool = False) -> None:
-        self._cap()
-        super().do_handshake(block)
+        self._within(super().do_handshake, block)
 
 
 def connect(host: str, port: int, limit: float) -> DeadlineSocket:

@@ -57,14 +57,18 @@ def own_trouble(error: BaseException | None, took: float = 0.0, slow_after: floa
     if isinstance(error, RejectedError):
         return None  # nothing was called
     says_nothing = timed_out = False
+    missed = 0.0  # of the time that its socket would have given it
     for one in within(error):
         if cause := _cause(one):
             return cause
         says_nothing = says_nothing or _says_nothing(one)
         timed_out = timed_out or _is_a_time_out(one)
+        missed = max(missed, getattr(one, "missed", 0.0))
     if says_nothing and not _descriptors_left():
         return DESCRIPTORS
-    return PROCESSOR if timed_out and TICKS.late_within(took) else None
+    if timed_out and (TICKS.late_within(took) or 0.0 < missed <= TICKS.lateness_within(took)):
+        return PROCESSOR
+    return None
 
 
 def _cause(error: BaseException) -> str | None:

@@ -66,6 +66,10 @@ class Ticks:
         late = self._late_for(seconds, _DELAYED)
         return min(sum(late), _TURNS * max(late, default=0.0))
 
+    def lateness_within(self, seconds: float) -> float:
+        """Return by how many of the last `seconds` ticks were late, all together."""
+        return sum(self._late_for(seconds, _DELAYED))
+
     def _late_for(self, seconds: float, least: float) -> list[float]:
         """Return for how much of the last `seconds` each tick was late, if it was by the `least` at all."""
         if self._thread is None:

@@ -146,6 +146,31 @@ class TestBreaker:
 
         assert breaker.snapshot().slow == counts
 
+    @pytest.mark.parametrize(
+        ("missed", "late", "counts"),
+        [
+            (
+                0.2,
+                0.05,
+                False,
+            ),  # the server had 50 ms of 250: the process has spent the rest in its own queue
+            (0.15, 0.0, True),  # a server that drips
+            (0.0, 0.05, True),  # it had its time, and is silent
+        ],
+    )
+    def test_counts_a_wait_that_had_little_time_if_the_process_did_not_take_it(
+        self, ticks: Ticks, breaker: CircuitBreaker, missed: float, late: float, counts: bool
+    ) -> None:
+        error = TimeoutError()
+        error.missed = missed  # type: ignore[attr-defined]
+        for ago in (0.0, 0.1, 0.2, 0.3):
+            late_by(ticks, late, ago=ago)
+        outer = ConnectionError()
+        outer.__cause__ = error
+        breaker.settle(breaker.admit(), Outcome.FAILURE, error=outer, took=0.5)
+
+        assert breaker.snapshot().failures == counts
+
     def test_counts_time_outs_while_ticks_come_in_time(self, ticks: Ticks, breaker: CircuitBreaker) -> None:
         late_by(ticks, 0.4, ago=2.0)
         for _ in range(3):

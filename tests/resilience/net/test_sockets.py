@@ -42,6 +42,22 @@ class TestReceiving:
         ):
             sock.recv(1)
 
+    @pytest.mark.parametrize(("left", "missed"), [(0.1, 0.4), (0.3, 0.0)])
+    def test_says_how_much_of_its_own_time_a_wait_did_not_have(self, left: float, missed: float) -> None:
+        with connected(stay_silent, 0.5) as sock, deadline_scope(left):
+            with pytest.raises(sockets.CappedTimeoutError) as caught:
+                sock.recv(1)
+            assert caught.value.missed == pytest.approx(missed, abs=0.05)
+            with pytest.raises(sockets.CappedTimeoutError, match="the deadline is spent") as caught:
+                sock.sendall(b"x")
+            assert caught.value.missed == 0.5
+
+    def test_that_had_all_of_its_own_time_says_nothing_of_it(self) -> None:
+        with connected(stay_silent, 0.05) as sock, deadline_scope(5.0):
+            with pytest.raises(TimeoutError) as caught:
+                sock.recv(1)
+            assert not isinstance(caught.value, sockets.CappedTimeoutError)
+
     def test_keeps_the_sockets_own_time_out(self) -> None:
         with connected(stay_silent, 1.0) as sock, deadline_scope(5.0):
             sock.settimeout(0.05)
