@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.utils.safestring import SafeString
+
+from resilience.primitives import jsons
 
 # The limit for both ways: a list that holds itself, or hostile bytes, would reach Python's recursion limit.
 MAX_DEPTH = 100
@@ -40,7 +41,7 @@ def encode(value: Any, *, key: str) -> bytes | int:
     if type(value) is int:
         return value
     try:
-        return orjson.dumps(_plain(value, 0))
+        return jsons.dumps(_plain(value, 0))
     except (
         TypeError,
         ValueError,
@@ -60,7 +61,7 @@ def decode(stored: Any) -> Any:
     if not isinstance(stored, bytes):
         raise UndecodableError(f"Expected bytes, found {type(stored).__qualname__}")
     try:
-        value = orjson.loads(stored)
+        value = jsons.loads(stored)
         # Most values hold no tag, and need no second look.
         return _value(value, 0) if b'"$' in stored else value
     except UndecodableError:

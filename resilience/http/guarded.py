@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-import orjson
 import requests
 
 from resilience import conf, faults, registry
@@ -24,6 +23,7 @@ from resilience.primitives import (
     Deadline,
     DeadlineExceededError,
     budget,
+    jsons,
 )
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class GuardedSession:
             if response.status_code != 200:
                 raise requests.HTTPError(f"{response.status_code} instead of 200", response=response)
             try:
-                return expect(orjson.loads(response.content))
+                return expect(jsons.loads(response.content))
             except (ValueError, TypeError, LookupError) as error:
                 raise UnexpectedAnswerError(f"not what was asked for: {error}", response=response) from error
 

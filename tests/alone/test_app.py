@@ -86,6 +86,16 @@ class TestAlone:
         assert (status, headers["X-Circuit-Breaker-DB"]) == (503, "OPEN")
         assert headers["Retry-After"].isdecimal()
 
+    def test_guards_a_cache_that_needs_no_client(self, alone: Environment) -> None:
+        inner = {"INNER": "django.core.cache.backends.locmem.LocMemCache"}
+        cache = {"BACKEND": "resilience.cache.ResilientCache", "OPTIONS": inner}
+        code = (
+            "import django, sys; django.setup(); from django.core.cache import cache;"
+            "cache.set('k', {'a': 1.5}); print(cache.get('k'), {'redis', 'orjson'} & set(sys.modules))"
+        )
+        ran = alone.run("-c", code, CACHES={"default": cache})
+        assert ran.stdout == "{'a': 1.5} set()\n", ran.stderr
+
     def test_loads_nothing_else(self, met: Mapping[str, Any]) -> None:
         assert set(met["loaded"]) <= {name.lower() for name in BASE}
         assert set(met["loaded"]).isdisjoint(STRANGERS)

@@ -18,7 +18,7 @@ PACKAGES = {
     "postgres": ("psycopg", "psycopg-binary", "typing_extensions"),
     "redis": ("django-redis", "redis", "orjson", "typing_extensions"),
     "drf": ("djangorestframework",),
-    "http": ("requests", "urllib3", "idna", "certifi", "charset-normalizer", "orjson"),
+    "http": ("requests", "urllib3", "idna", "certifi", "charset-normalizer"),
     "metrics": ("prometheus_client",),
 }
 Make = Callable[[str], Environment]
