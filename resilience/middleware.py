@@ -187,6 +187,7 @@ def _named(request: HttpRequest, response: HttpResponseBase, scope: RequestScope
         response.setdefault("Cache-Control", "no-store")
     if response.status_code in (204, 304):
         del response["Content-Length"]  # of a body that is not there (RFC 9110 §8.6)
+        del response["Content-Type"]
     return response
 
 

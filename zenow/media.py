@@ -1,5 +1,6 @@
 """The API's JSON: parsers with limits, a fast renderer, and who gets it."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import IO, Any
@@ -60,7 +61,9 @@ class JSONParser(BaseParser):
         if len(body) > limit:
             raise TooLargeError(f"The body has more than {limit:,} bytes.")
         try:
-            value = orjson.loads(body)
+            value = orjson.loads(
+                body.removeprefix(BOM_UTF8)
+            )  # Some clients begin with a mark (RFC 8259 §8.1).
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: {error}.") from error
         # Other code may walk the value by recursion.

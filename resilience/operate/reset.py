@@ -64,7 +64,7 @@ def _read(request: HttpRequest) -> Any:
         takes = ("application/json", *FORMS)
         raise UnsupportedTypeError(f'Unsupported media type "{kind}" in request.', takes=takes)
     try:
-        said = json.loads(request.body.decode())
+        said = json.loads(request.body.decode("utf-8-sig"))
         json.dumps(said, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no lone surrogate
     except (ValueError, RecursionError) as error:
         raise ProblemError(f"The body is no JSON: {error}.") from error

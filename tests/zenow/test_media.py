@@ -36,6 +36,10 @@ class TestParser:
             JSONParser().parse(stream)
         assert stream.tell() == 11
 
+    def test_passes_over_a_mark_at_the_beginning(self) -> None:
+        mark = b"\xef\xbb\xbf"
+        assert JSONParser().parse(io.BytesIO(mark + b'{"a": "' + mark + b'"}')) == {"a": "\ufeff"}
+
     def test_reads_no_more_than_its_levels(self) -> None:
         wide = b"[" + b"[]," * 1_000 + b"[]]"
         assert len(JSONParser().parse(io.BytesIO(wide))) == 1_001

@@ -43,7 +43,7 @@ class TestReset:
         assert (response.status_code, response.json()["reset"]) == (200, ["cache"])
         assert (states()["cache"], states()["database"]) == (State.CLOSED, State.OPEN)
 
-    @pytest.mark.parametrize("body", ["", "{}", '{"breakers": []}'])
+    @pytest.mark.parametrize("body", ["", "{}", '{"breakers": []}', "\ufeff{}"])
     def test_of_all_without_names(self, operator: Client, body: str) -> None:
         response = operator.generic("POST", f"{RESET}/", body, "application/json")
         assert response.json()["reset"] == list(registry.breakers())
