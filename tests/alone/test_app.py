@@ -81,6 +81,11 @@ class TestAlone:
     def test_its_doors_stay_open_in_an_outage(self, met: Mapping[str, Any], what: str) -> None:
         assert met[f"isolated {what}"][0] == 200
 
+    def test_a_read_survives_it(self, met: Mapping[str, Any]) -> None:
+        status, headers, body = met["stand-in"]
+        assert (status, headers["X-Data-Source"], headers["X-Circuit-Breaker-DB"]) == (200, "static", "OPEN")
+        assert json.loads(body)["products"] == ["Chair"]
+
     def test_a_view_without_stand_ins_says_when_to_come_back(self, met: Mapping[str, Any]) -> None:
         status, headers, _ = met["refused"]
         assert (status, headers["X-Circuit-Breaker-DB"]) == (503, "OPEN")

@@ -101,7 +101,7 @@ def test_drf_brings_views_with_stand_ins(having: Make, tmp_path: Path) -> None:
         "    permission_classes = authentication_classes = []\n\n"
         "    def get(self, request):\n"
         "        return Response({'products': [each.title for each in Product.objects.all()]})\n\n\n"
-        "products = Products.as_view()\n"
+        "products = shelf = Products.as_view()\n"
     )
     met = environment.tour(
         REST_FRAMEWORK={

@@ -58,6 +58,7 @@ def main() -> None:
         ("isolated ready", "/api/health/ready"),
         ("isolated board", "/admin/resilience/board/"),
         ("refused", "/products"),
+        ("stand-in", "/shelf"),
     ):
         ask(name, address)
     met["auto"] = said_by("breakers", "auto", "database")

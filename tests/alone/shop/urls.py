@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from .views import products
+from .views import products, shelf
 
 urlpatterns = [
     path("products", products),
+    path("shelf", shelf),
     path("api/", include("resilience.urls")),
     path("admin/resilience/board/", include("resilience.operate.board.urls")),
     path("admin/", admin.site.urls),
