@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from resilience.answers.bodies import is_charset
+from resilience.request.charset import is_charset
 from zenow.server.handover import Wsgi
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]

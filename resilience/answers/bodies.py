@@ -25,6 +25,7 @@ from resilience.answers.unavailable import unavailable
 from resilience.primitives import RejectedError
 from resilience.problems import BrokenOffError, problem
 from resilience.request import shed
+from resilience.request.charset import is_charset
 
 # The server whose input does not show that a body has broken off: the part that came looks like the whole.
 _SAYS_NOTHING = "Granian"
@@ -34,8 +35,6 @@ _PARTS = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 # The most levels of JSON, far below Python's limit of recursion. (A parser may take fewer.)
 _LEVELS = 100
-# Beside a letter beyond ASCII, half a surrogate pair as codecs with escapes write it.
-_TRIAL = rb"\ud800 +2AA-" + b"\xe9"
 # Everything in JSON but its brackets; a bracket within a string is part of the string.
 _BESIDE_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -75,19 +74,6 @@ def receive(request: HttpRequest) -> HttpResponse | None:
     if not meta.get("wsgi.input_terminated"):
         return _refused(411, "Send the body with its Content-Length.")
     return _read(request)
-
-
-def is_charset(name: str) -> bool:
-    """Tell whether the codec of this name turns bytes into text.
-
-    Some of Python's codecs do not, and some (`unicode_escape`, `utf-7`) make halves of surrogate pairs, which
-    neither a database nor an answer can hold.
-    """
-    try:
-        _TRIAL.decode(name, "replace").encode()
-    except (LookupError, UnicodeError):
-        return False
-    return True
 
 
 def _compressed(request: HttpRequest) -> HttpResponse | None:
