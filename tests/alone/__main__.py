@@ -53,7 +53,7 @@ def run(cell: Path, python: Path, django: str, archive: Path, wheel: Path) -> tu
     own = cell / "bin" / "python"
     install: list[str | Path] = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, wheel, f"Django~={django}.0", *pins()], check=True, env=CLEAN)
-    tests: list[str | Path] = [own, "-m", "pytest", "-q", "-c", "tests/alone/pytest.ini", "--rootdir", "."]
+    tests: list[str | Path] = [own, "-m", "pytest", "-q", "-c", "tests/alone/matrix.ini", "--rootdir", "."]
     ran = subprocess.run(
         [*tests, "--deselect", LEFT_OUT, "tests/primitives", "tests/alone/test_app.py"],
         cwd=archive,
