@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,9 +52,14 @@ class Answer:
     when: When = "before"
 
     @property
+    def answered(self) -> bool:
+        """Whether it is what was asked for: neither a failure, nor a redirect, nor a refusal."""
+        return 200 <= self.status < 300
+
+    @property
     def healthy(self) -> bool:
-        """Whether it is no stand-in and no failure."""
-        return self.status < 500 and self.headers.get(SYSTEM_DEGRADED) != "true"
+        """Whether it is what was asked for, and no stand-in."""
+        return self.answered and self.headers.get(SYSTEM_DEGRADED) != "true"
 
     @property
     def saw_the_order(self) -> bool:
@@ -64,28 +70,55 @@ class Answer:
 def trial(ask: Ask, *, seconds: float, who: str) -> Generator[Answer]:
     """Ask once before, every 2 s during `seconds` of isolation, and once after; yield each answer.
 
-    The isolation ends by its own time, and when the iterator is closed. Raises `TrialError` on a site that is
-    not well, `OrderError`, and `StoreBusyError`.
+    The isolation ends by its own time, when the iterator is closed, and after the first answer that did not
+    see it. Another operator's order is left alone. Raises `TrialError` on a site that is not well or is
+    steered already, and after such an answer; `OrderError`, and `StoreBusyError`.
     """
     for name, state in registry.states().items():
         if state != "CLOSED":
             raise TrialError(f"{name} is {state}: an outage is no time to try one")
+    for breaker in registry.breakers().values():
+        if (given := breaker.snapshot().override) is not None:
+            raise TrialError(
+                f"{breaker.name} is {given.kind} by {given.who or 'nobody'}: nothing was isolated"
+            )
     first = ask()
     yield first
     if not first.healthy:
-        raise TrialError("the address is not answered well even before: nothing was isolated")
-    ends = time.time() + seconds
-    orders.steer(Order("isolate", [BREAKER], "resilience try", ends), who=who)
+        raise TrialError(
+            f"the address is not answered well even before ({first.status}): nothing was isolated. "
+            "It takes one that answers 2xx without a stand-in, without a redirect or a sign-in."
+        )
+    # The number of the process tells this order from any other, also from that of another trial.
+    why = f"resilience try, process {os.getpid()}"
+    ends = time.monotonic() + seconds
+    orders.steer(Order("isolate", [BREAKER], why, time.time() + seconds), who=who)
     try:
         while True:
-            yield _of(ask(), "during")
-            rest = ends - time.time()
+            answer = _of(ask(), "during")
+            yield answer
+            # What comes after the end tells nothing about who answered.
+            if not answer.saw_the_order and time.monotonic() < ends:
+                raise TrialError(
+                    "what answered did not see the isolation: it is another host, or runs with other "
+                    "settings, or somebody has ended the order. The trial has ended"
+                )
+            rest = ends - time.monotonic()
             time.sleep(max(0.0, min(rest, _EVERY)))
             if rest <= _EVERY:
                 break
     finally:
-        orders.steer(Order("auto", [BREAKER], "resilience try has ended"), who=who)
+        _end(who, why)
     yield _of(ask(), "after")
+
+
+def _end(who: str, why: str) -> None:
+    """End the order that was given for this reason, unless another one is in force meanwhile."""
+    in_force = registry.breaker(BREAKER).snapshot().override
+    if in_force is None or (in_force.kind, in_force.why) == ("isolated", why):
+        orders.steer(Order("auto", [BREAKER], "resilience try has ended"), who=who)
+    else:
+        logger.warning("the order of %s on %s stays: it came meanwhile", in_force.who or "nobody", BREAKER)
 
 
 def _of(answer: Answer, when: When) -> Answer:
@@ -94,21 +127,27 @@ def _of(answer: Answer, when: When) -> Answer:
 
 def over_http(url: str) -> Ask:
     """Return a function that asks a server of this host. Raises `TrialError` if `url` is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TrialError(f"{url} is neither a path nor an address that begins with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise TrialError(f"the address cannot be read: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise TrialError("the address is neither a path nor one that begins with http:// or https://")
+    # Without a user, a password and a query, which may be secrets.
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def ask() -> Answer:
         began = time.monotonic()
-        connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+        connection = kind(host, port, timeout=_PATIENCE)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise TrialError(f"{url} does not answer: {error}") from error
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise TrialError(f"{shown} does not answer: {error}") from error
         finally:
             connection.close()
         return _answer(response.status, dict(response.getheaders()), began)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from pytest_django import Settings
 
 from resilience import registry
 from resilience.adopting.trial import Answer, TrialError, over_http, trial
 from resilience.models import Generation
+from resilience.operate import orders
 from resilience.primitives import BreakerSnapshot, Outcome
 from resilience.testing import server_role
+
+
+def accounts(request: HttpRequest) -> HttpResponse:
+    breaker = registry.breaker("database")
+    breaker.settle(breaker.admit(), Outcome.SUCCESS)  # as a query does outside a test's transaction
+    return HttpResponse("12 accounts")
+
+
+urlpatterns = [path("accounts", accounts)]
 
 
 def well() -> Answer:
@@ -36,7 +49,7 @@ def order() -> BreakerSnapshot:
 class TestInThisProcess:
     def tried(self, *arguments: str) -> list[str]:
         out = StringIO()
-        call_command("resilience", "try", *arguments, "--seconds", "1.5", stdout=out)
+        call_command("resilience", "try", *arguments, "--seconds", "1.9", stdout=out)
         return out.getvalue().splitlines()
 
     @pytest.mark.django_db
@@ -51,8 +64,9 @@ class TestInThisProcess:
         assert summary == "All 1 requests of the isolation were answered."
 
     @pytest.mark.django_db
-    def test_what_has_none_is_told_to_come_back(self) -> None:
-        _, during, _, summary = self.tried("/api/categories/none")
+    def test_what_has_none_is_told_to_come_back(self, settings: Settings) -> None:
+        settings.ROOT_URLCONF = __name__
+        _, during, _, summary = self.tried("/accounts")
         assert during.split()[:2] == ["during", "503"]
         assert summary.startswith(
             "Of 1 requests of the isolation 0 were answered, and 1 told to come back (503)."
@@ -106,8 +120,56 @@ class TestTheIsolation:
             ("after", False),
         ]
 
+    def test_stops_at_the_first_answer_that_does_not_see_it(self, server: None) -> None:
+        """Such as that of another host behind a balancer."""
+        elsewhere = Answer(status=200, headers={"X-Circuit-Breaker-DB": "CLOSED"}, seconds=0.01)
+        answers = trial(lambda: elsewhere, seconds=5.0, who="ann")
+        assert [next(answers).when, next(answers).when] == ["before", "during"]
+        with pytest.raises(TrialError, match="did not see the isolation"):
+            next(answers)
+        assert order().override is None
+
+    @pytest.mark.parametrize("who", ["bob", "ann"])
+    def test_leaves_an_order_that_came_meanwhile(self, server: None, who: str) -> None:
+        answers = trial(well, seconds=5.0, who="ann")
+        next(answers)
+        next(answers)
+        orders.steer(orders.Order("isolate", ["database"], "a real outage"), who=who)
+        answers.close()
+        found = order().override
+        assert found is not None
+        assert (found.who, found.why, found.until) == (who, "a real outage", None)
+
+    def test_lasts_as_long_where_the_clock_of_the_host_is_set(
+        self, server: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = trial(well, seconds=0.1, who="ann")
+        next(answers)
+        next(answers)
+        back = time.time() - 3600.0
+        monkeypatch.setattr("resilience.adopting.trial.time.time", lambda: back)
+        assert [one.when for one in answers] == ["after"]
+
 
 class TestWhatIsRefused:
+    @pytest.mark.parametrize("action", ["isolate", "disable"])
+    @pytest.mark.parametrize("name", ["database", "cache"])
+    def test_a_site_that_somebody_steers(self, server: None, action: str, name: str) -> None:
+        orders.steer(orders.Order(action, [name], "a move"), who="bob")
+        with pytest.raises(TrialError, match=name):
+            next(trial(well, seconds=1.0, who="ann"))
+        found = registry.breaker(name).snapshot().override
+        assert found is not None
+        assert (found.who, found.why) == ("bob", "a move")
+
+    @pytest.mark.parametrize("status", [302, 401, 404, 500])
+    def test_an_address_that_does_not_answer_with_what_was_asked(self, server: None, status: int) -> None:
+        answers = trial(lambda: Answer(status=status, headers={}, seconds=0.01), seconds=1.0, who="ann")
+        next(answers)
+        with pytest.raises(TrialError, match=f"even before .{status}"):
+            next(answers)
+        assert order().override is None
+
     def test_a_site_in_an_outage(self, server: None) -> None:
         breaker = registry.breaker("cache")
         for _ in range(5):
@@ -138,9 +200,15 @@ class TestWhatIsRefused:
         with pytest.raises(CommandError, match="no server has run here"):
             call_command("resilience", "try", "http://localhost/", "--yes")
 
-    @pytest.mark.parametrize("address", ["products", "ftp://localhost/"])
+    @pytest.mark.parametrize("address", ["products", "ftp://ann:secret@localhost/"])
     def test_an_address_that_is_none(self, address: str) -> None:
-        with pytest.raises(CommandError, match="neither a path nor"):
+        with pytest.raises(CommandError, match="neither a path nor") as refused:
+            call_command("resilience", "try", address, "--yes")
+        assert "secret" not in str(refused.value)
+
+    @pytest.mark.parametrize("address", ["http://localhost:many/", "http://[::1/"])
+    def test_an_address_that_cannot_be_read(self, address: str) -> None:
+        with pytest.raises(CommandError, match="cannot be read"):
             call_command("resilience", "try", address, "--yes")
 
 
@@ -168,5 +236,7 @@ class TestOverHTTP:
         assert (answer.status, answer.headers, answer.healthy) == (503, {"Retry-After": "7"}, False)
 
     def test_says_that_nobody_answers(self) -> None:
-        with pytest.raises(TrialError, match="does not answer"):
-            over_http("http://127.0.0.1:9/")()
+        with pytest.raises(TrialError, match=r"http://127\.0\.0\.1:9/read does not answer") as told:
+            over_http("http://ann:secret@127.0.0.1:9/read?token=hidden")()
+        assert "secret" not in str(told.value)
+        assert "hidden" not in str(told.value)
