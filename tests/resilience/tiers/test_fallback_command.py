@@ -74,7 +74,10 @@ class TestFallback:
 class TestWithAParent:
     """A server that ends must not leave a process behind that goes on writing into its folder."""
 
-    END_WITH = "import os, time; from resilience.management.commands.fallback import _end_with;"
+    END_WITH = (
+        "import os, time, django; django.setup();"
+        "from resilience.management.commands.fallback import _end_with;"
+    )
 
     def test_ends_when_it_is_killed(self) -> None:
         child = f"{self.END_WITH} _end_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(120)"
