@@ -156,10 +156,13 @@ def guard(
     )
 
 
-def note_overdue(what: str, seconds: float) -> None:
-    """Count in shadow that a call, or a request, went on for so many seconds after its deadline."""
+def note_overdue(what: str, seconds: float, *, ends: bool = True) -> None:
+    """Count in shadow that a call, or a request, went on for so many seconds after its deadline.
+
+    After a cut that `ends` the request no other counts in it.
+    """
     if is_server():
-        note_late(store(), what, seconds)
+        note_late(store(), what, seconds, ends=ends)
 
 
 def breakers() -> dict[str, CircuitBreaker]:

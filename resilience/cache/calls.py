@@ -15,6 +15,7 @@ from resilience.primitives import (
     DeadlineExceededError,
     Outcome,
     RejectedError,
+    counted_as_cut,
     current_deadline,
     cut_short,
     deadline_scope,
@@ -54,11 +55,11 @@ class Calls:
         Each failure is counted by the breaker; if `quiet`, a success is not. The caller's own mistakes are
         raised.
         """
+        if conf.shadow():
+            with self._measured(operation, quiet):
+                return call()
         if (made := self._begun(operation, quiet)) is None:
             return otherwise
-        if conf.shadow():
-            with made, self._limits():
-                return call()
         try:
             with made:
                 answer = self.ask(call)
@@ -71,11 +72,11 @@ class Calls:
 
     async def make_async(self, operation: str, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
         """Do as `make` does, for a call that is awaited."""
+        if conf.shadow():
+            with self._measured(operation):
+                return await call()
         if (made := self._begun(operation, False)) is None:
             return otherwise
-        if conf.shadow():
-            with made, self._limits():
-                return await call()
         try:
             with made, self._limits():
                 answer = await call()
@@ -112,7 +113,7 @@ class Calls:
         if _being_made.get():
             return call()
         if conf.shadow():
-            with registry.breaker(self.breaker).calling(failures.COMMAND, judge=self._judge), self._limits():
+            with self._measured(failures.COMMAND):
                 return call()
         deadline = current_deadline()
         if deadline is not None and deadline.expired:
@@ -143,9 +144,6 @@ class Calls:
     def _limits(self) -> Iterator[None]:
         being_made = _being_made.set(True)
         try:
-            if conf.shadow():
-                yield  # nothing is cut
-                return
             # Connecting may take the limit, and the reply may take it again.
             with deadline_scope(2 * self._limit):
                 refused, silent = self._drilled
@@ -154,12 +152,31 @@ class Calls:
         finally:
             _being_made.reset(being_made)
 
+    @contextmanager
+    def _measured(self, operation: str, quiet: bool = False) -> Iterator[None]:
+        """Count the block in shadow as the call that it would be; cut nothing, and let its error through."""
+        being_made = _being_made.set(True)
+        try:
+            if has_given_up_cache():  # the request would make no more calls
+                yield
+                return
+            call = registry.breaker(self.breaker).calling(operation, judge=self._judge, quiet=quiet)
+            with counted_as_cut(call, self._limit, self._note_late):
+                yield
+        finally:
+            _being_made.reset(being_made)
+
+    def _note_late(self, seconds: float) -> None:
+        # A cut would end the request's calls of the cache, but not the request.
+        registry.note_overdue(self.breaker, seconds, ends=False)
+        give_up_cache()
+
     def _begun(self, operation: str, quiet: bool) -> Call | None:
         """Return the call to enter; None if it is not even to be tried."""
         deadline = current_deadline()
         if has_given_up_cache() or (deadline is not None and deadline.expired):
             return None
-        if operation in STORING and not conf.shadow() and registry.breaker(self._writes).refuses():
+        if operation in STORING and registry.breaker(self._writes).refuses():
             return None
         return registry.breaker(self.breaker).calling(operation, judge=self._judge, quiet=quiet)
 

@@ -11,6 +11,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from resilience import conf
 from resilience.cache import failures
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ _KNOWN = {
     "django.core.cache.backends.redis": "resilience.cache.redis.options.for_djangos_own",
     "django.core.cache.backends.memcached": "resilience.cache.memcached.for_memcached",
 }
+
+
+# Seconds in shadow, in which nothing is cut.
+_NO_LIMIT = 3600.0
+
+
+def time_out() -> float:
+    """Return the seconds that connecting to a cache may take, and each wait for an answer."""
+    return _NO_LIMIT if conf.shadow() else conf.deadline("cache")
 
 
 def ask(backend: BaseCache) -> None:

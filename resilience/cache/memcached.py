@@ -5,8 +5,7 @@ from typing import Any
 from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import ImproperlyConfigured
 
-from resilience import conf
-from resilience.cache.inner import Inner
+from resilience.cache.inner import Inner, time_out
 
 _BYTES, _NUMBER = 0, 1
 
@@ -35,6 +34,6 @@ def for_memcached(backend: type[BaseCache], options: dict[str, Any], location: A
         )
     if "serde" in options:
         raise ImproperlyConfigured("CACHES: the option serde must be left out inside ResilientCache")
-    limit = conf.deadline("cache")
+    limit = time_out()
     ours = {"connect_timeout": limit, "timeout": limit, **options, "serde": Serde()}
     return Inner(backend, lambda _: ours)

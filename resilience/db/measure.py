@@ -67,16 +67,14 @@ class Measured:
         if isinstance(error, failures.TOLD):
             return  # counted where it was raised, within this call
         cause = None if error is None else failures.driver_error(error)
-        if self._shadow:
-            self._call.__exit__(kind, self._overdue() or cause, traceback)
-            return  # the error goes on as the driver raised it
-        self._call.__exit__(kind, cause, traceback)
+        shadow = self._shadow
+        self._call.__exit__(kind, (self._overdue() if shadow else None) or cause, traceback)
         if self._call.outcome is not None:
             self._wrapper.asked = True
         if cause is None:
             if self._call.operation == "query" and self._stores_at_once():
                 note_commit()
-        elif (told := self._told(cause)) is not None:
+        elif not shadow and (told := self._told(cause)) is not None:  # in shadow the driver's error goes on
             raise told from cause
 
     @property

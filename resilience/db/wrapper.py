@@ -119,6 +119,10 @@ class GuardedWrapper(KeptTransactions):
 
     # --- Connection ---
 
+    def is_pooled_by_django(self) -> bool:
+        """Tell whether Django's pool makes the connections: in shadow, if `OPTIONS["pool"]` says so."""
+        return conf.shadow() and bool(self.settings_dict["OPTIONS"].get("pool"))
+
     def connect(self) -> None:
         if not registry.is_server():
             return super().connect()

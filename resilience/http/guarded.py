@@ -67,7 +67,10 @@ class GuardedSession:
         self._most_bytes = most_bytes
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
-        """Return the whole answer, of any status. `options` are those of `requests.request`."""
+        """Return the whole answer, of any status. `options` are those of `requests.request`.
+
+        A `timeout` holds in shadow, where the session has no deadline of its own, and nowhere else.
+        """
         try:
             return self._guarded(_as_it_is, method, url, options)
         except requests.HTTPError as error:
@@ -142,6 +145,7 @@ class GuardedSession:
         faults.inject(
             self.name, limit=self._total, error=requests.ConnectionError, timeout=requests.ReadTimeout
         )
+        own = options.pop("timeout", None)
         with _PlainSession() as one_time:
             response = one_time.request(
                 method,
@@ -149,7 +153,7 @@ class GuardedSession:
                 **options,
                 stream=True,
                 allow_redirects=False,
-                timeout=None if conf.shadow() else (self._connect, self._total),
+                timeout=own if conf.shadow() else (self._connect, self._total),
             )
             with response:
                 # `content` and `json()` of the response read this.

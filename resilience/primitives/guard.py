@@ -14,7 +14,7 @@ from resilience.primitives.clock import SYSTEM_CLOCK, Clock
 from resilience.primitives.deadline import budget, deadline_scope
 from resilience.primitives.errors import DeadlineExceededError, RejectedError
 from resilience.primitives.retry import Retry
-from resilience.primitives.shadow import measured
+from resilience.primitives.shadow import counted_as_cut, measured
 
 T = TypeVar("T")
 
@@ -91,12 +91,17 @@ class Guard:
         with ExitStack() as stack:
             if self.breaker is not None:
                 judge = None if classify is None else lambda _, error: classify(error)
-                stack.enter_context(self.breaker.calling(operation, judge=judge))
+                call = self.breaker.calling(operation, judge=judge)
+                if self._late is not None and self.limit is not None:
+                    stack.enter_context(counted_as_cut(call, self.limit, self._late, self._clock))
+                else:
+                    stack.enter_context(call)
             if self.limit is not None:
                 stack.enter_context(self._bounds(self.limit))
             yield
 
     def _bounds(self, limit: float) -> AbstractContextManager[object]:
-        if self._late is not None:
-            return measured(limit, self._late, self._clock)
-        return deadline_scope(limit, clock=self._clock)
+        if self._late is None:
+            return deadline_scope(limit, clock=self._clock)
+        # A breaker has measured it already.
+        return measured(limit, self._late, self._clock) if self.breaker is None else nullcontext()

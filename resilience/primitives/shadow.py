@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
-from .breaker import CircuitBreaker
+from .breaker import Call, CircuitBreaker
 from .bulkhead import Bulkhead
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import BreakerOpenError
@@ -78,10 +78,15 @@ def note_refused(store: Store, name: str, outcome: Outcome, took: float) -> None
         store.counters.add(WAITED, name, "refused", amount=round(1000 * took))
 
 
-def note_late(store: Store, name: str, late: float) -> None:
-    """Count something that would have been cut `late` seconds before it ended."""
+def note_late(store: Store, name: str, late: float, *, ends: bool = True) -> None:
+    """Count something that would have been cut `late` seconds before it ended.
+
+    In `as_one` nothing counts after a cut that `ends` the request.
+    """
     if (block := _block.get()) is not None:
-        block.cut = True
+        if block.cut:
+            return
+        block.cut = ends
     store.counters.add(LATE, name)
     store.counters.add(WAITED, name, "cut", amount=round(1000 * late))
 
@@ -101,6 +106,40 @@ def measured(limit: float, late: Callable[[float], None], clock: Clock = SYSTEM_
         beyond = clock.monotonic() - began - limit
         if beyond > 0.0:
             late(beyond)
+
+
+class OverdueError(Exception):
+    """In shadow a call took longer than its limit, and would have been cut. It is counted, never raised."""
+
+
+@contextmanager
+def counted_as_cut(
+    call: Call, limit: float, late: Callable[[float], None], clock: Clock = SYSTEM_CLOCK
+) -> Iterator[None]:
+    """Make the block as `call` of a breaker. If it takes more than `limit` seconds it counts as a failure.
+
+    So a breaker in shadow opens by calls that would be cut, as it does where they are. `late` is called with
+    the seconds beyond the limit, unless the call would have been refused.
+    """
+    call.__enter__()
+    began, ended = clock.monotonic(), None
+    try:
+        yield
+    except BaseException as error:
+        ended = error
+        raise
+    finally:
+        beyond = clock.monotonic() - began - limit
+        if beyond > 0.0:
+            if call.admission.counts:
+                late(beyond)
+            call.judge = _as_failure
+            ended = OverdueError(f"would have been cut after {limit:g} s")
+        call.__exit__(None if ended is None else type(ended), ended, None)
+
+
+def _as_failure(_call: Call, _error: BaseException) -> Outcome:
+    return FAILURE
 
 
 class ShadowBreaker(CircuitBreaker):
@@ -173,6 +212,7 @@ class ShadowBulkhead(Bulkhead):
         places = self._places
         with self._threads.lock:
             refused = self._would_be_full_locked()
+            counted = not refused and self._threads.take_locked()
             places.running += 1
         if refused:
             self._full()
@@ -181,12 +221,16 @@ class ShadowBulkhead(Bulkhead):
             self._changed()
             yield False
         finally:
-            self._leave(places, False, self._clock.monotonic() - began)
+            self._leave(places, counted, self._clock.monotonic() - began)
 
     def _would_be_full_locked(self) -> bool:
         """Tell whether one more would find no place: those beyond `running` would be the queue."""
         places, config = self._places, self.config
         queue = places.running - config.running
         if queue < 0:
-            return False
-        return queue >= config.waiting or (queue + 1) * places.held_for / config.running > config.max_wait
+            return not self._threads.may_run_locked()
+        return (
+            queue >= config.waiting
+            or not self._threads.may_wait_locked()
+            or (queue + 1) * places.held_for / config.running > config.max_wait
+        )

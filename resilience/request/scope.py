@@ -109,7 +109,8 @@ class RequestScope:
 def _measured_only(budget: str) -> Iterator[None]:
     """Bound nothing: count in shadow what this request would not have waited for."""
     late = partial(registry.note_overdue, f"request {budget}")
-    with as_one(registry.store()), measured(conf.deadline(budget), late):
+    # The request is outermost: its own line counts also if a call in it would have been cut before.
+    with measured(conf.deadline(budget), late), as_one(registry.store()):
         yield
 
 

@@ -1,8 +1,9 @@
 """Guards in shadow refuse nothing, cut nothing, and count what they would have done."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -10,6 +11,8 @@ from resilience.primitives import (
     BreakerConfig,
     BreakerOpenError,
     BulkheadConfig,
+    CircuitBreaker,
+    DeadlineExceededError,
     Guard,
     HostStore,
     ManualClock,
@@ -17,6 +20,7 @@ from resilience.primitives import (
     ShadowBreaker,
     ShadowBulkhead,
     State,
+    Threads,
     Transition,
     as_one,
     current_deadline,
@@ -162,6 +166,23 @@ class TestABulkhead:
                 stack.enter_context(pool.enter())
         assert len(full) == 1  # the first runs, the next waits for 0.6 s, the last would wait for 1.2 s
 
+    def test_counts_who_would_take_the_last_thread(self) -> None:
+        full: list[str] = []
+        config = BulkheadConfig(running=9, waiting=9, max_wait=1.0)
+        pool = ShadowBulkhead("read", config, threads=Threads(2), full=lambda: full.append("full"))
+
+        def enter() -> None:
+            with pool.enter():
+                pass
+
+        with pool.enter():
+            other = Thread(target=enter)
+            other.start()
+            other.join()
+        assert full == ["full"]
+        enter()
+        assert full == ["full"]
+
 
 class TestADeadline:
     def test_is_measured_and_does_not_cut(self) -> None:
@@ -185,8 +206,50 @@ class TestADeadline:
         assert guard.call(slow) is None
         assert late == [0.25]
 
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_opens_the_breaker_after_as_many_calls_as_a_cut_would(self, scene: Scene, fails: bool) -> None:
+        guarded = CircuitBreaker(name="guarded", config=CONFIG, clock=scene.clock)
+        late: list[float] = []
+
+        def cut() -> None:
+            scene.clock.advance(1.5)
+            raise DeadlineExceededError
+
+        def slow() -> None:
+            scene.clock.advance(1.8)
+            if fails:
+                raise LookupError  # an answer, had it come in time
+
+        def calls_until_open(breaker: CircuitBreaker, guard: Guard, call: Callable[[], None]) -> int:
+            for number in range(1, 9):
+                with suppress(DeadlineExceededError, LookupError):
+                    guard.call(call)
+                found = breaker.snapshot()
+                if State.OPEN in (found.state, found.would_be):
+                    return number
+            return 0
+
+        numbers = (
+            calls_until_open(guarded, Guard("partner", breaker=guarded, limit=1.5, clock=scene.clock), cut),
+            calls_until_open(
+                scene.breaker,
+                Guard("partner", breaker=scene.breaker, limit=1.5, clock=scene.clock, late=late.append),
+                slow,
+            ),
+        )
+        assert numbers == (3, 3)
+        assert late == pytest.approx([0.3] * 3)
+
 
 class TestARequest:
+    def test_counts_its_first_cut_alone_unless_it_goes_on_after_it(self, scene: Scene) -> None:
+        with as_one(scene.store):
+            note_late(scene.store, "cache", 0.5, ends=False)
+            note_late(scene.store, "database", 1.5)
+            note_late(scene.store, "database", 2.5)
+        assert (scene.counted(LATE, "cache"), scene.counted(LATE, "database")) == (1, 1)
+        assert scene.counted(WAITED, "database", "cut") == 1500
+
     def test_that_would_have_been_refused_counts_once_by_its_worst_call(self, scene: Scene) -> None:
         scene.open()
         with as_one(scene.store):

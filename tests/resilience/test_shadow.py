@@ -5,23 +5,28 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import redis
 import requests
 from django.core.cache import caches
+from django.core.cache.backends.memcached import PyMemcacheCache
 from django.db import OperationalError
 from django.test import Client
 from django_redis.exceptions import ConnectionInterrupted
 from pytest_django import Settings
 
 from resilience import registry
+from resilience.auth import guarded_call
 from resilience.cache import ResilientCache
+from resilience.cache.calls import Calls
+from resilience.cache.memcached import for_memcached
 from resilience.http import GuardedSession
 from resilience.observe import shadow
-from resilience.primitives import Outcome, State
+from resilience.primitives import DeadlineExceededError, Outcome, RejectedError, State, current_deadline
 from resilience.registry import Registry
 from resilience.testing import server_role
 from tests.servers.process import free_port
@@ -133,6 +138,81 @@ class TestAPartner:
             with pytest.raises(requests.ConnectionError):
                 GuardedSession("external_api").get("http://127.0.0.1:9/")
         assert (told("external_api")["wouldBe"], told("external_api")["refused"]) == ("OPEN", 2)
+
+
+class TestSlowness:
+    """Five calls that are later than their limit open what they would have opened if they were cut."""
+
+    def test_of_a_partner(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+            def answer() -> None:
+                with suppress(OSError):
+                    while True:
+                        client, _ = listener.accept()
+                        with client, suppress(OSError):
+                            client.recv(4096)
+                            time.sleep(0.15)
+                            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            try:
+                found = opened_by(
+                    settings,
+                    "external_api",
+                    lambda: GuardedSession("external_api", total=0.05).get(url),
+                )
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+                thread.join()
+        assert found == (True, True)
+
+    def test_of_sign_in(self, settings: Settings) -> None:
+        def ask() -> None:
+            time.sleep(0.06)
+            if (left := current_deadline()) is not None and left.expired:
+                raise DeadlineExceededError
+
+        assert opened_by(settings, "auth", lambda: guarded_call(ask)) == (True, True)
+
+    def test_of_the_cache(self, settings: Settings) -> None:
+        def ask() -> None:
+            time.sleep(0.06)
+            if registry.enforces():
+                raise redis.TimeoutError  # as its client does after the limit
+
+        assert opened_by(settings, "cache", lambda: Calls("cache").make("get", ask, None)) == (True, True)
+
+
+def opened_by(settings: Settings, name: str, call: Callable[[], object]) -> tuple[bool, bool]:
+    """Tell whether eight calls open the breaker on a guarded site, and whether they would in shadow."""
+    found = []
+    for hidden in (False, True):
+        limits = {"write": 0.05, "cache": 0.05}
+        settings.RESILIENCE = RESILIENCE | {"SHADOW": hidden, "DEADLINES": limits}
+        with server_role():
+            for _ in range(8):
+                with suppress(RejectedError, DeadlineExceededError, requests.RequestException):
+                    call()
+            snapshot = registry.breaker(name).snapshot()
+            found.append((snapshot.would_be if hidden else snapshot.state) is State.OPEN)
+    guarded, unseen = found
+    return guarded, unseen
+
+
+class TestTheProjectsOwnTimeOuts:
+    def test_hold_for_a_partner(self, server: Registry) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            with pytest.raises(requests.ReadTimeout):
+                GuardedSession("external_api").get(url, timeout=0.05)
+
+    def test_are_the_only_ones_of_memcached(self, server: Registry) -> None:
+        assert for_memcached(PyMemcacheCache, {}, "").options(Calls("cache"))["timeout"] >= 600.0
+        own = for_memcached(PyMemcacheCache, {"timeout": 3.0}, "").options(Calls("cache"))
+        assert own["timeout"] == 3.0
 
 
 class TestABreakerOfOnesOwn:

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from redis.cluster import REDIS_ALLOWED_KEYS, RedisCluster
 
-from resilience.cache.inner import Inner, ask
+from resilience.cache.inner import Inner, ask, time_out
 from resilience.cache.redis import pools
 from resilience.cache.redis.serializer import Serializer
 
@@ -103,7 +103,7 @@ def bounded_options(options: dict[str, Any], calls: Calls, location: Any = "") -
         factory = _factory(options)
     else:
         raise _refusal("REDIS_CLIENT_CLASS", "it must derive from redis.Redis or redis.cluster.RedisCluster")
-    limit = pools.time_out()
+    limit = time_out()
     return {
         "SOCKET_CONNECT_TIMEOUT": limit,
         "SOCKET_TIMEOUT": limit,

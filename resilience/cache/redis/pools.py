@@ -15,7 +15,7 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 
-from resilience import conf
+from resilience.cache import inner
 from resilience.cache.redis import connections
 from resilience.primitives import current_deadline
 
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     _Pool = redis.ConnectionPool  # the class after the mixin
 else:
     _Pool = object
-
-
-# Seconds in shadow, in which nothing is cut.
-_NO_LIMIT = 3600.0
-
-
-def time_out() -> float:
-    """Return the seconds that connecting may take, and each wait for an answer."""
-    return _NO_LIMIT if conf.shadow() else conf.deadline("cache")
 
 
 class PoolFullError(redis.MaxConnectionsError):
@@ -55,7 +46,7 @@ class _Bounded(_Pool):
     calls: Calls
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        limit = time_out()
+        limit = inner.time_out()
         ours = {
             "retry": Retry(NoBackoff(), 0),
             # Over RESP3 a server may announce maintenance, and redis-py then waits for up to 10 s.

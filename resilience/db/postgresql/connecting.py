@@ -43,6 +43,8 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
+        if self.is_pooled_by_django():
+            return params  # its connections are psycopg's, and cannot be asked whether ours arrived
         own: dict[str, str] = {limits.MARK: registry.role()}
         if registry.enforces():
             own |= limits.own(check_interval=not self._without_check_interval)
@@ -51,6 +53,8 @@ class ConnectingWrapper(GuardedWrapper, _DjangosWrapper):
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        if self.is_pooled_by_django():
+            return super().get_new_connection(conn_params)
         try:
             connection = self._connected(conn_params)
         except psycopg.Error as error:

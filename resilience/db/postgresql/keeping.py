@@ -33,14 +33,18 @@ _ENDED = {"57P01", "57P02", "57P03"}
 class KeepingWrapper(GuardedWrapper):
     """Mix in before `PostgreSQLGuard`: use connections again, and drop those that are of no further use."""
 
-    pool = None  # not the pool that Django makes for `OPTIONS["pool"]`: `idle` takes its place
-
     _offered: DeadlineConnection | None = None  # a kept connection, while `connect` is about to use it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._server_cursors: WeakSet[psycopg.ServerCursor] = WeakSet()
         _wrappers.add(self)
+
+    @property
+    def pool(self) -> Any:
+        """In shadow Django's, for `OPTIONS["pool"]`; else None, since `idle` takes its place."""
+        # Django's wrapper comes after this class.
+        return super().pool if self.is_pooled_by_django() else None  # type: ignore[misc]
 
     @property
     def idle(self) -> Idle:
