@@ -56,12 +56,6 @@ class NotStoredError(django.db.OperationalError):
     """
 
 
-class OverdueError(TimeoutError):
-    """In shadow a call took longer than its limit, and would have been cut. It is counted, never raised."""
-
-    timed_out = True
-
-
 # These may derive from a driver's own errors, too.
 _OF_ANY_DRIVER = WaitCutError | NotSentError | LostError
 # Its errors are told by the package that defines them, since a project may do without it.

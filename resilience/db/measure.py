@@ -10,7 +10,7 @@ import django.db
 
 from resilience import conf, registry
 from resilience.db import failures
-from resilience.primitives import Admission, ShadowBreaker
+from resilience.primitives import Admission, OverdueError, ShadowBreaker
 from resilience.request.scope import note_commit
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Measured:
     def _shadow(self) -> bool:
         return isinstance(self._call.breaker, ShadowBreaker) and conf.shadow()
 
-    def _overdue(self) -> failures.OverdueError | None:
+    def _overdue(self) -> OverdueError | None:
         """Note in shadow that the call took longer than its limit, if so; return what that counts as."""
         call = self._call
         if not call.timed:
@@ -91,7 +91,7 @@ class Measured:
             return None
         if call.admission.counts:  # else it would have been refused, and its whole time is counted so
             registry.note_overdue(call.breaker.name, took - limit)
-        return failures.OverdueError(f"took {took:.1f} s, and would have been cut after {limit:g} s")
+        return OverdueError(f"took {took:.1f} s, and would have been cut after {limit:g} s")
 
     def _stores_at_once(self) -> bool:
         wrapper = self._wrapper

@@ -26,6 +26,7 @@ from resilience.primitives import (
     Call,
     CircuitBreaker,
     Outcome,
+    OverdueError,
     current_deadline,
     cut_short,
     deadline_scope,
@@ -152,7 +153,7 @@ class GuardedWrapper(KeptTransactions):
 
     def judge(self, call: Call, cause: BaseException) -> Outcome:
         """Return what a driver's error counts as; it is ignored if only a kept connection failed."""
-        if isinstance(cause, failures.OverdueError):
+        if isinstance(cause, OverdueError):
             return Outcome.FAILURE
         limit = self.limit_of(call.operation)
         outcome = failures.classify(cause, cut=cut_short(self.breaker.config, call.took, limit))

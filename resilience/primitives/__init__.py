@@ -21,7 +21,7 @@ from .own import OwnTroubleError, own_trouble
 from .refusing import probing
 from .retry import Retry
 from .rules import Admission, Outcome, State, cut_short
-from .shadow import ShadowBreaker, ShadowBulkhead, as_one, counted_as_cut, measured
+from .shadow import OverdueError, ShadowBreaker, ShadowBulkhead, as_one, counted_as_cut, measured
 from .snapshot import BreakerSnapshot, OverrideInForce
 from .store import HostStore, LocalStore, Mark, Role, Store, open_store
 from .threads import Threads

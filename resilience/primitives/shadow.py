@@ -108,7 +108,7 @@ def measured(limit: float, late: Callable[[float], None], clock: Clock = SYSTEM_
             late(beyond)
 
 
-class OverdueError(Exception):
+class OverdueError(TimeoutError):
     """In shadow a call took longer than its limit, and would have been cut. It is counted, never raised."""
 
 
