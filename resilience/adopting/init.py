@@ -9,9 +9,10 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from resilience.adopting.lacking import Step, remarks, steps
+from resilience.adopting.lacking import remarks, steps
 from resilience.adopting.project import NotFoundError, Project, find
 from resilience.adopting.source import Source
+from resilience.adopting.step import Step
 
 _NEXT = """Then:
   python manage.py check

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 
 from resilience.adopting.project import Project
-from resilience.adopting.source import Edit, NoPlaceError, Source, entry
+from resilience.adopting.served import PROBES, addresses, entries, other_settings, refuse_taken
+from resilience.adopting.source import Edit, NoPlaceError, entry
+from resilience.adopting.step import Step, step
 
 APP = "resilience"
 MIDDLEWARE = "resilience.middleware.ResilienceMiddleware"
@@ -31,25 +31,10 @@ _REDIS = "django_redis.cache.RedisCache"
 _STATIC = "static"
 _NO_ENGINE = "django.db.backends.dummy"
 
-Find = Callable[[], list[Edit]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One thing to add to a file. `edits` write it; without them it has to be added by hand, and `why_not`
-    says why."""
-
-    source: Source
-    where: str
-    lines: str
-    reason: str
-    edits: tuple[Edit, ...] = ()
-    why_not: str = ""
-
 
 def steps(project: Project) -> list[Step]:
     """Return what the project lacks, in the order of the files: settings, addresses, entries."""
-    return [*_settings(project), *_addresses(project), *_entries(project)]
+    return [*_settings(project), *addresses(project), *entries(project)]
 
 
 def remarks(project: Project) -> list[str]:
@@ -62,6 +47,7 @@ def remarks(project: Project) -> list[str]:
     ]
     if any(one["BACKEND"] == _REDIS_OF_DJANGO for one in settings.CACHES.values()):
         found.append("The cache on Redis needs the package django-redis: Django's own backend reads pickles.")
+    found += other_settings(project)
     if project.others:
         found.append(
             f"{', '.join(project.others)} beside these settings: not looked at; run this with "
@@ -70,27 +56,17 @@ def remarks(project: Project) -> list[str]:
     return found
 
 
-def _step(source: Source, where: str, lines: str, reason: str, find: Find, *, by_hand: str = "") -> Step:
-    """Return a step whose edits `find` returns. `by_hand` are the lines for the end of the file instead."""
-    try:
-        return Step(source=source, where=where, lines=lines, reason=reason, edits=tuple(find()))
-    except NoPlaceError as error:
-        where, lines = (f"{where}, so at the end of the file", by_hand) if by_hand else (where, lines)
-        return Step(source=source, where=where, lines=lines, reason=reason, why_not=str(error))
-
-
 # --- Settings ---
 
 
 def _settings(project: Project) -> Iterator[Step]:
     if not any(app == APP or app.startswith("resilience.apps.") for app in settings.INSTALLED_APPS):
-        source = project.setting("INSTALLED_APPS")
-        yield _step(
-            source,
+        yield step(
+            project.setting("INSTALLED_APPS", last=True),
             "INSTALLED_APPS, at its end",
             f'"{APP}",',
             "commands, checks, the tables of the history, and the operators' pages",
-            lambda: source.in_list("INSTALLED_APPS", [f'"{APP}"']),
+            lambda: project.the_only("INSTALLED_APPS").in_list("INSTALLED_APPS", [f'"{APP}"']),
             by_hand=f'INSTALLED_APPS = [*INSTALLED_APPS, "{APP}"]',
         )
     if list(settings.MIDDLEWARE[:1]) != [MIDDLEWARE]:
@@ -106,15 +82,15 @@ def _settings(project: Project) -> Iterator[Step]:
 
 
 def _middleware(project: Project) -> Step:
-    source = project.setting("MIDDLEWARE")
-
     def find() -> list[Edit]:
         if MIDDLEWARE in settings.MIDDLEWARE:
             raise NoPlaceError("it is there, but not the first: move it")
-        return source.in_list("MIDDLEWARE", [f'"{MIDDLEWARE}"'], first=True)
+        edits = _first_in(project, "MIDDLEWARE", f'"{MIDDLEWARE}"')
+        refuse_taken(PROBES)
+        return edits
 
-    return _step(
-        source,
+    return step(
+        project.setting("MIDDLEWARE", last=True),
         "MIDDLEWARE, as its first",
         f'"{MIDDLEWARE}",',
         "it answers liveness before hosts are checked, and an outage in any other middleware",
@@ -123,10 +99,18 @@ def _middleware(project: Project) -> Step:
     )
 
 
+def _first_in(project: Project, name: str, element: str) -> list[Edit]:
+    """Return edits that make an element the first of a list, which one file alone sets and nothing is put before."""
+    source = project.the_only(name)
+    if any(each.puts_before(name) for each in project.settings):
+        raise NoPlaceError(f"something is put before the first of {name} further down")
+    return source.in_list(name, [element], first=True)
+
+
 def _engine(project: Project, alias: str, engine: str) -> Step:
     source = project.setting("DATABASES", last=True)
     guarded = ENGINES[engine]
-    return _step(
+    return step(
         source,
         f"DATABASES['{alias}']",
         f'DATABASES["{alias}"]["ENGINE"] = "{guarded}"',
@@ -153,7 +137,7 @@ def _cache(project: Project, alias: str, cache: dict[str, Any]) -> Step:
         gap = f",\n{indent}" if own.end_lineno != own.lineno else ", "
         return [source.instead_of(backend, f'"{CACHE}"{gap}"OPTIONS": {{"INNER": "{inner}"}}')]
 
-    return _step(
+    return step(
         source,
         f"CACHES['{alias}']",
         f'CACHES["{alias}"]["BACKEND"] = "{CACHE}"\n'
@@ -182,7 +166,7 @@ def _copy(project: Project) -> Iterator[Step]:
     if _STATIC not in settings.DATABASES:
         source = project.setting("DATABASES", last=True)
         line = '"static": {"ENGINE": "django.db.backends.sqlite3", "TEST": {"MIRROR": "default"}},'
-        yield _step(
+        yield step(
             source,
             "DATABASES",
             line,
@@ -190,14 +174,14 @@ def _copy(project: Project) -> Iterator[Step]:
             lambda: [source.in_dict(source.of_entry("DATABASES"), line.rstrip(","))],
         )
     if ROUTER not in settings.DATABASE_ROUTERS:
-        last = project.setting("DATABASE_ROUTERS")
+        last = project.setting("DATABASE_ROUTERS", last=True)
 
         def find() -> list[Edit]:
             if last.sets("DATABASE_ROUTERS"):
-                return last.in_list("DATABASE_ROUTERS", [f'"{ROUTER}"'], first=True)
+                return _first_in(project, "DATABASE_ROUTERS", f'"{ROUTER}"')
             return [last.at_end(f'\nDATABASE_ROUTERS = ["{ROUTER}"]\n')]
 
-        yield _step(
+        yield step(
             last,
             "DATABASE_ROUTERS, as its first",
             f'"{ROUTER}",',
@@ -208,86 +192,23 @@ def _copy(project: Project) -> Iterator[Step]:
 
 def _section(project: Project) -> Iterator[Step]:
     given = getattr(settings, "RESILIENCE", None)
-    source = project.setting("RESILIENCE")
     item = f'"NAMESPACE": "{project.name}"'
     reason = "the name of this project on its host: two projects would share their breakers without it"
     if given is not None:
         if not given.get("NAMESPACE"):
-            find = lambda: [source.in_dict(source.of_entry("RESILIENCE"), item)]  # noqa: E731 - a place to look
-            yield _step(source, "RESILIENCE", f"{item},", reason, find)
+
+            def find() -> list[Edit]:
+                only = project.the_only("RESILIENCE")
+                return [only.in_dict(only.of_entry("RESILIENCE"), item)]
+
+            yield step(project.setting("RESILIENCE", last=True), "RESILIENCE", f"{item},", reason, find)
         return
+    # Beside the app: whoever imports the one without the other could answer no request.
+    source = project.setting("INSTALLED_APPS")
     line = f"RESILIENCE = {{{item}}}"
     if not hasattr(settings, "BASE_DIR"):
         # It is no setting of Django's, only of the project that startproject makes.
         above = len(source.path.resolve().relative_to(project.folder.resolve()).parents)
         line = f"from pathlib import Path\n\nBASE_DIR = Path(__file__).resolve(){'.parent' * above}\n{line}"
         reason += "; BASE_DIR, because its files lie in the folder var below it"
-    yield _step(source, "at its end", line, reason, lambda: [source.at_end(f"\n{line}\n")])
-
-
-# --- Addresses and entries ---
-
-
-def _addresses(project: Project) -> Iterator[Step]:
-    wanted = {
-        "resilience.operate.board.urls": (
-            'path("admin/resilience/board/", include("resilience.operate.board.urls")),',
-            "the operators' page; before the admin, which takes all addresses below its own",
-        ),
-        "resilience.urls": (
-            'path("api/", include("resilience.urls")),',
-            "health at /api/health, and what operators steer by",
-        ),
-    }
-    source = project.file_of(settings.ROOT_URLCONF)
-    if source is None:
-        return
-    for module, (line, reason) in wanted.items():
-        if source.names(module):
-            continue
-
-        def find(line: str = line) -> list[Edit]:
-            imports = [source.imported("django.urls", name) for name in ("include", "path")]
-            return [
-                *(edit for edit in imports if edit is not None),
-                *source.in_list("urlpatterns", [line.rstrip(",")], first=True),
-            ]
-
-        element = line.rstrip(",")
-        yield _step(
-            source,
-            "urlpatterns, before the others",
-            line,
-            reason,
-            find,
-            by_hand=f"from django.urls import include, path\n\nurlpatterns = [{element}, *urlpatterns]",
-        )
-
-
-def _entries(project: Project) -> Iterator[Step]:
-    line = 'os.environ.setdefault("RESILIENCE_ROLE", "server")'
-    for path in _entry_files(project):
-        source = Source.read(path)
-        if source.names("RESILIENCE_ROLE"):
-            continue
-        yield _step(
-            source,
-            "before Django is loaded",
-            line,
-            "this process is a server: commands, such as a migration, are neither counted nor refused",
-            lambda source=source: [  # type: ignore[misc]  # the file of this round
-                source.before_call("os.environ.setdefault", "DJANGO_SETTINGS_MODULE", line)
-            ],
-        )
-
-
-def _entry_files(project: Project) -> list[Path]:
-    """Return wsgi.py and asgi.py, as the settings name them, or as they lie beside the settings."""
-    named = [getattr(settings, name, None) for name in ("WSGI_APPLICATION", "ASGI_APPLICATION")]
-    found = [project.file_of(path.rpartition(".")[0]) for path in named if path]
-    paths = [source.path for source in found if source is not None]
-    for folder in {source.path.parent for source in project.settings} | {
-        source.path.parent.parent for source in project.settings
-    }:
-        paths += [folder / name for name in ("wsgi.py", "asgi.py") if (folder / name).is_file()]
-    return sorted({path.resolve() for path in paths}, reverse=True)
+    yield step(source, "at its end", line, reason, lambda: [source.at_end(f"\n{line}\n")])

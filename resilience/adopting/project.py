@@ -14,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from resilience.adopting.source import Source
+from resilience.adopting.source import NoPlaceError, Source
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 # Names of a project's top package that many projects have.
@@ -63,8 +63,22 @@ class Project:
 
     def setting(self, name: str, *, last: bool = False) -> Source:
         """Return the first file that sets `name`, or the `last`; the module itself if none does."""
-        found = [source for source in self.settings if source.sets(name)]
+        found = self._that_set(name)
         return (found[-1] if last else found[0]) if found else self.settings[-1]
+
+    def the_only(self, name: str) -> Source:
+        """Return the one file that sets `name`, as `setting` does.
+
+        Raises `NoPlaceError` if several do: what is added to one may be replaced in another.
+        """
+        found = self._that_set(name)
+        if len(found) > 1:
+            names = ", ".join(source.path.name for source in found)
+            raise NoPlaceError(f"{name} is set in more than one file: {names}")
+        return self.setting(name)
+
+    def _that_set(self, name: str) -> list[Source]:
+        return [source for source in self.settings if source.sets(name)]
 
 
 def find(folder: Path) -> Project:
@@ -96,7 +110,15 @@ def _of_manage(path: Path) -> str:
     """Return the settings that manage.py names, if nothing in the environment does."""
     if not path.is_file():
         raise NotFoundError(f"There is no manage.py here. Go to its folder, or set {VARIABLE}.")
-    for node in ast.walk(_read(path).tree):
+    module = named_in(_read(path))
+    if module is None:
+        raise NotFoundError(f"manage.py computes the name of its settings. Set {VARIABLE}.")
+    return module
+
+
+def named_in(source: Source) -> str | None:
+    """Return the settings that a file such as manage.py or wsgi.py names; None if it computes the name."""
+    for node in ast.walk(source.tree):
         match node:
             case ast.Call(func=function, args=[ast.Constant(value=name), ast.Constant(value=str(module))]):
                 if name == VARIABLE and ast.unparse(function) == "os.environ.setdefault":
@@ -104,7 +126,7 @@ def _of_manage(path: Path) -> str:
             case ast.Assign(targets=[ast.Subscript() as target], value=ast.Constant(value=str(module))):
                 if ast.unparse(target) == f"os.environ[{VARIABLE!r}]":
                     return module
-    raise NotFoundError(f"manage.py computes the name of its settings. Set {VARIABLE}.")
+    return None
 
 
 def _with_imported(module: str, source: Source) -> Iterator[Source]:

@@ -63,13 +63,23 @@ class Source:
         """Tell whether a module of this code would have this name set by it."""
         return bool(self._assigned(name, ast.walk(self.tree)))
 
+    def puts_before(self, name: str) -> bool:
+        """Tell whether the code inserts something into this list."""
+        return any(
+            isinstance(node, ast.Call) and ast.unparse(node.func) == f"{name}.insert"
+            for node in ast.walk(self.tree)
+        )
+
     # --- Places ---
 
     def in_list(self, name: str, elements: Sequence[str], *, first: bool = False) -> list[Edit]:
         """Return edits that add elements, as code, to the list `name`: at its end, or `first`."""
         value = self._literal(name, self._value(name), first=first)
-        if first and self._is_put_before(name):
-            raise NoPlaceError(f"something is put before the first of {name} further down")
+        present = {ast.unparse(each) for each in value.elts}
+        if any(ast.unparse(ast.parse(each, mode="eval")) in present for each in elements):
+            raise NoPlaceError(
+                f"it is there (line {value.lineno}), but not in force: something replaces {name}"
+            )
         if not value.elts:
             end = "," if isinstance(value, ast.Tuple) else ""
             return [self._insert(self._start(value) + 1, ", ".join(elements) + end)]
@@ -188,12 +198,6 @@ class Source:
                 value = node.value  # type: ignore[attr-defined]  # both kinds have one
                 found += [value] if value is not None else []
         return found
-
-    def _is_put_before(self, name: str) -> bool:
-        return any(
-            isinstance(node, ast.Call) and ast.unparse(node.func) == f"{name}.insert"
-            for node in ast.walk(self.tree)
-        )
 
     @staticmethod
     def _has_comma(between: str) -> bool:

@@ -181,9 +181,9 @@ class ProjectFolder:
     def init(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "resilience", "init", *arguments, **variables)
 
-    def asked(self) -> dict[str, Any]:
+    def asked(self, **variables: str) -> dict[str, Any]:
         """Return what the project answers, well and with its database isolated."""
-        run = self.run("-c", _ASKED, self.kind)
+        run = self.run("-c", _ASKED, self.kind, **variables)
         assert run.returncode == 0, run.stderr
         found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
         return found

@@ -148,25 +148,6 @@ class TestSettingsOfOtherShapes:
         assert "os.environ[" in text
         assert "INSTALLED_APPS" in project.init().stdout
 
-    def test_a_package_gets_each_line_where_its_name_is_set(self, tmp_path: Path) -> None:
-        project = ProjectFolder(tmp_path / "shop")
-        folder = project.settings.with_suffix("")
-        folder.mkdir()
-        text = project.settings.read_text().replace(".parent.parent", ".parent.parent.parent")
-        (folder / "base.py").write_text(text)
-        (folder / "__init__.py").write_text("")
-        (folder / "local.py").write_text("from .base import *\n")
-        (folder / "production.py").write_text("from .base import *\n\nDEBUG = False\n")
-        project.settings.unlink()
-        variables = {"DJANGO_SETTINGS_MODULE": "shop.settings.production"}
-        told = project.init("--write", **variables)
-        assert "By hand" not in told.stdout, told.stdout
-        assert "Note: local.py beside these settings: not looked at" in told.stdout
-        base, production = ((folder / name).read_text() for name in ("base.py", "production.py"))
-        assert "'resilience'," in base
-        assert 'RESILIENCE = {"NAMESPACE": "shop"}' in production
-        assert "Nothing to add" in project.init(**variables).stdout
-
     def test_without_base_dir_it_gets_one(self, tmp_path: Path) -> None:
         project = ProjectFolder(tmp_path / "shop")
         project.settings.write_text(project.settings.read_text().replace("BASE_DIR", "HERE"))
@@ -184,6 +165,107 @@ class TestSettingsOfOtherShapes:
         content = project.settings.read_bytes()
         assert b"'resilience',\r\n" in content
         assert content.count(b"\n") == content.count(b"\r\n")
+
+
+class TestSettingsInSeveralFiles:
+    """A package, with settings for development that manage.py names and for production over one base."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> ProjectFolder:
+        project = ProjectFolder(tmp_path / "shop")
+        folder = project.settings.with_suffix("")
+        folder.mkdir()
+        text = project.settings.read_text().replace(".parent.parent", ".parent.parent.parent")
+        project.settings.unlink()
+        (folder / "__init__.py").write_text("")
+        project.settings = folder / "base.py"
+        project.settings.write_text(text)
+        (folder / "dev.py").write_text("from .base import *\n")
+        (folder / "production.py").write_text("from .base import *\n\nDEBUG = False\n")
+        for path, name in (
+            (project.folder / "manage.py", "dev"),
+            *((folder.parent / entry, "production") for entry in ("wsgi.py", "asgi.py")),
+        ):
+            path.write_text(path.read_text().replace("shop.settings", f"shop.settings.{name}"))
+        return project
+
+    def test_written_for_one_leave_the_other_working(self, project: ProjectFolder) -> None:
+        told = project.init("--write").stdout
+        assert "By hand" not in told
+        assert "RESILIENCE = {'NAMESPACE': 'shop'}" in project.settings.read_text()
+        again = "run it again with DJANGO_SETTINGS_MODULE=shop.settings.production."
+        assert told.count(again) == 2
+        assert "Note: production.py beside these settings: not looked at" in told
+        for name in ("dev", "production"):
+            found = project.asked(DJANGO_SETTINGS_MODULE=f"shop.settings.{name}")
+            assert [found[when][0] for when in ("well", "after")] == [200, 200]
+            assert found["isolated"]["/read"][0] == 503
+        assert "Nothing to add" in project.init().stdout
+
+    def test_that_set_a_list_twice_are_left_as_they_are(self, project: ProjectFolder) -> None:
+        dev = project.settings.with_name("dev.py")
+        dev.write_text(
+            "from .base import *\n\nINSTALLED_APPS = [*INSTALLED_APPS, 'shop']\n"
+            "MIDDLEWARE = ['django.middleware.gzip.GZipMiddleware'] + MIDDLEWARE\n"
+        )
+        for _ in range(2):
+            by_hand = project.init("--write").stdout.partition("By hand:\n")[2]
+            assert "INSTALLED_APPS is set in more than one file: base.py, dev.py" in by_hand
+            assert "MIDDLEWARE is set in more than one file: base.py, dev.py" in by_hand
+        assert "'resilience'" not in project.settings.read_text()
+        dev.write_text(
+            dev.read_text() + "INSTALLED_APPS = [*INSTALLED_APPS, 'resilience']\n"
+            "MIDDLEWARE = ['resilience.middleware.ResilienceMiddleware', *MIDDLEWARE]\n"
+        )
+        assert "Nothing to add" in project.init().stdout
+
+    def test_of_which_a_later_one_puts_something_first_are_told_so(self, project: ProjectFolder) -> None:
+        project.settings.with_name("dev.py").write_text(
+            "from .base import *\n\nMIDDLEWARE.insert(0, 'django.middleware.gzip.GZipMiddleware')\n"
+        )
+        assert "something is put before the first of MIDDLEWARE" in project.init("--write").stdout
+        assert "resilience.middleware" not in project.settings.read_text()
+
+    def test_that_drop_the_app_again_do_not_get_it_twice(self, project: ProjectFolder) -> None:
+        project.change("INSTALLED_APPS = [", "INSTALLED_APPS = [\n    'resilience',")
+        project.settings.with_name("dev.py").write_text(
+            "from .base import *\n\nINSTALLED_APPS.remove('resilience')\n"
+        )
+        assert "but not in force" in project.init("--write").stdout
+        assert project.settings.read_text().count("'resilience'") == 1
+
+
+class TestAddressesOfTheProjectsOwn:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> ProjectFolder:
+        return ProjectFolder(tmp_path / "shop")
+
+    def answers(self, project: ProjectFolder, pattern: str) -> None:
+        urls = project.settings.with_name("urls.py")
+        urls.write_text(urls.read_text() + f"urlpatterns += [{pattern}]\n")
+
+    def test_of_health_are_not_taken_over(self, project: ProjectFolder) -> None:
+        self.answers(project, "path('api/health/', views.read)")
+        by_hand = project.init("--write").stdout.partition("By hand:\n")[2]
+        assert "the project answers /api/health itself" in by_hand
+        code = project.code()
+        assert "resilience.urls" not in code["urls.py"]
+        assert "resilience.middleware" in code["settings.py"]
+
+    def test_of_liveness_are_not_taken_over(self, project: ProjectFolder) -> None:
+        self.answers(project, "path('api/health/live', views.read)")
+        by_hand = project.init("--write").stdout.partition("By hand:\n")[2]
+        assert "the project answers /api/health/live itself" in by_hand
+        assert "resilience.middleware" not in project.code()["settings.py"]
+
+    def test_that_take_whatever_is_left_are_no_hindrance(self, project: ProjectFolder) -> None:
+        self.answers(project, "path('<path:rest>', views.read)")
+        assert "By hand" not in project.init("--write").stdout
+
+    def test_that_cannot_be_told_are_left_alone(self, project: ProjectFolder) -> None:
+        self.answers(project, "path('more', views.missing)")
+        assert "its addresses cannot be told: AttributeError" in project.init("--write").stdout
+        assert "resilience.urls" not in project.code()["urls.py"]
 
 
 class TestWithoutAProject:
