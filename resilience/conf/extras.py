@@ -51,9 +51,14 @@ def modules() -> list[str]:
     A server imports them at its start: in an outage it may have run out of descriptors, and could not.
     """
     given = _resilience()
+    inner = [path.rpartition(".")[0] for _, path in _inner_on_redis()]
     return [
         module
         for module, asked in (
+            ("resilience.cache", inner),
+            ("resilience.cache.redis.factories", inner),
+            *((module, True) for module in dict.fromkeys(inner)),
+            ("resilience.http", any(_classified_by_http())),
             ("resilience.observe.metrics", given.get("METRICS_PATH")),
             ("resilience.alerts.webhook", given.get("ALERTS", {}).get("webhook_url")),
         )
@@ -66,14 +71,12 @@ def _asked_for() -> Iterator[tuple[str, str]]:
     for alias, database in settings.DATABASES.items():
         if database.get("ENGINE") == ENGINES[0]:
             yield "postgres", f"DATABASES['{alias}']['ENGINE'], {ENGINES[0]},"
-    for alias, entry in settings.CACHES.items():
-        inner = str(entry.get("OPTIONS", {}).get("INNER", ""))
-        if entry.get("BACKEND") in caches.GUARDED_CACHES and inner.startswith(caches.ON_REDIS):
+    for alias, inner in _inner_on_redis():
+        if not inner.startswith("django.") or find_spec("redis") is None:  # Django's own needs redis-py alone
             yield "redis", f"CACHES['{alias}']['OPTIONS']['INNER'], {inner},"
     given = _resilience()
-    for name, breaker in given.get("BREAKERS", {}).items():
-        if str(breaker.get("classify", "")).startswith("resilience.http."):
-            yield "http", f"RESILIENCE['BREAKERS']['{name}']['classify'], {breaker['classify']},"
+    for name, path in _classified_by_http():
+        yield "http", f"RESILIENCE['BREAKERS']['{name}']['classify'], {path},"
     if given.get("ALERTS", {}).get("webhook_url"):
         yield "http", "RESILIENCE['ALERTS']['webhook_url']"
     if given.get("METRICS_PATH"):
@@ -81,6 +84,22 @@ def _asked_for() -> Iterator[tuple[str, str]]:
     storage = str(getattr(settings, "STORAGES", {}).get("resilience", {}).get("BACKEND", ""))
     if storage.startswith("storages."):
         yield "copies", f"STORAGES['resilience']['BACKEND'], {storage},"
+
+
+def _inner_on_redis() -> Iterator[tuple[str, str]]:
+    """Yield the alias and the backend of each guarded cache on Redis."""
+    for alias, entry in settings.CACHES.items():
+        inner = str(entry.get("OPTIONS", {}).get("INNER", ""))
+        if entry.get("BACKEND") in caches.GUARDED_CACHES and inner.startswith(caches.ON_REDIS):
+            yield alias, inner
+
+
+def _classified_by_http() -> Iterator[tuple[str, str]]:
+    """Yield each breaker whose failures `resilience.http` tells, and the path of what tells them."""
+    for name, breaker in _resilience().get("BREAKERS", {}).items():
+        path = str(breaker.get("classify", ""))
+        if path.startswith("resilience.http."):
+            yield name, path
 
 
 def _resilience() -> Mapping[str, Any]:

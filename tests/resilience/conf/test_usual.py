@@ -1,6 +1,10 @@
 """The breakers of a project that names none, and what stops one whose settings ask for an absent extra."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +32,10 @@ def lacking(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let these extras be absent."""
     known = {name: ("no_such_package",) if name in names else () for name in extras.EXTRAS}
     monkeypatch.setattr(extras, "EXTRAS", known)
+
+
+def guarded(inner: str) -> dict[str, Any]:
+    return {"default": {"BACKEND": "resilience.cache.ResilientCache", "OPTIONS": {"INNER": inner}}}
 
 
 class TestTheBreakers:
@@ -69,7 +77,48 @@ class TestAbsentExtras:
         lacking(monkeypatch, "postgres", "drf", "http", "metrics", "copies")
         extras.refuse_settings_without_their_extra()
 
+    @pytest.mark.parametrize(
+        ("inner", "absent", "refused"),
+        [
+            ("django_redis.cache.RedisCache", "django_redis", True),
+            ("django_redis.cache.RedisCache", "redis", True),
+            ("django.core.cache.backends.redis.RedisCache", "django_redis", False),
+            ("django.core.cache.backends.redis.RedisCache", "redis", True),
+        ],
+    )
+    def test_of_redis_are_those_that_the_backend_needs(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch, inner: str, absent: str, refused: bool
+    ) -> None:
+        settings.CACHES = guarded(inner)
+        monkeypatch.setattr(extras, "find_spec", lambda name: None if name == absent else find_spec(name))
+        expected = (
+            pytest.raises(ImproperlyConfigured, match=r"django-resilience\[redis\]")
+            if refused
+            else nullcontext()
+        )
+        with expected:
+            extras.refuse_settings_without_their_extra()
+
+    @pytest.mark.parametrize(
+        "inner", ["django_redis.cache.RedisCache", "django.core.cache.backends.redis.RedisCache"]
+    )
+    def test_of_caches_and_of_partners_are_loaded_too(self, settings: Settings, inner: str) -> None:
+        settings.CACHES = guarded(inner)
+        settings.RESILIENCE = {
+            "NAMESPACE": "shop",
+            "BREAKERS": {"stock": {"classify": "resilience.http.classify"}},
+        }
+        found = extras.modules()
+        assert found == [
+            *("resilience.cache", "resilience.cache.redis.factories"),
+            inner.rpartition(".")[0],
+            "resilience.http",
+        ]
+        for module in found:
+            import_module(module)
+
     def test_are_loaded_by_a_server_at_its_start_where_a_setting_asks(self, settings: Settings) -> None:
+        settings.CACHES = {}
         assert extras.modules() == []
         settings.RESILIENCE = {"NAMESPACE": "shop", "METRICS_PATH": "/metrics"}
         assert extras.modules() == ["resilience.observe.metrics"]
