@@ -100,7 +100,7 @@ def _middleware(project: Project) -> Step:
 
 
 def _first_in(project: Project, name: str, element: str) -> list[Edit]:
-    """Return edits that make an element the first of a list, which one file alone sets and nothing is put before."""
+    """Return edits that put an element first. One file alone may set the list, and none insert into it."""
     source = project.the_only(name)
     if any(each.puts_before(name) for each in project.settings):
         raise NoPlaceError(f"something is put before the first of {name} further down")
