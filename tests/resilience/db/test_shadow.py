@@ -55,7 +55,6 @@ def test_a_commit_that_is_late_is_counted(server: PostgresServer, site: None, sl
 
 
 def test_a_pool_of_django_keeps_its_connections(server: PostgresServer, site: None) -> None:
-    pytest.importorskip("psycopg_pool", reason="psycopg_pool is not installed")
     settings: dict[str, Any] = database_settings(server.url)
     options = {**settings.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 1}}
     with alias("guarded", {**settings, "CONN_MAX_AGE": 0, "OPTIONS": options}) as wrapper:
