@@ -30,6 +30,8 @@ _CLIENTS = ("psycopg", "redis")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 _PIPELINED = re.compile(r"^Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+# What Redis, or a proxy before it, repeats of a command that it does not know: key and values.
+_REPEATED = re.compile(r",? with args beginning with: .*", re.DOTALL)
 _TARGET = re.compile(r"with url: \S+")
 _NAMED = re.compile(
     r"\b(password|passwd|pwd|secret|token|api[_-]?key|authorization)(\s*[=:]\s*)(?:(?:bearer|basic)\s+)?\S+",
@@ -92,7 +94,8 @@ def _sentence(error: BaseException) -> str:
             return str(reason)
     lines = [line for line in str(error).splitlines() if not line.startswith("\t")]  # libpq's hints
     # redis-py begins what fails in a pipeline with the command, values included.
-    return _PIPELINED.sub("", " ".join(lines)).removeprefix("connection failed: ")
+    said = _REPEATED.sub("", _PIPELINED.sub("", " ".join(lines)))
+    return said.removeprefix("connection failed: ")
 
 
 def _code(error: BaseException, said: str) -> str:

@@ -131,7 +131,7 @@ class ResilientCache(BaseCache):
         try:
             return self._values.decode(stored, made=made)
         except UndecodableError as error:
-            self._calls.note_undecodable(made, error)
+            self._calls.note_undecodable(error)
             return _MISSING
 
     # --- Writes ---
@@ -251,7 +251,7 @@ class ResilientCache(BaseCache):
     def _entry(self, key: Any, value: Any, timeout: Any, version: int | None) -> bytes | int:
         """Return the stored form of a value."""
         _check_timeout(timeout)
-        encoded = self._values.encode(value, key=str(key), made=self._made(key, version))
+        encoded = self._values.encode(value, made=self._made(key, version))
         return encoded if isinstance(encoded, int) else self._stored(encoded)
 
     # --- From coroutines: Django's own would make several calls, or take "away" for missing ---

@@ -1,5 +1,6 @@
 """Make one call of a cache, through its breaker and within its time; raise only the caller's own mistakes."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,7 +72,7 @@ class Calls:
         return answer
 
     async def make_async(self, operation: str, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """Do as `make` does, for a call that is awaited."""
+        """Do as `make` does, for a call that is awaited; it is cancelled when its time is up."""
         if conf.shadow():
             with self._measured(operation):
                 return await call()
@@ -79,13 +80,23 @@ class Calls:
             return otherwise
         try:
             with made, self._limits():
-                answer = await call()
+                deadline = current_deadline()
+                async with asyncio.timeout(deadline.remaining() if deadline else None):
+                    answer = await call()
         except BaseException as error:
             if not self._swallows(error, made):
                 raise
             return otherwise
         self._note_stored(operation)
         return answer
+
+    async def let_go(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close what a call has opened, within the time of one call; log what prevents it."""
+        try:
+            async with asyncio.timeout(2 * self._limit):
+                await close()
+        except Exception as error:
+            log.warning("cache close failed: %s", causes.describe(error))
 
     def several(self, operation: str, call: Callable[[], T], otherwise: T) -> T:
         """Do as `make` does, for a call whose commands are guarded one by one (`each`).
@@ -135,10 +146,13 @@ class Calls:
         with self._limits():
             return call()
 
-    def note_undecodable(self, key: str, error: Exception) -> None:
-        """Count and log an entry that the cache did not write; its reader takes it for missing."""
+    def note_undecodable(self, error: Exception) -> None:
+        """Count an entry that the cache did not write, and log each cause once; it is taken for missing.
+
+        The key is not told: it may be what a session is known by.
+        """
         registry.store().counters.add("calls", self.breaker, "decode", "failure")
-        log.warning("cache entry %r is taken for missing: %s", key, error)
+        registry.store().say_once(f"cache {self.breaker}: entries are taken for missing: {error}")
 
     @contextmanager
     def _limits(self) -> Iterator[None]:

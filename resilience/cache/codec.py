@@ -33,10 +33,10 @@ class UndecodableError(ValueError):
     """The stored bytes were not written by `encode`. The reader treats the entry as missing."""
 
 
-def encode(value: Any, *, key: str) -> bytes | int:
+def encode(value: Any) -> bytes | int:
     """Return the stored form of `value`. An integer stays one, so that the server can count with it.
 
-    Raises TypeError, naming `key` and the type, for a value that would come back changed.
+    Raises TypeError, naming the type, for a value that would come back changed.
     """
     if type(value) is int:
         return value
@@ -46,9 +46,8 @@ def encode(value: Any, *, key: str) -> bytes | int:
         TypeError,
         ValueError,
     ) as error:  # orjson's own error is a TypeError: a lone surrogate in a string
-        raise TypeError(
-            f"Cache key {key!r}: cannot store this {type(value).__qualname__}: {error}"
-        ) from error
+        # Without the key: it may be what a session is known by, and errors are logged.
+        raise TypeError(f"The cache cannot store this {type(value).__qualname__}: {error}") from error
 
 
 def decode(stored: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
@@ -52,6 +52,8 @@ _EMPTY: dict[str, Callable[..., Any]] = {
 }
 # What these return cannot be empty: it is guarded by itself, or the call raises.
 _MAKE_SOMETHING = frozenset({"lock"})
+# What these return is an iterator, though they are no generators.
+_ITERATE = frozenset({"iter_keys", "sscan_iter"})
 # Calls of many commands: no single answer takes long.
 _SEVERAL = frozenset({"delete_pattern"})
 
@@ -70,10 +72,35 @@ def attribute(cache: Any, inner: Inner, calls: Calls, name: str) -> Any:
     if callable(method):
         return _guarded(cache, inner, calls, name, method)
     if name.startswith("a") and has(inner, name[1:]):
-        return sync_to_async(getattr(cache, name[1:]))
+        return _in_a_thread(cache, inner, name[1:])
     if method is None and not hasattr(cache.inner, name):
         raise AttributeError(f"neither {type(cache).__name__} nor {inner.backend.__name__} has {name!r}")
     return getattr(cache.inner, name)
+
+
+def _in_a_thread(cache: Any, inner: Inner, name: str) -> Callable[..., Any]:
+    """Return the form for coroutines of a method that blocks."""
+    if name in _MAKE_SOMETHING:
+        raise AttributeError(
+            f"there is no a{name}: what {name} returns blocks, so use it within one function of sync_to_async"
+        )
+    call: Callable[..., Any] = getattr(cache, name)
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        answer = await sync_to_async(call)(*args, **kwargs)
+        return _each_in_a_thread(answer) if isinstance(answer, Iterator) else answer
+
+    async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async for item in _each_in_a_thread(await sync_to_async(call)(*args, **kwargs)):
+            yield item
+
+    return each if name in _ITERATE or isgeneratorfunction(getattr(inner.backend, name)) else awaited
+
+
+async def _each_in_a_thread(source: Iterator[Any]) -> AsyncIterator[Any]:
+    """Yield what an iterator finds; each step may wait for the server, so it runs in a thread."""
+    while (item := await sync_to_async(lambda: next(source, _END))()) is not _END:
+        yield item
 
 
 def _guarded(cache: Any, inner: Inner, calls: Calls, name: str, method: Any) -> Callable[..., Any]:
@@ -102,12 +129,23 @@ def _guarded(cache: Any, inner: Inner, calls: Calls, name: str, method: Any) -> 
         return empty(args, kwargs) if answer is _END else _readable(calls, name, answer)
 
     async def each_awaited(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        source = bound()(*args, **kwargs)
-        while True:
-            item = await calls.make_async(EXTRA, lambda: anext(source, _END), _END)
-            if item is _END:
-                return
-            yield item
+        source: Any = None
+
+        async def following() -> Any:
+            nonlocal source
+            if source is None:
+                source = bound()(*args, **kwargs)
+            return await anext(source, _END)
+
+        try:
+            while (item := await calls.make_async(EXTRA, following, _END)) is not _END:
+                if type(item) is Stored:
+                    _note(calls, "an iterator")
+                else:
+                    yield item
+        finally:
+            if source is not None:
+                await calls.let_go(source.aclose)
 
     if isasyncgenfunction(method):
         return each_awaited
@@ -141,4 +179,4 @@ def _readable(calls: Calls, name: str, answer: Any) -> Any:
 
 
 def _note(calls: Calls, where: str) -> None:
-    calls.note_undecodable(f"in {where}", UndecodableError("it was not written by this cache"))
+    calls.note_undecodable(UndecodableError(f"what {where} finds was not written by this cache"))

@@ -22,12 +22,12 @@ _PROTOCOL = 5  # of every Python that is supported, so that hosts with different
 
 
 class Values(Protocol):
-    """A way to store values. `key` is the caller's key, for messages; `made` the one that the server has."""
+    """A way to store values. `made` is the key as the server has it; no message tells it."""
 
-    def encode(self, value: Any, *, key: str, made: str) -> bytes | int:
+    def encode(self, value: Any, *, made: str) -> bytes | int:
         """Return the stored form. An integer stays one, so that the server can count with it.
 
-        Raises TypeError, naming `key` and the type, for a value that cannot be stored.
+        Raises TypeError, naming the type, for a value that cannot be stored.
         """
 
     def decode(self, stored: Any, *, made: str) -> Any:
@@ -37,8 +37,8 @@ class Values(Protocol):
 class Json:
     """JSON with tags: see `codec`."""
 
-    def encode(self, value: Any, *, key: str, made: str) -> bytes | int:
-        return codec.encode(value, key=key)
+    def encode(self, value: Any, *, made: str) -> bytes | int:
+        return codec.encode(value)
 
     def decode(self, stored: Any, *, made: str) -> Any:
         return codec.decode(stored)
@@ -52,7 +52,7 @@ class Signed:
     old one of the same key.
     """
 
-    def encode(self, value: Any, *, key: str, made: str) -> bytes | int:
+    def encode(self, value: Any, *, made: str) -> bytes | int:
         if type(value) is int:
             return value
         try:
@@ -60,8 +60,7 @@ class Signed:
         # An object's own methods take part, so that an error of any class is possible.
         except Exception as error:
             raise TypeError(
-                f"Cache key {key!r}: cannot store this {type(value).__qualname__}, since it cannot be "
-                f"pickled: {error}"
+                f"The cache cannot store this {type(value).__qualname__}, since it cannot be pickled: {error}"
             ) from error
         return MARK + _signature(str(settings.SECRET_KEY), made, pickled) + pickled
 

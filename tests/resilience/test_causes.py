@@ -56,6 +56,13 @@ class TestTheDriversWords:
         said = causes.describe(psycopg.errors.AdminShutdown("terminating connection"))
         assert said == "psycopg.errors.AdminShutdown 57P01: terminating connection"
 
+    def test_of_redis_without_the_arguments_that_it_repeats(self, redis_server: RedisServer) -> None:
+        with redis.Redis.from_url(redis_server.url) as client:
+            said = of(lambda: client.execute_command("NOSUCH", "session:abc", "a private value"))
+        assert "unknown command 'NOSUCH'" in said
+        assert "abc" not in said
+        assert "private" not in said
+
     def test_of_redis(self, redis_server: RedisServer) -> None:
         assert of(lambda: redis.Redis(port=1).ping()) == (
             "redis.exceptions.ConnectionError 111: Error 111 connecting to localhost:1. Connection refused"

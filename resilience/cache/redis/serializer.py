@@ -19,7 +19,7 @@ class Serializer:
     def dumps(self, value: Any) -> bytes:
         if type(value) is Stored:
             return value
-        encoded = codec.encode(value, key="")
+        encoded = codec.encode(value)
         return str(encoded).encode() if isinstance(encoded, int) else encoded
 
     def loads(self, raw: bytes) -> Any:

@@ -23,7 +23,7 @@ OF_PICKLES = {
     "test_cache_write_for_model_instance_with_deferred": "a model",
     "test_cache_write_unpicklable_object": "a response",
 }
-# They expect pickle's errors; ours is a TypeError that names key and type.
+# They expect pickle's errors; ours is a TypeError that names the type.
 OF_ERRORS = {
     "test_add_fail_on_pickleerror": "an error of pickle",
     "test_set_fail_on_pickleerror": "an error of pickle",

@@ -60,15 +60,16 @@ class TestReading:
 
 
 class TestWriting:
-    def test_of_what_would_not_come_back_names_key_and_type(self, cache: ResilientCache) -> None:
+    def test_of_what_would_not_come_back_names_the_type_and_no_key(self, cache: ResilientCache) -> None:
         for write in (
             lambda: cache.set("course:1", object()),
             lambda: cache.add("course:1", object()),
             lambda: cache.set_many({"fine": 1, "course:1": object()}),
             lambda: cache.get_or_set("course:1", object),
         ):
-            with pytest.raises(TypeError, match=r"'course:1'.*object"):
+            with pytest.raises(TypeError, match="object") as raised:
                 write()
+            assert "course:1" not in str(raised.value)
         assert cache.get_many(["fine", "course:1"]) == {}
 
     def test_says_whether_it_did_anything(self, cache: ResilientCache) -> None:

@@ -55,16 +55,16 @@ def types_of(value: Any) -> Any:
 class TestRoundTrip:
     @given(VALUES)
     def test_returns_the_same_value_of_the_same_types(self, value: Any) -> None:
-        back = decode(encode(value, key="k"))
+        back = decode(encode(value))
 
         assert back == value
         assert types_of(back) == types_of(value)
 
     @given(VALUES)
     def test_of_an_encoded_value_kept_as_bytes_is_exact_too(self, value: Any) -> None:
-        stored = encode(value, key="k")
+        stored = encode(value)
 
-        assert decode(encode([stored], key="k")) == [stored]
+        assert decode(encode([stored])) == [stored]
 
     @pytest.mark.parametrize(
         "value",
@@ -83,21 +83,21 @@ class TestRoundTrip:
         ],
     )
     def test_of_what_looks_like_a_tag_and_of_the_edges(self, value: Any) -> None:
-        back = decode(encode(value, key="k"))
+        back = decode(encode(value))
 
         assert back == value
         assert repr(back) == repr(value)
 
     def test_of_not_a_number(self) -> None:
-        (back,) = decode(encode([float("nan")], key="k"))
+        (back,) = decode(encode([float("nan")]))
 
         assert back != back
 
     def test_keeps_the_digits_of_a_decimal(self) -> None:
-        assert str(decode(encode(Decimal("1.500"), key="k"))) == "1.500"
+        assert str(decode(encode(Decimal("1.500")))) == "1.500"
 
     def test_gives_safe_text_back_as_text_that_is_escaped(self) -> None:
-        back = decode(encode(mark_safe("<b>"), key="k"))
+        back = decode(encode(mark_safe("<b>")))
 
         assert back == "<b>"
         assert not isinstance(back, SafeString)
@@ -124,20 +124,20 @@ class TestRefusal:
             (1j, "complex"),
         ],
     )
-    def test_names_key_and_type(self, value: Any, named: str) -> None:
-        with pytest.raises(TypeError, match=rf"'course:1'.*\b{named} is none of"):
-            encode(value, key="course:1")
+    def test_names_the_type(self, value: Any, named: str) -> None:
+        with pytest.raises(TypeError, match=rf"\b{named} is none of"):
+            encode(value)
 
     def test_of_text_that_is_no_text(self) -> None:
-        with pytest.raises(TypeError, match=r"'course:1'.*surrogates"):
-            encode("\ud800", key="course:1")
+        with pytest.raises(TypeError, match=r"surrogates"):
+            encode("\ud800")
 
     def test_of_a_list_that_holds_itself(self) -> None:
         endless: list[Any] = []
         endless.append(endless)
 
         with pytest.raises(TypeError, match="nested more than"):
-            encode(endless, key="k")
+            encode(endless)
 
 
 class TestForeignBytes:

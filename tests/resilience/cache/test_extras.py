@@ -1,6 +1,7 @@
 """What django-redis can do beyond Django's caches is there; away means what an empty cache would say."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -214,6 +215,17 @@ class TestIteration:
             time.sleep(0.015)
         assert len(set(seen)) == 40
 
+    def test_by_coroutines_is_asynchronous(self, cache: Any) -> None:
+        cache.set_many({"k1": 1, "k2": 2})
+        cache.sadd("s", 1, 2)
+
+        assert sorted(asyncio.run(_listed(cache.aiter_keys("k*")))) == ["k1", "k2"]
+        assert sorted(asyncio.run(_listed(cache.asscan_iter("s")))) == [1, 2]
+
+    def test_has_no_lock_for_coroutines_since_it_would_block(self, cache: Any) -> None:
+        with pytest.raises(AttributeError, match="sync_to_async"):
+            cache.alock("k")
+
     def test_that_loses_its_server_ends(self) -> None:
         with RedisServer() as server:
             cache: Any = on_redis(server)
@@ -230,11 +242,17 @@ class Unusual(LocMemCache):
 
     broken = False
     size = 7
+    closed = False
+    loop_thread = 0
 
     def double(self, key: Any) -> int:
         if self.broken:
             raise ConnectionError("gone")
         return 2 * int(self.get(key, 0))
+
+    def threads(self) -> Iterator[bool]:
+        for _ in range(2):
+            yield threading.get_ident() == self.loop_thread
 
     def lock(self, key: Any) -> str:
         return str(self.double(key))
@@ -248,9 +266,24 @@ class Unusual(LocMemCache):
     async def adouble(self, key: Any) -> int:
         return self.double(key)
 
+    async def aforever(self) -> None:
+        await asyncio.Event().wait()
+
+    async def aendless(self) -> AsyncIterator[int]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
     async def anumbers(self, most: int) -> AsyncIterator[int]:
         for number in self.numbers(most):
             yield number
+
+
+class Unmakeable(Unusual):
+    def __init__(self, *args: Any) -> None:
+        raise OSError("no such folder")
 
 
 class TestOtherBackends:
@@ -279,6 +312,30 @@ class TestOtherBackends:
         registry.breaker("cache").isolate(who="test", why="test")
         with pytest.raises(RejectedError):
             cache.lock("n")
+
+    def test_cannot_keep_a_coroutine_waiting(self, cache: Any) -> None:
+        with taking_at_most(2.5):
+            assert asyncio.run(asyncio.wait_for(cache.aforever(), 2)) is None
+            assert asyncio.run(asyncio.wait_for(_listed(cache.aendless()), 2)) == [1]
+        assert registry.breaker("cache").snapshot().failures == 2
+        assert cache.inner.closed
+
+    def test_cannot_keep_a_coroutine_longer_than_its_request_lasts(self, cache: Any) -> None:
+        with taking_at_most(0.3), deadline_scope(0.1):
+            assert asyncio.run(asyncio.wait_for(cache.aforever(), 2)) is None
+
+    def test_that_cannot_be_made_are_away_for_an_iteration_too(self) -> None:
+        unmade: Any = ResilientCache("unusual", {"OPTIONS": {"INNER": f"{__name__}.Unmakeable"}})
+
+        with server_role():
+            assert asyncio.run(_listed(unmade.anumbers(3))) == []
+
+    def test_iterate_for_coroutines_outside_of_their_loop(self, cache: Any) -> None:
+        async def listed() -> list[Any]:
+            cache.inner.loop_thread = threading.get_ident()
+            return await _listed(cache.athreads())
+
+        assert asyncio.run(listed()) == [False, False]
 
     def test_on_djangos_own_redis_hold_the_same_and_unpickle_nothing(self, redis_server: RedisServer) -> None:
         inner = "django.core.cache.backends.redis.RedisCache"

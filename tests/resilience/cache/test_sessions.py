@@ -130,3 +130,17 @@ class TestSession:
         assert cache.get("other") is None
         with pytest.raises(SessionAwayError):
             cache.get("django.contrib.sessions.cacheabc")
+
+    def test_has_an_id_that_no_log_and_no_error_tells(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("DEBUG")
+        key = stored()
+        cache: Any = caches["default"]
+        cache.inner.set(f"django.contrib.sessions.cache{key}", b"not ours")
+
+        for _ in range(3):
+            assert answer(shows, key).content == b"nobody"
+        with pytest.raises(TypeError, match="object") as raised:
+            cache.set(f"django.contrib.sessions.cache{key}", object())
+        assert key not in caplog.text + str(raised.value)
+        assert caplog.text.count("taken for missing") == 1
+        assert registry.store().counters.totals()["calls", "cache", "decode", "failure"] >= 3

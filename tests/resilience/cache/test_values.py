@@ -67,7 +67,7 @@ class TestSignedCache:
         assert cache.get("k", version=2) == {"a": 1}
 
     def test_names_what_cannot_be_pickled(self, cache: Any) -> None:
-        with pytest.raises(TypeError, match=r"'k'.*function.*pickled"):
+        with pytest.raises(TypeError, match=r"function.*pickled"):
             cache.set("k", lambda: None)
 
     def test_reads_what_was_signed_by_a_former_key(self, cache: Any, settings: Any) -> None:
@@ -150,7 +150,7 @@ class TestForgery:
 
     @pytest.mark.parametrize("at", [0, 3, 4, 20, 35, 36, -1])
     def test_by_changing_one_byte_is_a_miss(self, at: int) -> None:
-        sealed: Any = SIGNED.encode({"a": 1}, key="k", made=":1:k")
+        sealed: Any = SIGNED.encode({"a": 1}, made=":1:k")
         changed = bytearray(sealed)
         changed[at] ^= 1
 
@@ -159,14 +159,14 @@ class TestForgery:
             SIGNED.decode(bytes(changed), made=":1:k")
 
     def test_by_a_part_of_the_key_that_becomes_a_part_of_the_value_is_a_miss(self) -> None:
-        sealed: Any = SIGNED.encode("x", key="k", made="ab")
+        sealed: Any = SIGNED.encode("x", made="ab")
         head, pickled = sealed[: len(MARK) + 32], sealed[len(MARK) + 32 :]
 
         with pytest.raises(UndecodableError):
             SIGNED.decode(head + b"b" + pickled, made="a")
 
     def test_is_found_before_anything_is_unpickled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        sealed: Any = SIGNED.encode("x", key="k", made="k")
+        sealed: Any = SIGNED.encode("x", made="k")
 
         def unpickled(_: bytes) -> None:
             raise AssertionError("unpickled")
@@ -178,7 +178,7 @@ class TestForgery:
 
 class TestSignedValue:
     def test_of_a_class_that_is_gone_is_a_miss(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        sealed = SIGNED.encode(Gone(), key="k", made="k")
+        sealed = SIGNED.encode(Gone(), made="k")
         monkeypatch.delattr(f"{__name__}.Gone")
 
         with pytest.raises(UndecodableError, match="AttributeError"):
