@@ -226,8 +226,15 @@ class ResilientCache(BaseCache):
         if value is not _AWAY:
             # A backend that tells how long an entry still lasts lets it last as long under its new version.
             lasts = self.ttl(key, version=version) if extras.has(self._inner, "ttl") else DEFAULT_TIMEOUT
-            self.set(key, value, lasts, version + delta, **further)
-            self.delete(key, version, **further)
+            if lasts == 0:  # nobody knows: the cache did not answer
+                lasts = DEFAULT_TIMEOUT
+            set_inner: Any = self.inner.set
+            stored, to = self._entry(key, value, lasts, version + delta), version + delta
+            # What did not arrive under its new version stays under its old one.
+            if self._one(
+                "set", key, lambda: set_inner(key, stored, lasts, to, **further) is not False, False
+            ):
+                self.delete(key, version, **further)
         return version + delta
 
     def close(self, **kwargs: Any) -> None:

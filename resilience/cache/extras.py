@@ -115,6 +115,9 @@ def _guarded(cache: Any, inner: Inner, calls: Calls, name: str, method: Any) -> 
     def call(*args: Any, **kwargs: Any) -> Any:
         if name in _MAKE_SOMETHING:
             made = partial(bound(), *args, **kwargs)
+            if inner.lock is not None:
+                key = args[0] if args else kwargs.get("key")
+                return inner.lock(calls, made, key, blocking=kwargs.get("blocking", True))
             return made() if inner.guards else calls.each(made)
         make = calls.several if name in _SEVERAL and inner.guards else calls.make
         answer = make(EXTRA, lambda: bound()(*args, **kwargs), _END)
@@ -139,7 +142,7 @@ def _guarded(cache: Any, inner: Inner, calls: Calls, name: str, method: Any) -> 
 
         try:
             while (item := await calls.make_async(EXTRA, following, _END)) is not _END:
-                if type(item) is Stored:
+                if _is_foreign(item):
                     _note(calls, "an iterator")
                 else:
                     yield item
@@ -161,7 +164,7 @@ def _each(calls: Calls, inner: Inner, source: Iterator[Any]) -> Iterator[Any]:
             item = calls.make(EXTRA, lambda: next(source, _END), _END, quiet=True)
         if item is _END:
             return
-        if type(item) is Stored:
+        if _is_foreign(item):
             _note(calls, "an iterator")
         else:
             yield item
@@ -169,13 +172,18 @@ def _each(calls: Calls, inner: Inner, source: Iterator[Any]) -> Iterator[Any]:
 
 def _readable(calls: Calls, name: str, answer: Any) -> Any:
     """Leave out what the cache has not written, or can read only under its own key."""
-    if type(answer) is Stored:
+    if _is_foreign(answer):
         _note(calls, name)
         return None
-    if type(answer) in (list, set) and any(type(item) is Stored for item in answer):
+    if type(answer) in (list, set) and any(map(_is_foreign, answer)):
         _note(calls, name)
-        return type(answer)(item for item in answer if type(item) is not Stored)
+        return type(answer)(item for item in answer if not _is_foreign(item))
     return answer
+
+
+def _is_foreign(item: Any) -> bool:
+    """Tell whether the cache has not written this or, in a tuple of a member and its score, a part."""
+    return type(item) is Stored or (type(item) is tuple and any(map(_is_foreign, item)))
 
 
 def _note(calls: Calls, where: str) -> None:

@@ -50,6 +50,8 @@ class Inner:
     """Its own client encodes and decodes values, by `resilience.cache.redis.serializer`."""
     guards: bool = False
     """Its own client guards each command that it sends, by `Calls.each`."""
+    lock: Callable[..., Any] | None = None
+    """Makes a lock whose making may meet an outage: of the calls, what makes it, its key, and `blocking`."""
     ping: Callable[[BaseCache], None] = ask
     """Finds out whether the server works. Raises its error."""
     drilled: failures.Drilled = (ConnectionError, TimeoutError)

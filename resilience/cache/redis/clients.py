@@ -117,21 +117,25 @@ class GuardedLock(Lock):
         return self._asked(super().owned)
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        """Return the answer; raise `LockAwayError` for each error of the cache that is away."""
-        try:
-            return ask()
-        except redis.exceptions.LockError:
-            raise  # the answer is no
-        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
-            if is_senseless(error) or conf.shadow():
-                raise  # a time-out that is no number, for example
-            wait = registry.breaker(self.calls.breaker).snapshot().retry_after
-            raise LockAwayError(
-                self.calls.breaker,
-                retry_after=wait or 1.0,
-                reason="the cache that holds the lock is not available",
-                lock_name=str(self.name),
-            ) from error
+        return asked_of_lock(self.calls, str(self.name), ask)
+
+
+def asked_of_lock(calls: Calls, name: str, ask: Callable[[], T]) -> T:
+    """Return the answer; raise `LockAwayError` for each error of the cache that is away."""
+    try:
+        return ask()
+    except redis.exceptions.LockError:
+        raise  # the answer is no
+    except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+        if is_senseless(error) or conf.shadow():
+            raise  # a time-out that is no number, for example
+        wait = registry.breaker(calls.breaker).snapshot().retry_after
+        raise LockAwayError(
+            calls.breaker,
+            retry_after=wait or 1.0,
+            reason="the cache that holds the lock is not available",
+            lock_name=name,
+        ) from error
 
 
 @cache

@@ -82,6 +82,9 @@ class GuardedClusterPipeline(ClusterPipeline):
 
     calls: Calls
 
+    def watch(self, *names: Any) -> None:
+        guarded(self.calls, partial(super().watch, *names))
+
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         return guarded(self.calls, partial(super().execute, raise_on_error))
 

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from redis.connection import to_bool
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from resilience.cache.inner import time_out
 from resilience.cache.redis import options as names
 from resilience.cache.redis.clients import client_class, guarded
 from resilience.cache.redis.cluster import GuardedCluster, cluster_class
@@ -126,13 +127,19 @@ class ClusterConnections(Connections):
     _clusters: ClassVar[dict[str, GuardedCluster]] = {}  # Guarded by _making.
     _making = threading.Lock()
 
+    def _key(self, url: str) -> str:
+        # The client itself is shared, so its class and options are part of what it is known by.
+        given = sorted(self._client_options.items(), key=lambda item: item[0])
+        return f"{super()._key(url)} {self._client} {given}"
+
     def connect(self, url: str) -> Any:
         """Return the client; raises an error of redis-py if no node tells which nodes there are."""
         key = self._key(",".join(self._locations))
         if (made := self._clusters.get(key)) is not None:
             return made
         deadline = current_deadline()
-        patience = self._options["socket_timeout"] if deadline is None else max(0.0, deadline.remaining())
+        limit = self._options["socket_timeout"] or time_out()
+        patience = limit if deadline is None else max(0.0, deadline.remaining())
         if not self._making.acquire(timeout=patience):
             raise CacheDeadlineError("another thread is still connecting to the cluster")
         try:

@@ -17,6 +17,7 @@ from redis.cluster import REDIS_ALLOWED_KEYS, RedisCluster
 
 from resilience.cache.inner import Inner, ask, time_out
 from resilience.cache.redis import pools
+from resilience.cache.redis.late import lock_made
 from resilience.cache.redis.serializer import Serializer
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ _FACTORIES = {
 _CLUSTER = "resilience.cache.redis.factories.ClusterConnections"
 # What the client of a cluster does not use.
 _NOT_OF_A_CLUSTER: tuple[str, ...] = ("CONNECTION_FACTORY", "PARSER_CLASS", "SENTINELS", "SENTINEL_KWARGS")
+# What makes text of the bytes that the cache's values are.
+_DECODING = ("decode_responses", "encoding", "encoding_errors")
+# What redis-py's client still reads of its own options where it is given a pool, and we do not rule out.
+_READ_BESIDE_A_POOL = frozenset({"event_dispatcher"})
 # Our own names for what they are told. A project has no reason to use them.
 CALLS, LOCATIONS = "RESILIENCE_CALLS", "RESILIENCE_LOCATIONS"
 
@@ -75,6 +80,7 @@ def for_django_redis(backend: type[BaseCache], options: dict[str, Any], location
         lambda calls: bounded_options(options, calls, location),
         codes=True,
         guards=True,
+        lock=lock_made,
         ping=_ping_of_any_node if _is_of_cluster(options) else ask,
         drilled=_DRILLED,
     )
@@ -84,6 +90,7 @@ def for_djangos_own(backend: type[BaseCache], options: dict[str, Any], location:
     """Return Django's own Redis backend with options for it. Its commands are guarded by the call alone."""
     if "serializer" in options:
         raise _refusal("serializer", _WHY["SERIALIZER"])
+    _refuse_decoding(options)
     pool_class = _loaded("pool_class", options.get("pool_class", redis.ConnectionPool))
     _check_parser("parser_class", options.get("parser_class"))
     ours = {**options, "serializer": Serializer(), "pool_class": pools.bounded(pool_class)}
@@ -100,6 +107,7 @@ def bounded_options(options: dict[str, Any], calls: Calls, location: Any = "") -
     if _is_of_cluster(options):
         factory = _cluster_factory(options)
     elif issubclass(client, redis.Redis):
+        _refuse_unread(client, options)
         factory = _factory(options)
     else:
         raise _refusal("REDIS_CLIENT_CLASS", "it must derive from redis.Redis or redis.cluster.RedisCluster")
@@ -153,9 +161,32 @@ def _refuse(options: dict[str, Any]) -> None:
     ):
         if name in options.get("CONNECTION_POOL_KWARGS", {}):
             raise _refusal(f"CONNECTION_POOL_KWARGS[{name!r}]", "connections are bounded, and try once")
+    for section in ("CONNECTION_POOL_KWARGS", "REDIS_CLIENT_KWARGS"):
+        _refuse_decoding(options.get(section, {}), section)
     own = all(one.__module__.startswith("django_redis.") for one in clients)
     if own and (unknown := sorted(set(options) - _KNOWN)):
         raise _refusal(unknown[0], "django-redis does not know it")
+
+
+def _refuse_decoding(given: dict[str, Any], section: str = "") -> None:
+    for name in _DECODING:
+        if name in given:
+            shown = f"{section}[{name!r}]" if section else name
+            raise _refusal(shown, "values are bytes, which the cache decodes itself")
+
+
+def _refuse_unread(client: Any, options: dict[str, Any]) -> None:
+    """Refuse what a client of one server does not read, since it is given a pool.
+
+    A project's own client may read options of its own.
+    """
+    its = set(signature(redis.Redis).parameters) - _READ_BESIDE_A_POOL
+    for name in options.get("REDIS_CLIENT_KWARGS", {}):
+        if name in its or (client is redis.Redis and name not in _READ_BESIDE_A_POOL):
+            raise _refusal(
+                f"REDIS_CLIENT_KWARGS[{name!r}]",
+                "the client does not read it, as it has a pool; see CONNECTION_POOL_KWARGS",
+            )
 
 
 def _factory(options: dict[str, Any]) -> str:

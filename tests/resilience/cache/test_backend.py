@@ -72,6 +72,18 @@ class TestWriting:
             assert "course:1" not in str(raised.value)
         assert cache.get_many(["fine", "course:1"]) == {}
 
+    def test_of_a_new_version_that_fails_keeps_the_old_one(
+        self, cache: ResilientCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache.set("k", "kept")
+
+        def failing(*args: Any, **kwargs: Any) -> None:
+            raise ConnectionError("gone")
+
+        monkeypatch.setattr(cache.inner, "set", failing)
+        cache.incr_version("k")
+        assert cache.get("k") == "kept"
+
     def test_says_whether_it_did_anything(self, cache: ResilientCache) -> None:
         assert cache.add("k", 1) is True
         assert cache.add("k", 2) is False

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisClusterException, RedisError
+from redis.cluster import RedisCluster
+from redis.exceptions import LockError, RedisClusterException, RedisError
 
 from resilience import registry
 from resilience.cache import ResilientCache
+from resilience.cache.redis.factories import ClusterConnections
+from resilience.cache.redis.failures import LockAwayError
 from resilience.primitives import RejectedError, State
 from resilience.testing import server_role
 from tests.resilience.wire import taking_at_most
@@ -63,6 +66,11 @@ class TestCluster:
             assert registry.breaker("cache").shown() is State.CLOSED
             assert registry.breaker("cache").snapshot().failures > 3
 
+            registry.breaker("cache").isolate(who="test", why="test")
+            with pytest.raises(RejectedError):
+                cache.client.get_client().pipeline(transaction=True).watch(f":1:{found[0]}")
+            registry.breaker("cache").auto(who="test", why="test")
+
             cache.ping()  # the cluster works, for most keys
             for node in nodes:
                 node.kill()
@@ -75,8 +83,43 @@ class TestCluster:
             with taking_at_most(0.4):
                 assert cache.get("k", "away") == "away"
         assert registry.breaker("cache").shown() is State.OPEN
-        with pytest.raises(RejectedError):
-            cache.lock("k")
+        _is_a_lock_that_is_away(cache)
+
+    def test_that_was_never_reached_has_locks_that_are_away(self) -> None:
+        _is_a_lock_that_is_away(on([ClusterNode()]))
+
+    def test_is_another_one_for_each_class_and_options_of_the_client(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ClusterConnections, "_cluster", lambda self: object())
+        node = ClusterNode()
+        clients = [
+            on([node], **options).client.get_client()
+            for options in (
+                {},
+                {"REDIS_CLIENT_CLASS": f"{__name__}.OwnCluster"},
+                {"REDIS_CLIENT_KWARGS": {"read_from_replicas": True}},
+                {},
+            )
+        ]
+
+        assert clients[0] is clients[3]
+        assert len(set(clients)) == 3
+
+
+class OwnCluster(RedisCluster):
+    """A project's own client."""
+
+
+def _is_a_lock_that_is_away(cache: Any) -> None:
+    assert cache.lock("k").acquire(blocking=False) is False
+    assert cache.lock("k", blocking=False).acquire() is False
+    with pytest.raises(LockError):
+        cache.lock("k").acquire()
+    with pytest.raises(LockAwayError), cache.lock("k"):
+        pass
+    with pytest.raises(LockAwayError):
+        cache.lock("k").release()
 
 
 def _does_all(cache: Any) -> None:

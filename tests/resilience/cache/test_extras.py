@@ -14,6 +14,8 @@ from django_redis.cache import RedisCache
 
 from resilience import registry
 from resilience.cache import ResilientCache
+from resilience.cache.calls import Calls
+from resilience.cache.redis.late import lock_made
 from resilience.primitives import RejectedError, State, deadline_scope
 from resilience.testing import server_role
 from tests.resilience.cache.making import on_redis
@@ -152,6 +154,13 @@ class TestValues:
         assert cache.smembers("s") == {"ours"}
         assert registry.store().counters.totals()["calls", "cache", "decode", "failure"] == 1
 
+    def test_that_are_not_ours_are_left_out_with_their_scores(self, cache: Any) -> None:
+        cache.zadd("z", {"ours": 2.0})
+        cache.client.get_client().zadd(cache.make_key("z"), {b"\x80\x05cos\nabort\n(tR.": 1.0})
+
+        assert cache.zrange("z", 0, -1, withscores=True) == [("ours", 2.0)]
+        assert cache.zpopmin("z") is None
+
     def test_that_cannot_be_stored_are_the_callers_mistake(self, cache: Any) -> None:
         for _ in range(6):
             with pytest.raises(TypeError, match="object"):
@@ -226,6 +235,16 @@ class TestIteration:
         with pytest.raises(AttributeError, match="sync_to_async"):
             cache.alock("k")
 
+    def test_of_a_lock_that_is_away_reaches_its_server_later(self, cache: Any) -> None:
+        makers: list[Any] = [_unreachable, _unreachable, lambda: cache.inner.lock("k", timeout=5)]
+        lock: Any = lock_made(Calls("cache"), lambda: makers.pop(0)(), "k", blocking=True)
+
+        assert lock.acquire(blocking=False) is False
+        with lock:
+            assert lock.owned()
+            assert not cache.lock("k").acquire(blocking=False)
+        assert not lock.locked()
+
     def test_that_loses_its_server_ends(self) -> None:
         with RedisServer() as server:
             cache: Any = on_redis(server)
@@ -235,6 +254,10 @@ class TestIteration:
             server.kill()
 
             assert len(list(found)) < 99
+
+
+def _unreachable() -> Any:
+    raise redis.ConnectionError("no node answers")
 
 
 class Unusual(LocMemCache):

@@ -164,6 +164,19 @@ class TestRefused:
             ({"CONNECTION_POOL_CLASS": "no.such.Pool"}, "CONNECTION_POOL_CLASS"),
             ({"CONNECTION_POOL_KWARGS": {"retry_on_timeout": True}}, "retry_on_timeout"),
             ({"CONNECTION_POOL_KWARGS": {"protocol": 3}}, "protocol"),
+            ({"CONNECTION_POOL_KWARGS": {"decode_responses": True}}, "decode_responses"),
+            ({"CONNECTION_POOL_KWARGS": {"encoding": "latin-1"}}, "encoding"),
+            *(
+                ({"REDIS_CLIENT_KWARGS": {name: 1}}, name)
+                for name in ("socket_timeout", "ssl", "db", "single_connection_client", "no_such")
+            ),
+            (
+                {
+                    "REDIS_CLIENT_CLASS": "redis.cluster.RedisCluster",
+                    "REDIS_CLIENT_KWARGS": {"decode_responses": True},
+                },
+                "decode_responses",
+            ),
             ({"PARSER_CLASS": "redis._parsers._RESP3Parser"}, "PARSER_CLASS"),
             ({"REDIS_CLIENT_CLASS": "builtins.dict"}, "REDIS_CLIENT_CLASS"),
             ({"COMPRESSOR": "no.such.Compressor"}, "COMPRESSOR"),
