@@ -10,9 +10,9 @@ from django.middleware.cache import CacheMiddleware, FetchFromCacheMiddleware, U
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
+from resilience.cache.sessions import store_in_cache
 from resilience.conf.caches import GUARDED_CACHES
 
-_SESSIONS = "django.contrib.sessions.backends.cache"
 _JSON_SESSIONS = "django.contrib.sessions.serializers.JSONSerializer"
 # Functions that are looked into for one view.
 _MOST_WRAPPERS = 100
@@ -25,7 +25,7 @@ _SIGNED = (
 def check_what_is_cached(**_: Any) -> Iterator[CheckMessage]:
     """E023: pages and sessions that only a pickle can hold are in a cache that holds such values."""
     wanted = dict.fromkeys(_aliases_of_pages(), "whole pages, which are responses")
-    if settings.SESSION_ENGINE == _SESSIONS and settings.SESSION_SERIALIZER != _JSON_SESSIONS:
+    if store_in_cache() and settings.SESSION_SERIALIZER != _JSON_SESSIONS:
         wanted.setdefault(
             settings.SESSION_CACHE_ALIAS,
             f"sessions of more than JSON (SESSION_SERIALIZER is {settings.SESSION_SERIALIZER})",
@@ -45,7 +45,7 @@ def check_what_is_cached(**_: Any) -> Iterator[CheckMessage]:
 
 def check_sessions(**_: Any) -> Iterator[CheckMessage]:
     """W024: sessions are not in the cache alone."""
-    if settings.SESSION_ENGINE == _SESSIONS and "django.contrib.sessions" in settings.INSTALLED_APPS:
+    if store_in_cache() and "django.contrib.sessions" in settings.INSTALLED_APPS:
         yield Warning(
             "Sessions live in the cache alone: while it is away, each request with a session is a 503, and "
             "when it has lost its data everybody is signed out.",

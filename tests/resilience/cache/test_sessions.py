@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.cache import caches
+from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
@@ -121,6 +122,15 @@ class TestSession:
 
         with taking_at_most(0.5), pytest.raises(SessionAwayError):
             asyncio.run(created())
+
+    def test_of_a_store_of_the_projects_own_is_known_by_its_prefix(self, settings: Any) -> None:
+        settings.SESSION_ENGINE = "tests.resilience.cache.own_sessions"
+        isolate()
+
+        with pytest.raises(SessionAwayError):
+            caches["default"].get("ours:abc")
+        assert caches["default"].get("other") is None
+        assert "resilience.W024" in {one.id for one in run_checks(tags=["resilience"])}
 
     def test_that_has_the_database_behind_the_cache_is_read_there(self) -> None:
         isolate()
