@@ -15,7 +15,7 @@ from resilience.answers import keys, transactions, unavailable
 from resilience.answers.stand_in import anonymous, leave_no_trace
 from resilience.answers.walk import Lookup, Tier, TierWalk
 from resilience.answers.watching import Watch, watching
-from resilience.db.router import noting_models
+from resilience.db.touched import Touched, noting_rows
 from resilience.primitives import TierUnavailableError
 from resilience.request.response_headers import Reason
 from resilience.tiers import not_stored, notice, stored
@@ -113,7 +113,7 @@ class PlainRead(TierWalk):
                 key = keys.key_of(plain.name, request, args, kwargs, plain.by_headers)
         except keys.NoKeyError as error:
             self._why_not = error.reason, error.what
-        with watching(request, plain.by_headers) as watch, noting_models() as models:
+        with watching(request, plain.by_headers) as watch:
             # Known before the view is called: then its answer may be one for this client.
             lookup.key = "" if watch.found else key
             try:
@@ -122,17 +122,19 @@ class PlainRead(TierWalk):
                 lookup.key = key
             if lookup.found is not None:
                 return lookup.found.response()
-            response = _rendered(self._run_live(request, *args, **kwargs))
-        self._why_not = self._why_not or self._cannot_be_stored(response, watch, models)
+            with noting_rows() as touched:
+                response = _rendered(self._run_live(request, *args, **kwargs))
+        self._why_not = self._why_not or self._cannot_be_stored(response, watch, touched)
         return response
 
     def _cannot_be_stored(
-        self, response: HttpResponse, watch: Watch, models: set[type[Any]]
+        self, response: HttpResponse, watch: Watch, touched: Touched
     ) -> tuple[str, str] | None:
         return (
             next(iter(watch.found.items()), None)
             or _private_in(response, self._plain.by_headers)
-            or _unheard_of(models)
+            or (("wrote", touched.write) if touched.write else None)
+            or _unheard_of(touched.models)
         )
 
     def _settle(self, request: HttpRequest, response: HttpResponse, lookup: Lookup) -> None:
@@ -160,6 +162,7 @@ class PlainRead(TierWalk):
         if response.status_code in (401, 403):
             raise TierUnavailableError("the view answers only those who are signed in")
         response.cookies.clear()
+        del response["Set-Cookie"]
         return response
 
     def _as_before(self) -> None:
@@ -178,15 +181,15 @@ def _rendered(response: Any) -> HttpResponse:
     """Render now, so that a failure in rendering happens within the tier."""
     if isinstance(response, SimpleTemplateResponse):
         response = response.render()
-    return cast(HttpResponse, response)
+    return notice.put(cast(HttpResponse, response), notice.mark())
 
 
 def _private_in(response: HttpResponse, by_headers: frozenset[str]) -> tuple[str, str] | None:
     """Return the reason in an answer for which it is not everybody's."""
     if response.streaming:
         return "streaming", type(response).__name__
-    if response.cookies:
-        return "sets_cookie", ", ".join(response.cookies)
+    if stored.sets_cookie(response):
+        return "sets_cookie", ", ".join(response.cookies) or "a header of its own"
     says = response.get("Cache-Control", "").lower()
     if any(word in says for word in _PRIVATE):
         return "cache_control", says

@@ -20,21 +20,6 @@ from resilience.primitives import TierUnavailableError
 _held: ContextVar[frozenset[type[Any]] | None] = ContextVar("resilience_static_tier", default=None)
 
 
-# The models that were read since somebody wanted to know; None while nobody does.
-_read: ContextVar[set[type[Any]] | None] = ContextVar("resilience_models_read", default=None)
-
-
-@contextmanager
-def noting_models() -> Iterator[set[type[Any]]]:
-    """Collect within the block the models whose rows are read, if no alias is named with `using`."""
-    models: set[type[Any]] = set()
-    token = _read.set(models)
-    try:
-        yield models
-    finally:
-        _read.reset(token)
-
-
 @contextmanager
 def static_tier(models: Iterable[type[Any]]) -> Iterator[None]:
     """Read from the static copy within the block. It holds the rows of these models."""
@@ -54,8 +39,6 @@ class TierRouter:
     """
 
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
-        if (read := _read.get()) is not None:
-            read.add(model._meta.concrete_model)
         if (held := _held.get()) is not None and model._meta.concrete_model not in held:
             raise TierUnavailableError(f"the static copy holds no {model._meta.verbose_name_plural}")
         return STATIC_ALIAS if held is not None or _origin(hints) == STATIC_ALIAS else None

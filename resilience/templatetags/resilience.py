@@ -14,4 +14,4 @@ def degradation() -> SafeString:
 
     Only pages of `resilient` views have a notice. Use it where a paragraph may stand.
     """
-    return mark_safe(notice.mark())  # noqa: S308  # a constant
+    return mark_safe(notice.mark())  # noqa: S308  # hexadecimal digits

@@ -12,11 +12,13 @@ logger = logging.getLogger("resilience.tiers")
 # All reasons. What the view read of the request: `account`, `session`, `messages`, `csrf`, `cookie`, `header`
 # (one that is not in its key), `attribute` (of the request, set by other middleware). What the answer has:
 # `sets_cookie`, `streaming`, `vary`, `cache_control`, `encoding`. What else: `body` (the request has one),
-# `host` (it is not allowed), `argument` (of the view, no plain value), `model` (rows whose changes raise no
-# catalogue version).
+# `host` (it is not allowed), `argument` (of the view, no plain value), `wrote` (rows, which may be of this
+# client alone), `model` (rows whose changes raise no catalogue version), `response_attribute` (of the answer,
+# which other middleware may read, and which is not stored).
 REASONS = (
     *("account", "session", "messages", "csrf", "cookie", "header", "attribute"),
-    *("sets_cookie", "streaming", "vary", "cache_control", "encoding", "body", "host", "argument", "model"),
+    *("sets_cookie", "streaming", "vary", "cache_control", "encoding", "body", "host", "argument"),
+    *("wrote", "model", "response_attribute"),
 )
 
 _MOST = 256  # causes that a process remembers

@@ -2,10 +2,14 @@
 
 A stored page holds the mark alone. So it can be given out as a live one, without a notice, and in an outage
 with the notice that is true then.
+
+Each rendering has a mark of its own, which is drawn at random: what a reader has written into a page cannot
+be taken for the mark.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,24 +17,34 @@ from contextvars import ContextVar
 from django.http import HttpResponse
 from django.utils.html import format_html
 
-MARK = "<!--resilience: degradation-->"
-
-_marks: ContextVar[bool] = ContextVar("resilience_marks", default=False)
+_ATTRIBUTE = "_resilience_mark"  # of a response: the mark of its page
+_mark: ContextVar[str] = ContextVar("resilience_mark", default="")
 
 
 @contextmanager
 def marking() -> Iterator[None]:
-    """Let `{% degradation %}` leave its mark within the block. Elsewhere it leaves nothing."""
-    token = _marks.set(True)
+    """Let `{% degradation %}` leave a mark within the block. Elsewhere it leaves nothing."""
+    token = _mark.set(f"<!--resilience: {secrets.token_hex(16)}-->")
     try:
         yield
     finally:
-        _marks.reset(token)
+        _mark.reset(token)
 
 
 def mark() -> str:
     """Return the mark, or nothing where nobody would fill it."""
-    return MARK if _marks.get() else ""
+    return _mark.get()
+
+
+def put(response: HttpResponse, wanted: str) -> HttpResponse:
+    """Say on a response which mark its page has, and return it."""
+    setattr(response, _ATTRIBUTE, wanted)
+    return response
+
+
+def of(response: HttpResponse) -> str:
+    """Return the mark that the page of a response has; "" if none was said."""
+    return str(getattr(response, _ATTRIBUTE, ""))
 
 
 def takes(response: HttpResponse) -> bool:
@@ -45,10 +59,8 @@ def fill(response: HttpResponse, said: dict[str, str] | None = None) -> None:
 
     `said` has `source`, `reason`, `as_of` and `notice`, as the member `degradation` of JSON has them.
     """
-    if not takes(response):
-        return
-    wanted = MARK.encode(response.charset)
-    if wanted not in response.content:
+    wanted = of(response).encode(response.charset)
+    if not wanted or not takes(response) or wanted not in response.content:
         return
     response.content = response.content.replace(wanted, _as_html(said).encode(response.charset))
     if response.has_header("Content-Length"):

@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 
 from resilience import registry
 from resilience.primitives import Mark
-from resilience.tiers import catalogue_version
+from resilience.tiers import catalogue_version, notice
 from resilience.tiers.lru import LRU
 
 logger = logging.getLogger("resilience.tiers")
@@ -30,7 +30,7 @@ KEPT_FOR = 300.0
 _MEMORY_BYTES = 8 * 1_048_576
 _OVERHEAD = 600  # about the bytes of an entry without its body
 # Headers that are not kept: they are set again on each answer.
-_NOT_KEPT = frozenset({"age", "cache-status", "cache-control", "date", "content-length", "x-data-source"})
+_NOT_KEPT = frozenset({"age", "cache-status", "date", "content-length", "x-data-source"})
 _MAY_VARY_BY = frozenset({"accept", "accept-encoding", "origin"})
 # How a route ends that takes its addresses with a slash at their end and without.
 _EITHER = ("/?", "/?$")
@@ -38,13 +38,17 @@ _EITHER = ("/?", "/?$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """Hold one live answer: its bytes, its headers, when it was made and its state of the catalogue."""
+    """Hold one live answer: its bytes, its headers, when it was made and its state of the catalogue.
+
+    `place` is the mark in a page where its notice stands in an outage; "" if it has none.
+    """
 
     body: bytes
     headers: dict[str, str]
     at: float  # wall seconds: hosts share it
     version: int
     removals: int
+    place: str = ""
 
     @property
     def as_of(self) -> datetime:
@@ -65,7 +69,7 @@ class Stored:
 
     def response(self) -> HttpResponse:
         """Return it as a new response."""
-        return HttpResponse(self.body, headers=self.headers)
+        return notice.put(HttpResponse(self.body, headers=self.headers), self.place)
 
 
 _memory: LRU[Stored] = LRU(_MEMORY_BYTES)
@@ -133,9 +137,9 @@ def keep(
     status is not 200, it sets a cookie, or it varies by more than its key holds.
     """
     global _newest
-    if response.status_code != 200 or response.cookies or not mark.version or response.streaming:
+    if response.status_code != 200 or not mark.version or response.streaming:
         return None
-    if not varies_little(response, known):
+    if sets_cookie(response) or not varies_little(response, known):
         return None
     headers = {name: value for name, value in response.items() if name.lower() not in _NOT_KEPT}
     made = Stored(
@@ -144,11 +148,20 @@ def keep(
         at=time.time(),
         version=mark.version,
         removals=mark.removals,
+        place=notice.of(response),
     )
     _newest = made
     _memory.put(key, made, len(made.body) + _OVERHEAD)
-    cache.set(key, asdict(made), timeout=int(KEPT_FOR))
+    said = asdict(made)
+    if not made.place:
+        del said["place"]  # an older server that reads the same cache knows no such member
+    cache.set(key, said, timeout=int(KEPT_FOR))
     return made
+
+
+def sets_cookie(response: HttpResponse) -> bool:
+    """Tell whether an answer sets a cookie, as Django keeps them or in a header of its own."""
+    return bool(response.cookies) or response.has_header("Set-Cookie")
 
 
 def varies_little(response: HttpResponseBase, known: Collection[str] = frozenset()) -> bool:
@@ -189,7 +202,7 @@ def _stored(value: Any) -> Stored | None:
             "version": int(),
             "removals": int(),
             **others,
-        } if not others:
+        } if not others or (others.keys() == {"place"} and isinstance(others["place"], str)):
             try:
                 HttpResponse(headers=headers)
             except (AttributeError, BadHeaderError, UnicodeError):

@@ -58,6 +58,7 @@ TEMPLATES = [
                         "session.html": _page("basket: {{ request.session.basket }}"),
                         "cookie.html": _page("flavour: {{ request.COOKIES.flavour }}"),
                         "time.html": _page("{% get_current_language as l %}{{ l }} {{ moment }} {{ zone }}"),
+                        "commented.html": _page("{{ written|safe }}"),
                         "unmarked.html": "<html><body>unmarked</body></html>",
                     },
                 )

@@ -5,11 +5,14 @@ import gzip
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections
+from django.db.models import Exists
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django import Settings
@@ -23,7 +26,6 @@ from resilience.answers.checks import check_marks
 from resilience.answers.reads import ResilientReads
 from resilience.answers.views import resilient
 from resilience.tiers import not_stored
-from resilience.tiers.notice import MARK
 from tests.leaks.conftest import server as server
 from tests.leaks.site import everybodys
 from tests.leaks.site import urlpatterns as _of_the_site
@@ -82,7 +84,43 @@ class OfRest(ResilientReads, APIView):
         return Response({"courses": Course.objects.count()})
 
 
+# What a reader has written, and a sanitizer has let pass: the marks of other pages in an attribute.
+WRITTEN = '<a title="<!--resilience: degradation--><!--resilience: 0123456789abcdef0123456789abcdef-->">'
+
+
+@everybodys
+def commented(request: HttpRequest) -> HttpResponse:
+    return TemplateResponse(request, "commented.html", {"written": WRITTEN})
+
+
+@everybodys
+def rooming(request: HttpRequest) -> HttpResponse:
+    field = Course.objects.get(title="Jazz").field
+    return HttpResponse(Course.objects.create(title=uuid4().hex, field=field).title)
+
+
+@everybodys
+def rooming_by_alias(request: HttpRequest) -> HttpResponse:
+    field = Course.objects.get(title="Jazz").field
+    return HttpResponse(Course.objects.using("default").create(title=uuid4().hex, field=field).title)
+
+
+@everybodys
+def cookie_in_header(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("set", headers={"Set-Cookie": f"flavour={uuid4().hex}"})
+
+
+@everybodys
+def joined(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(Course.objects.filter(Exists(User.objects.all())).count()))
+
+
 urlpatterns = [
+    path("commented", commented),
+    path("rooming", rooming),
+    path("rooming-by-alias", rooming_by_alias),
+    path("cookie-in-header", cookie_in_header),
+    path("joined", joined),
     path("of-rest", OfRest.as_view()),
     *_of_the_site,
     path("atomic", atomic),
@@ -144,6 +182,10 @@ NOT_SHARED = {
     "/varying": "vary",
     "/compressed": "header",
     "/of-users": "model",
+    "/joined": "model",
+    "/rooming": "wrote",
+    "/rooming-by-alias": "wrote",
+    "/cookie-in-header": "sets_cookie",
 }
 
 
@@ -264,6 +306,12 @@ class TestOutage:
         assert answer.status_code == 503
         assert b"Back in a moment" in answer.content  # though no loader looks into the apps
 
+    def test_sets_no_cookie_by_a_header(self, client: Client, outage: Callable[[], None]) -> None:
+        outage()
+        answer = client.get("/cookie-in-header")
+        assert answer["X-Data-Source"] == "static"
+        assert not answer.has_header("Set-Cookie")
+
     def test_is_503_for_a_stream(self, client: Client, outage: Callable[[], None]) -> None:
         outage()
         assert client.get("/streaming").status_code == 503
@@ -300,7 +348,7 @@ class TestNotice:
     def test_is_filled_when_the_page_is_given_out(self, client: Client, outage: Callable[[], None]) -> None:
         live, again = client.get("/function"), client.get("/function")
         assert live.content == again.content
-        assert MARK.encode() not in live.content
+        assert b"<!--resilience" not in live.content
         outage()
         page = client.get("/function")
         assert page.content.count(b'<p class="resilience-degradation"') == 1
@@ -308,6 +356,16 @@ class TestNotice:
         assert int(page["Content-Length"]) == len(page.content)
         registry.breaker("database").reset()
         assert client.get("/function").content == live.content
+
+    def test_takes_no_place_that_a_reader_has_written(
+        self, client: Client, outage: Callable[[], None]
+    ) -> None:
+        assert WRITTEN in client.get("/commented").text
+        outage()
+        for address in ("/commented", "/commented?other"):
+            page = client.get(address)
+            assert (page["X-System-Degraded"], page.text.count(WRITTEN)) == ("true", 1)
+            assert page.text.count("resilience-degradation") == 1
 
     def test_is_that_of_the_moment_for_a_stored_page(
         self, client: Client, outage: Callable[[], None]
