@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -36,8 +37,9 @@ def key_of(
 ) -> str:
     """Return the key of the answer that `view` gives to this request; raise `NoKeyError` if it has none.
 
-    It holds the address by which the site was asked, with the query as it was sent, the language, the time
-    zone and the URLconf in force, the arguments of the view, and the headers that the view names.
+    It holds the address by which the site was asked, with the query as it was sent, what middleware made of
+    both, the language, the time zone and the URLconf in force, the arguments of the view, and the headers
+    that the view names.
     """
     arguments = [*args, *kwargs.values()]
     if not all(isinstance(value, _PLAIN) for value in arguments):
@@ -55,7 +57,11 @@ def key_of(
         request.get_port(),
         request.path,
         get_script_prefix(),
+        request.path_info,
         meta.get("QUERY_STRING", ""),
+        request.GET.urlencode(),
+        getattr(request, "LANGUAGE_CODE", None),
+        repr(getattr(getattr(request, "site", None), "pk", None)),
         request.encoding,
         translation.get_language(),
         timezone.get_current_timezone_name(),
@@ -66,3 +72,30 @@ def key_of(
         [(name, request.headers.get(name)) for name in sorted(by_headers)],
     )
     return "resilience:view:" + hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()
+
+
+def identity_of(view: Any) -> str:
+    """Return what tells a view from all others: its name, and what it was made with.
+
+    It is the same in each process, unless the view was made within a function, or with an object of which
+    nobody knows what it stands for: then it is one of this process and of those that it forks.
+    """
+    named = getattr(view, "view_class", view)
+    name = f"{named.__module__}.{getattr(named, '__qualname__', '<object>')}"
+    said = f"{name} {_said(getattr(view, 'view_initkwargs', {}))}"
+    return f"{said} {secrets.token_hex(16)}" if "<" in said else said
+
+
+def _said(value: Any) -> str:
+    """Return a value as text; a `<` in it says that the text may stand for another value as well."""
+    if isinstance(value, str):
+        return repr(value).replace("<", "\\x3c")
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(sorted(f"{_said(key)}: {_said(one)}" for key, one in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_said, value)) + "]"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return "<object>"

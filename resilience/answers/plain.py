@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.utils.cache import patch_vary_headers
 
 from resilience import registry
 from resilience.answers import keys, transactions, unavailable
-from resilience.answers.stand_in import anonymous, leave_no_trace
+from resilience.answers.stand_in import anonymous, is_stand_in, leave_no_trace
 from resilience.answers.walk import Lookup, Tier, TierWalk
-from resilience.answers.watching import Watch, watching
+from resilience.answers.watching import Watch, is_watched, watching
 from resilience.db.touched import Touched, noting_rows
 from resilience.primitives import TierUnavailableError
 from resilience.request.response_headers import Reason
@@ -37,6 +39,7 @@ class Plain:
     ) -> None:
         self.view = view
         named = getattr(view, "view_class", view)
+        self.identity = keys.identity_of(view)
         self.name = f"{view.__module__}.{getattr(named, '__qualname__', type(view).__name__)}"
         self.same_for_everybody = same_for_everybody
         self.by_headers = by_headers
@@ -51,8 +54,19 @@ class Plain:
         """Tell whether this request is a read in a process that serves."""
         return request.method in ("GET", "HEAD") and registry.is_server()
 
+    def is_part(self, request: HttpRequest) -> bool:
+        """Tell whether another resilient view is being answered, of which this one gives a part.
+
+        Raise `TierUnavailableError` if that is a stand-in, and this view's answers are not everybody's.
+        """
+        if is_stand_in(request) and not self.same_for_everybody:
+            raise TierUnavailableError(f"a part of it, {self.name}, is not the same for everybody")
+        return is_watched(request)
+
     def answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a read from the first tier that can, all else from the view."""
+        if self.is_part(request):
+            return self.call(request, *args, **kwargs)
         live = transactions.as_set(self.call, self.out)
         if not self.has_tiers(request):
             return live(request, *args, **kwargs)
@@ -110,7 +124,7 @@ class PlainRead(TierWalk):
         key = ""
         try:
             if plain.same_for_everybody:
-                key = keys.key_of(plain.name, request, args, kwargs, plain.by_headers)
+                key = keys.key_of(plain.identity, request, args, kwargs, plain.by_headers)
         except keys.NoKeyError as error:
             self._why_not = error.reason, error.what
         with watching(request, plain.by_headers) as watch:
@@ -152,14 +166,19 @@ class PlainRead(TierWalk):
         """Return what the view answers to nobody; raise `TierUnavailableError` for what is not nobody's."""
         self._as_before()
         args, kwargs = self._arguments
+        nobody = anonymous(self._request)
         try:
-            response = _rendered(self._plain.call(anonymous(self._request), *args, **kwargs))
+            with watching(nobody, self._plain.by_headers, earlier=False) as watch:
+                response = _rendered(self._plain.call(nobody, *args, **kwargs))
         except Http404:
             return HttpResponse(status=404)
+        except PermissionDenied as error:
+            raise TierUnavailableError("the view refuses it to nobody") from error
         if response.streaming:
             response.close()
             raise TierUnavailableError("a streamed answer would be read outside of the static copy")
-        if response.status_code in (401, 403):
+        of_account = response.status_code != 200 and not watch.found.keys().isdisjoint(("account", "session"))
+        if response.status_code in (401, 403) or of_account:
             raise TierUnavailableError("the view answers only those who are signed in")
         response.cookies.clear()
         del response["Set-Cookie"]
@@ -198,7 +217,15 @@ def _private_in(response: HttpResponse, by_headers: frozenset[str]) -> tuple[str
         return "vary", ", ".join(sorted(varies))
     if response.has_header("Content-Encoding") and "accept-encoding" not in by_headers:
         return "encoding", response["Content-Encoding"]
-    return None
+    others = vars(response).keys() - _of_responses()
+    return ("response_attribute", ", ".join(sorted(others))) if others else None
+
+
+@cache
+def _of_responses() -> frozenset[str]:
+    """Return the attributes of responses as Django makes them; others are for middleware around the view."""
+    usual = vars(HttpResponse()).keys() | vars(SimpleTemplateResponse("")).keys()
+    return frozenset({*usual, "status_code", "_container", "_request", notice.ATTRIBUTE})
 
 
 def _unheard_of(models: set[type[Any]]) -> tuple[str, str] | None:

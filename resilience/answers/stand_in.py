@@ -68,6 +68,11 @@ def _standing_in(kind: type[HttpRequest]) -> type[HttpRequest]:
     return _kinds[kind]
 
 
+def is_stand_in(request: HttpRequest) -> bool:
+    """Tell whether it is such a request of nobody's."""
+    return isinstance(request, _StandIn)
+
+
 def anonymous(request: HttpRequest) -> HttpRequest:
     """Return the same request as nobody would send it: without account, session, cookies and conditions."""
     kind = _standing_in(type(request))

@@ -15,9 +15,14 @@ _MARK = "_non_atomic_requests"  # of Django, which looks for it on the view
 
 def take_out(view: Callable[..., Any]) -> frozenset[str]:
     """Keep Django from making each request to the view a transaction; return what was out before."""
-    before = frozenset(getattr(view, _MARK, ()))
+    before = out_of(view)
     setattr(view, _MARK, set(settings.DATABASES))
     return before
+
+
+def out_of(view: Callable[..., Any]) -> frozenset[str]:
+    """Return the aliases that `non_atomic_requests` takes the view out of."""
+    return frozenset(getattr(view, _MARK, ()))
 
 
 def as_set(call: Call, out: Collection[str]) -> Call:

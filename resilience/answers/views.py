@@ -45,8 +45,8 @@ def resilient(
         kind: Any = view
         usual = kind.as_view.__func__
 
-        def as_view(cls: Any, /, **initial: Any) -> Any:
-            made_of_it = usual(cls, **initial)
+        def as_view(cls: Any, /, *said: Any, **initial: Any) -> Any:
+            made_of_it = usual(cls, *said, **initial)
             refusing.refuse(made_of_it, same_for_everybody=same_for_everybody)
             return give(made_of_it)
 
@@ -67,9 +67,9 @@ class ResilientView:
     read_alias = "default"
 
     @classmethod
-    def as_view(cls, **initial: Any) -> Any:
+    def as_view(cls, *said: Any, **initial: Any) -> Any:
         """Return the view, whose reads are answered in outages too."""
-        view = super().as_view(**initial)  # type: ignore[misc]  # of Django's View
+        view = super().as_view(*said, **initial)  # type: ignore[misc]  # of Django's View
         give = resilient(
             same_for_everybody=cls.same_for_everybody, by_headers=cls.by_headers, read_alias=cls.read_alias
         )
@@ -82,7 +82,7 @@ def _wrapped(view: Callable[..., Any], **said: Any) -> Callable[..., Any]:
     if plain.is_async:
 
         async def serve_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if not plain.has_tiers(request):
+            if plain.is_part(request) or not plain.has_tiers(request):
                 return await view(request, *args, **kwargs)
             # The walk waits for places and servers. It has the request's own thread, in which the view's
             # queries run as well.
@@ -96,8 +96,8 @@ def _wrapped(view: Callable[..., Any], **said: Any) -> Callable[..., Any]:
 
         serve = serve_sync
     update_wrapper(serve, view)
-    if not plain.is_async:  # Django refuses ATOMIC_REQUESTS for an async view, and says so
-        plain.out = transactions.take_out(serve)
+    # Django refuses ATOMIC_REQUESTS for an async view, and says so.
+    plain.out = transactions.out_of(serve) if plain.is_async else transactions.take_out(serve)
     setattr(serve, refusing.WRAPPED, plain)
     # A read takes its place in the live tier; a write as the view's own `@pool` says, else in `write`.
     named = pool_of(view, reads=False)

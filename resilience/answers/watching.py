@@ -59,6 +59,8 @@ _OF_DJANGO = frozenset(
         *("_cache_update_cache", "_cors_enabled"),
     }
 )
+# Attributes that Django looks for on each request, and that nobody's middleware sets for some of them alone.
+_ASKED_BY_DJANGO = frozenset({"current_app", "sensitive_post_parameters_set", "exception_reporter_class"})
 _ATTRIBUTE = "_resilience_watch"
 
 
@@ -82,6 +84,12 @@ class Watch:
             ):
                 self.note(reason, name)
         elif name in self._set_before:
+            self.note("attribute", name)
+
+    def absent(self, name: str) -> None:
+        """Note that an attribute was looked for that the request lacks: for another client it may be set."""
+        known = _OF_DJANGO.union(_PERSONAL, _ASKED_BY_DJANGO)
+        if name not in known and not name.startswith(("__", _ATTRIBUTE)):
             self.note("attribute", name)
 
     def header(self, name: str) -> None:
@@ -108,6 +116,12 @@ class _Watched:
         if watch is not None:
             watch[0].attribute(name)
         return super().__getattribute__(name)
+
+    def __getattr__(self, name: str) -> Any:
+        watch = object.__getattribute__(self, "__dict__").get(_ATTRIBUTE)
+        if watch is not None:
+            watch[0].absent(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     @property
     def headers(self) -> NotedHeaders:
@@ -153,15 +167,22 @@ def _watched(kind: type[HttpRequest]) -> type[HttpRequest]:
     return _kinds[kind]
 
 
+def is_watched(request: HttpRequest) -> bool:
+    """Tell whether somebody notes already what is read of this request."""
+    return isinstance(request, _Watched)
+
+
 @contextmanager
-def watching(request: HttpRequest, by_headers: frozenset[str]) -> Iterator[Watch]:
+def watching(request: HttpRequest, by_headers: frozenset[str], *, earlier: bool = True) -> Iterator[Watch]:
     """Note within the block what is read of the request. `by_headers` are in the key, in small letters.
 
-    What is set on the request within the block stays, as without a watch.
+    What was read before counts as well, unless `earlier` says no. What is set on the request within the block
+    stays, as without a watch.
     """
     request.GET  # noqa: B018  # Django keeps it in `__dict__` when it is first read
     watch = Watch(request, by_headers)
-    _note_earlier(request, watch)
+    if earlier:
+        _note_state(request, watch, "before the view")
     kind, own, meta = type(request), vars(request), request.META
     noted = NotedMeta(meta, watch.meta)
     environ = own.get("environ")
@@ -188,7 +209,8 @@ def watching(request: HttpRequest, by_headers: frozenset[str]) -> Iterator[Watch
         _take_over(noted, meta)
         if own.get("user") is lazy:
             own["user"] = user
-        _note_messages(own.get("_messages"), watch)
+        if earlier:
+            _note_state(request, watch, "by another way than the request")
 
 
 def _take_over(noted: NotedMeta, meta: dict[str, Any]) -> None:
@@ -207,17 +229,20 @@ def _user(user: Any, watch: Watch) -> Any:
     return user
 
 
-def _note_earlier(request: HttpRequest, watch: Watch) -> None:
-    """Note what other middleware has read before: the view may depend on what it made of that."""
+def _note_state(request: HttpRequest, watch: Watch, when: str) -> None:
+    """Note what was read unseen, by middleware before the view or of an object that it holds.
+
+    The view may depend on what was made of that.
+    """
     own = vars(request)
     user = own.get("user")
     known = user is not None and not (isinstance(user, LazyObject) and user._wrapped is empty)
     if known or "_cached_user" in own or "_acached_user" in own:
-        watch.note("account", "user, before the view")
+        watch.note("account", f"user, {when}")
     if getattr(own.get("session"), "accessed", False):
-        watch.note("session", "session, before the view")
+        watch.note("session", f"session, {when}")
     if "CSRF_COOKIE_NEEDS_UPDATE" in own["META"]:
-        watch.note("csrf", "token, before the view")
+        watch.note("csrf", f"token, {when}")
     _note_messages(own.get("_messages"), watch)
 
 

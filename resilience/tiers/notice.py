@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from django.http import HttpResponse
 from django.utils.html import format_html
 
-_ATTRIBUTE = "_resilience_mark"  # of a response: the mark of its page
+ATTRIBUTE = "_resilience_mark"  # of a response: the mark of its page
 _mark: ContextVar[str] = ContextVar("resilience_mark", default="")
 
 
@@ -38,13 +38,13 @@ def mark() -> str:
 
 def put(response: HttpResponse, wanted: str) -> HttpResponse:
     """Say on a response which mark its page has, and return it."""
-    setattr(response, _ATTRIBUTE, wanted)
+    setattr(response, ATTRIBUTE, wanted)
     return response
 
 
 def of(response: HttpResponse) -> str:
     """Return the mark that the page of a response has; "" if none was said."""
-    return str(getattr(response, _ATTRIBUTE, ""))
+    return str(getattr(response, ATTRIBUTE, ""))
 
 
 def takes(response: HttpResponse) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -81,6 +81,11 @@ class TimeZoneByCookie:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.COOKIES.get("blocked"):
+            request.blocked = True  # type: ignore[attr-defined]
+        if "shown" in request.COOKIES:
+            request.GET = QueryDict("shown=" + request.COOKIES["shown"])
+            request.path_info += request.COOKIES["shown"]
         request.flavour_of_middleware = request.COOKIES.get("flavour")  # type: ignore[attr-defined]
         with timezone.override(zoneinfo.ZoneInfo(request.COOKIES.get("zone", "UTC"))):
             return self.get_response(request)

@@ -5,137 +5,28 @@ import gzip
 import logging
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, connections
-from django.db.models import Exists
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.db import connections
 from django.test import AsyncClient, Client
-from django.urls import path
 from pytest_django import Settings
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from learn.models import Course
 from resilience import registry
 from resilience.answers.checks import check_marks
-from resilience.answers.reads import ResilientReads
-from resilience.answers.views import resilient
 from resilience.tiers import not_stored
 from tests.leaks.conftest import server as server
-from tests.leaks.site import everybodys
-from tests.leaks.site import urlpatterns as _of_the_site
+from tests.resilience.answers import plain_site
+from tests.resilience.answers.plain_site import WRITTEN, in_transaction
 
-pytestmark = pytest.mark.urls(__name__)
-
-in_transaction: list[bool] = []
-
-
-@everybodys
-def atomic(request: HttpRequest) -> HttpResponse:
-    in_transaction.append(connection.in_atomic_block)
-    return HttpResponse(str(Course.objects.count()))
-
-
-@resilient()
-def writing(request: HttpRequest) -> HttpResponse:
-    in_transaction.append(connection.in_atomic_block)
-    Course.objects.all().delete()
-    raise ValueError("a bug after the write")
-
-
-@everybodys
-def of_users(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(str(User.objects.count()))
-
-
-@everybodys
-def failing_late(request: HttpRequest) -> HttpResponse:
-    """Leave traces on the request, then need the database."""
-    request.session["seen"] = "yes"
-    request.session.save()
-    return HttpResponse("seen")
-
-
-@everybodys
-def redirecting(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(status=302, headers={"Location": "/elsewhere"})
-
-
-@everybodys
-def broken(request: HttpRequest) -> HttpResponse:
-    raise ValueError("a bug of the view")
-
-
-@everybodys
-def braces(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("{no JSON}", content_type="text/plain")
-
-
-class OfRest(ResilientReads, APIView):
-    same_for_everybody = True
-
-    def get(self, request: Request) -> Response:
-        in_transaction.append(connection.in_atomic_block)
-        return Response({"courses": Course.objects.count()})
-
-
-# What a reader has written, and a sanitizer has let pass: the marks of other pages in an attribute.
-WRITTEN = '<a title="<!--resilience: degradation--><!--resilience: 0123456789abcdef0123456789abcdef-->">'
-
-
-@everybodys
-def commented(request: HttpRequest) -> HttpResponse:
-    return TemplateResponse(request, "commented.html", {"written": WRITTEN})
-
-
-@everybodys
-def rooming(request: HttpRequest) -> HttpResponse:
-    field = Course.objects.get(title="Jazz").field
-    return HttpResponse(Course.objects.create(title=uuid4().hex, field=field).title)
-
-
-@everybodys
-def rooming_by_alias(request: HttpRequest) -> HttpResponse:
-    field = Course.objects.get(title="Jazz").field
-    return HttpResponse(Course.objects.using("default").create(title=uuid4().hex, field=field).title)
-
-
-@everybodys
-def cookie_in_header(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("set", headers={"Set-Cookie": f"flavour={uuid4().hex}"})
-
-
-@everybodys
-def joined(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(str(Course.objects.filter(Exists(User.objects.all())).count()))
-
-
-urlpatterns = [
-    path("commented", commented),
-    path("rooming", rooming),
-    path("rooming-by-alias", rooming_by_alias),
-    path("cookie-in-header", cookie_in_header),
-    path("joined", joined),
-    path("of-rest", OfRest.as_view()),
-    *_of_the_site,
-    path("atomic", atomic),
-    path("writing", writing),
-    path("of-users", of_users),
-    path("failing-late", failing_late),
-    path("redirecting", redirecting),
-    path("broken", broken),
-    path("braces", braces),
-]
+pytestmark = pytest.mark.urls(plain_site.__name__)
 
 
 @pytest.fixture(autouse=True)
 def site(server: None, settings: Settings) -> None:
-    settings.ROOT_URLCONF = __name__
+    settings.ROOT_URLCONF = plain_site.__name__
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{plain_site.__name__}.keep_user"]
 
 
 @pytest.fixture
@@ -158,7 +49,15 @@ def sources(client: Client, address: str, times: int = 2, **headers: Any) -> lis
 
 SHARED = (
     *("/function", "/courses", "/courses/jazz", "/async", "/own-get/1", "/moment", "/unmarked"),
-    *("/public", "/conditional", "/compressed-outside", "/by-tenant"),
+    *(
+        "/of-parts",
+        "/of-async-parts",
+        "/with-actions",
+        "/public",
+        "/conditional",
+        "/compressed-outside",
+        "/by-tenant",
+    ),
 )
 NOT_SHARED = {
     "/form": "csrf",
@@ -183,6 +82,10 @@ NOT_SHARED = {
     "/compressed": "header",
     "/of-users": "model",
     "/joined": "model",
+    "/blocking": "attribute",
+    "/exempt": "response_attribute",
+    "/of-held-user": "account",
+    "/of-held-session": "session",
     "/rooming": "wrote",
     "/rooming-by-alias": "wrote",
     "/cookie-in-header": "sets_cookie",
@@ -225,6 +128,21 @@ class TestStored:
         assert [answer.content for answer in answers] == [b"tenant: a", b"tenant: b", b"tenant: a"]
         assert [answer["X-Data-Source"] for answer in answers] == ["live", "live", "cached"]
         assert {answer["Vary"].lower() for answer in answers} >= {"x-tenant, accept-language"}
+
+    def test_is_another_answer_by_what_middleware_and_a_dispatcher_make_of_a_request(
+        self, client: Client
+    ) -> None:
+        texts = []
+        for shown, which in (("x", "a"), ("y", "a"), ("y", "b"), ("x", "a")):
+            client.cookies.load({"shown": shown, "which": which})
+            texts.append(client.get("/switch").text)
+        assert texts == ["a: shown=x /switchx", "a: shown=y /switchy", "b: shown=y /switchy", texts[0]]
+
+    def test_keeps_who_may_keep_it(self, client: Client, outage: Callable[[], None]) -> None:
+        said = [client.get("/public")["Cache-Control"] for _ in range(2)]
+        assert said == ["max-age=60, public"] * 2
+        outage()
+        assert client.get("/public")["Cache-Control"] == "no-cache"
 
     def test_is_an_old_one_after_a_write(self, client: Client) -> None:
         client.get("/function")
@@ -311,6 +229,16 @@ class TestOutage:
         answer = client.get("/cookie-in-header")
         assert answer["X-Data-Source"] == "static"
         assert not answer.has_header("Set-Cookie")
+
+    @pytest.mark.parametrize("address", ["/for-members", "/for-basket", "/forbidding", "/of-part-of-one"])
+    def test_is_503_for_what_nobody_is_refused(
+        self, address: str, client: Client, outage: Callable[[], None]
+    ) -> None:
+        client.force_login(User.objects.create_user("lovelace"))
+        outage()
+        answer = client.get(address)
+        assert answer.status_code == 503
+        assert "Retry-After" in answer
 
     def test_is_503_for_a_stream(self, client: Client, outage: Callable[[], None]) -> None:
         outage()
@@ -421,6 +349,10 @@ class TestAtomicRequests:
         outage()
         assert client.get("/of-rest?other")["X-Data-Source"] == "static"
         assert in_transaction == [True, False]
+
+    def test_are_left_by_an_async_view_that_asks_for_it(self, client: Client) -> None:
+        assert client.get("/async-without-transaction")["X-Data-Source"] == "live"
+        assert in_transaction == [False]
 
     def test_are_kept_for_writes(self, client: Client) -> None:
         with pytest.raises(ValueError, match="after the write"):
