@@ -152,7 +152,9 @@ class TestReads:
         assert get(path, If_Match=tag, If_None_Match=tag).status_code == 304
         problem(get(path, If_Match='"x"', If_None_Match=tag), 412)
         assert get(path, If_None_Match=f'W/{tag}, "x"').status_code == 304
-        assert get(path, If_None_Match="*").status_code == 304
+        # A stand-in cannot confirm that what a client holds is what is there today.
+        known = first["X-Data-Source"] == "live"
+        assert get(path, If_None_Match="*").status_code == (304 if known else 200)
         assert get(path, If_None_Match='"x"').content == first.content
         for time in ("If_Modified_Since", "If_Unmodified_Since"):
             for moment in ("Thu, 01 Jan 1970 00:00:01 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "yesterday"):

@@ -38,4 +38,4 @@ def test_nothing_else_needs_it() -> None:
         timeout=50,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == ["breakers fallback health", ""]
+    assert run.stdout.splitlines() == ["breakers fallback health resilience", ""]
