@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from resilience.http import GuardedSession
+from tests.servers.partner import Partner
+
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
@@ -23,6 +26,18 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
         for client in waiting:
             client.close()
+
+
+@pytest.fixture
+def partner() -> Iterator[Partner]:
+    with Partner() as server:
+        yield server
+
+
+@pytest.fixture
+def api() -> GuardedSession:
+    """A session with a total of half a second, so that nobody has to wait for three."""
+    return GuardedSession("external_api", total=0.5)
 
 
 @pytest.fixture(scope="session")

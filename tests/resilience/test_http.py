@@ -33,18 +33,6 @@ from tests.resilience.wire import deadline_kept, serving, stay_silent, taking_at
 from tests.servers.partner import Partner
 
 
-@pytest.fixture
-def partner() -> Iterator[Partner]:
-    with Partner() as server:
-        yield server
-
-
-@pytest.fixture
-def api() -> GuardedSession:
-    """A session with a total of half a second, so that nobody has to wait for three."""
-    return GuardedSession("external_api", total=0.5)
-
-
 def as_it_is(value: Any) -> Any:
     return value
 

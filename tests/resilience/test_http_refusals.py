@@ -1,7 +1,5 @@
 """What the guard of a partner refuses is an error of requests, too: whoever catches those catches it."""
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 
@@ -10,18 +8,6 @@ from resilience.http import GuardedSession
 from resilience.primitives import BreakerOpenError, BulkheadFullError, DeadlineExceededError, deadline_scope
 from resilience.testing import full_pool, server_role
 from tests.servers.partner import Partner
-
-
-@pytest.fixture
-def partner() -> Iterator[Partner]:
-    with Partner() as server:
-        yield server
-
-
-@pytest.fixture
-def api() -> GuardedSession:
-    """A session with a total of half a second, so that nobody has to wait for three."""
-    return GuardedSession("external_api", total=0.5)
 
 
 class TestRefusals:
